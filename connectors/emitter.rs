@@ -1,0 +1,226 @@
+//! The one way out of a connector: sightings, covers and troubles, through a bounded channel.
+//! It must never let an unbounded string or a control character pass.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use provost_model::{Clock, Cover, Cursor, Entity, Facts, Key, Realm, Scope, Sighting, Time, Trouble, Value, Why};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Longest text kept of one attribute, in bytes.
+const TEXT_MAX: usize = 4096;
+/// Most elements kept of one list or map.
+const ELEMENTS_MAX: usize = 512;
+/// Sightings handed over at a time.
+const BATCH: usize = 500;
+
+/// What a connector says.
+#[derive(Debug)]
+pub enum Event {
+    /// Which authority it meets. Said before anything else.
+    Realm(Realm),
+    /// The listing of a scope begins.
+    Begin {
+        /// Which scope.
+        scope: Scope,
+        /// The record the scope hangs on, if any: when that is gone, so is what is in the scope.
+        hangs_on: Option<Key>,
+    },
+    /// What was seen in a scope.
+    See {
+        /// Which scope.
+        scope: Scope,
+        /// Which part of it; `None` for a scope without parts.
+        part: Option<String>,
+        /// The provider's time.
+        as_of: Time,
+        /// Things seen, in order.
+        sightings: Vec<Sighting>,
+    },
+    /// A part of a scope, or all of it, was read so completely. Ends the listing if `part` is `None`.
+    Cover {
+        /// Which scope.
+        scope: Scope,
+        /// Which part of it.
+        part: Option<String>,
+        /// How completely.
+        cover: Cover,
+        /// The provider's time.
+        as_of: Time,
+    },
+    /// Everything below that path left the configured selection.
+    Unwatch(Scope),
+    /// Something went wrong.
+    Trouble(Trouble),
+    /// A call was sent.
+    Call {
+        /// The operation.
+        operation: String,
+        /// Whether it was answered by a throttle.
+        throttled: bool,
+    },
+    /// How far it is, for progress bars: done, expected in all if known, of what.
+    Progress(u64, Option<u64>, &'static str),
+}
+
+/// The receiver is gone: the run is over, or the daemon drains. Stop looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// Where former runs of the same source got to. Empty when they must not be built upon.
+#[derive(Clone, Debug, Default)]
+pub struct Bookmarks {
+    /// Cursors by scope path.
+    pub cursors: BTreeMap<String, Cursor>,
+    /// Scope paths whose last full read is too long ago: a full one is due.
+    pub full_due: Vec<String>,
+    /// Scope paths to be swept now, not at leisure.
+    pub sweep_now: bool,
+}
+
+/// A connector's way to say what it sees.
+pub struct Emitter {
+    out: mpsc::Sender<Event>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    pending: Option<(Scope, Option<String>, Time, Vec<Sighting>)>,
+}
+
+impl Emitter {
+    /// An emitter into that channel. `stop` is cancelled when the daemon drains or the run's time is over.
+    pub fn new(out: mpsc::Sender<Event>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
+        Self { out, clock, stop, pending: None }
+    }
+
+    /// The time; for connectors whose provider does not date its answers.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Cancelled when the run should end soon.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Says which authority it meets; before anything else.
+    pub async fn realm(&mut self, realm: Realm) -> Result<(), Stopped> {
+        self.send(Event::Realm(realm)).await
+    }
+
+    /// Begins the listing of a scope.
+    pub async fn begin(&mut self, scope: &Scope, hangs_on: Option<Key>) -> Result<(), Stopped> {
+        self.flush().await?;
+        self.send(Event::Begin { scope: scope.clone(), hangs_on }).await
+    }
+
+    /// Says what is seen in a scope, as of the provider's time.
+    pub async fn see(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, entity: Entity) -> Result<(), Stopped> {
+        self.push(scope, part, as_of, Sighting::Present(bounded(entity))).await
+    }
+
+    /// Says that the provider says that something is gone.
+    pub async fn gone(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, key: Key) -> Result<(), Stopped> {
+        self.push(scope, part, as_of, Sighting::Gone(key)).await
+    }
+
+    /// Says how completely a scope, or a part of it, was read.
+    pub async fn cover(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, cover: Cover) -> Result<(), Stopped> {
+        self.flush().await?;
+        self.send(Event::Cover { scope: scope.clone(), part: part.map(str::to_owned), cover, as_of }).await
+    }
+
+    /// Says that a scope ends incomplete, and why.
+    pub async fn partial(&mut self, scope: &Scope, why: Why, said: impl Into<String>) -> Result<(), Stopped> {
+        let trouble = Trouble { place: scope.path.clone(), why, said: clean(said.into()), blind_spot: false };
+        self.trouble(trouble).await?;
+        let now = self.now();
+        self.cover(scope, None, now, Cover::Partial { why }).await
+    }
+
+    /// Says that something went wrong.
+    pub async fn trouble(&mut self, mut trouble: Trouble) -> Result<(), Stopped> {
+        trouble.said = clean(trouble.said);
+        self.send(Event::Trouble(trouble)).await
+    }
+
+    /// Says that everything below a path left the configured selection.
+    pub async fn unwatch(&mut self, scope: &Scope) -> Result<(), Stopped> {
+        self.flush().await?;
+        self.send(Event::Unwatch(scope.clone())).await
+    }
+
+    /// Counts a call.
+    pub async fn call(&mut self, operation: &str, throttled: bool) -> Result<(), Stopped> {
+        self.send(Event::Call { operation: operation.to_owned(), throttled }).await
+    }
+
+    /// Says how far it is.
+    pub async fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str) -> Result<(), Stopped> {
+        self.send(Event::Progress(done, total, of)).await
+    }
+
+    /// Hands over what is pending.
+    pub async fn flush(&mut self) -> Result<(), Stopped> {
+        match self.pending.take() {
+            Some((scope, part, as_of, sightings)) => self.send(Event::See { scope, part, as_of, sightings }).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn push(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, sighting: Sighting) -> Result<(), Stopped> {
+        let same = self.pending.as_ref().is_some_and(|(its_scope, its_part, its_time, batch)| {
+            its_scope == scope && its_part.as_deref() == part && *its_time == as_of && batch.len() < BATCH
+        });
+        if !same {
+            self.flush().await?;
+            self.pending = Some((scope.clone(), part.map(str::to_owned), as_of, Vec::new()));
+        }
+        if let Some((_, _, _, batch)) = &mut self.pending {
+            batch.push(sighting);
+        }
+        Ok(())
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Stopped> {
+        self.out.send(event).await.map_err(|_| Stopped)
+    }
+}
+
+/// The entity with every string within bounds.
+fn bounded(mut entity: Entity) -> Entity {
+    entity.facts = entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
+    entity.aliases.truncate(ELEMENTS_MAX);
+    entity
+}
+
+fn bounded_value(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(clean(text)),
+        Value::List(list) => Value::List(list.into_iter().take(ELEMENTS_MAX).map(clean).collect()),
+        Value::Map(map) => Value::Map(map.into_iter().take(ELEMENTS_MAX).map(|(name, it)| (clean(name), clean(it))).collect()),
+        other => other,
+    }
+}
+
+/// The text cut at a character boundary. Control characters stay: they are shown escaped at every door.
+fn clean(mut text: String) -> String {
+    if text.len() > TEXT_MAX {
+        let mut end = TEXT_MAX;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        let cut = clean("é".repeat(TEXT_MAX));
+        assert!(cut.len() <= TEXT_MAX && cut.ends_with('é'));
+    }
+}

@@ -1,0 +1,9 @@
+//! The eyes: one file or folder per provider, each describing itself in a `SPEC`.
+//! It must never reach the store or act: a connector is handed an [`Emitter`] and a read-only client, nothing else.
+
+pub mod emitter;
+pub mod fingerprint;
+pub mod spec;
+
+pub use emitter::{Bookmarks, Emitter, Event, Stopped};
+pub use spec::{Access, Check, Connector, Permission, Read, Source, Spec, Verdict};

@@ -1,0 +1,122 @@
+//! What a connector says of itself, and what it can do. README tables, examples and policies are printed from here.
+//! It must never describe what the code beside it does not do: generic tests hold the two together.
+
+use async_trait::async_trait;
+use provost_model::{Kind, Trouble};
+
+use crate::{Bookmarks, Emitter, Stopped};
+
+/// One operation a connector may send, in the words of its provider: `iam:ListUsers`, `GET /orgs/{org}`, `open`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read(pub &'static str);
+
+/// A permission a connector uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The provider's name for it, such as `iam:GetCredentialReport`.
+    pub action: &'static str,
+    /// Denied, it makes a declared blind spot instead of a partial run.
+    pub optional: bool,
+    /// What is seen with it, and so missed without it.
+    pub why: &'static str,
+}
+
+/// A connector's description of itself.
+#[derive(Debug)]
+pub struct Spec {
+    /// The word in `connector = "…"`.
+    pub name: &'static str,
+    /// The provider's name.
+    pub title: &'static str,
+    /// One sentence: what it looks at.
+    pub about: &'static str,
+    /// Grows whenever the same answers would lead to other entities; old cursors are then read cold.
+    pub version: u32,
+    /// Kinds of records it can make.
+    pub kinds: &'static [Kind],
+    /// Every operation it may send. The read gate refuses all others.
+    pub reads: &'static [Read],
+    /// Permissions it needs, or can use.
+    pub permissions: &'static [Permission],
+    /// What the provider's interface cannot show anybody.
+    pub blind_spots: &'static [&'static str],
+    /// A `[[sources]]` entry that works, with a comment on each setting.
+    pub example: &'static str,
+    /// The provider's documentation of what is read.
+    pub documentation: &'static [&'static str],
+    /// Turns a `[[sources]]` entry's own settings into a connector.
+    pub build: fn(&Source) -> Result<Box<dyn Connector>, String>,
+}
+
+/// A `[[sources]]` entry as the composition root hands it over.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Settings that belong to the connector, as a table.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// The key for fingerprints, and its id.
+    pub fingerprints: std::sync::Arc<crate::fingerprint::FingerprintKey>,
+}
+
+/// What one trial of one read showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is allowed.
+    Granted,
+    /// It is refused.
+    Denied,
+    /// It could not be told.
+    Unknown,
+}
+
+/// One line of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The permission tried, or the place looked at.
+    pub action: String,
+    /// What the trial showed.
+    pub verdict: Verdict,
+    /// Whether a denial makes a blind spot only.
+    pub optional: bool,
+    /// What is seen with it, or what the provider answered.
+    pub note: String,
+}
+
+/// What a source's credential may see, and what a run will cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// As whom the source looks, and where that credential came from.
+    pub principal: String,
+    /// What it is about to read: account, roots.
+    pub target: String,
+    /// One line per read.
+    pub checks: Vec<Check>,
+    /// Calls a run will cost, cold and warm, in words with figures.
+    pub cost: Vec<String>,
+    /// The least-privilege policy in the provider's own format, where it has one.
+    pub policy: Option<serde_json::Value>,
+}
+
+/// Eyes on one provider.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// What it is about to read, without asking anybody: printed within two seconds of the start.
+    async fn announce(&self) -> String;
+
+    /// Tries every read once, with the smallest page.
+    async fn check(&self) -> Access;
+
+    /// Whatever makes cursors of former runs worthless when it differs: settings, roots, filters.
+    fn disposition(&self) -> String;
+
+    /// Looks at everything, and says what it sees as it sees it. What goes wrong in one scope is said there and does not
+    /// end the run; an `Err` means that nothing more can be seen.
+    async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble>;
+}
+
+impl From<Stopped> for Trouble {
+    fn from(_: Stopped) -> Self {
+        Trouble { place: String::new(), why: provost_model::Why::Stopped, said: "the run was stopped".into(), blind_spot: false }
+    }
+}

@@ -1,0 +1,34 @@
+//! The nouns of Provost: what connectors see, what the inventory keeps, what rules say of it.
+//! It must never do anything: no I/O, no clock, no randomness, no asynchronous code.
+
+mod change;
+mod clock;
+mod decision;
+mod entity;
+pub mod field;
+mod finding;
+mod key;
+mod kind;
+mod owner;
+mod reading;
+mod record;
+mod run;
+mod scope;
+mod secret;
+mod time;
+
+pub use change::{Change, FieldChange, What};
+pub use clock::Clock;
+pub use decision::{Decision, Order, Purpose, Recorded, Remedy};
+pub use entity::Entity;
+pub use field::{Attr, Facts, Field, Value};
+pub use finding::{Finding, FindingId, FindingState, Frameworks, Resolution, Severity};
+pub use key::{Key, KeyDigest, MalformedId, Realm, RecordId};
+pub use kind::{Kind, Noun, UnknownKind};
+pub use owner::{Owner, OwnerEvidence};
+pub use reading::Reading;
+pub use record::{Because, Presence, Record, Standing, Statement, Status};
+pub use run::{CallCount, Outcome, Run, RunId, ScopeReport, Trouble, Why};
+pub use scope::{Cover, Cursor, PartId, Scope, ScopeNo, Sighting};
+pub use secret::{Fingerprint, MalformedFingerprint};
+pub use time::{MalformedTime, Span, Time};
