@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 const TEXT_MAX: usize = 4096;
 /// Most elements kept of one list or map.
 const ELEMENTS_MAX: usize = 512;
-/// Sightings handed over at a time.
-const BATCH: usize = 500;
+/// Sightings handed over at a time; they become one commit.
+const BATCH: usize = 400;
+/// Events handed over at a time, whatever they are.
+const EVENTS_MAX: usize = 4 * BATCH;
 
 /// What a connector says.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub enum Event {
     Begin {
         /// Which scope.
         scope: Scope,
+        /// When.
+        at: Time,
         /// The record the scope hangs on, if any: when that is gone, so is what is in the scope.
         hangs_on: Option<Key>,
     },
@@ -78,18 +82,19 @@ pub struct Bookmarks {
     pub sweep_now: bool,
 }
 
-/// A connector's way to say what it sees.
+/// A connector's way to say what it sees. Events are handed over in batches, in order.
 pub struct Emitter {
-    out: mpsc::Sender<Event>,
+    out: mpsc::Sender<Vec<Event>>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
-    pending: Option<(Scope, Option<String>, Time, Vec<Sighting>)>,
+    pending: Vec<Event>,
+    sightings: usize,
 }
 
 impl Emitter {
     /// An emitter into that channel. `stop` is cancelled when the daemon drains or the run's time is over.
-    pub fn new(out: mpsc::Sender<Event>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
-        Self { out, clock, stop, pending: None }
+    pub fn new(out: mpsc::Sender<Vec<Event>>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
+        Self { out, clock, stop, pending: Vec::new(), sightings: 0 }
     }
 
     /// The time; for connectors whose provider does not date its answers.
@@ -104,35 +109,35 @@ impl Emitter {
 
     /// Says which authority it meets; before anything else.
     pub async fn realm(&mut self, realm: Realm) -> Result<(), Stopped> {
-        self.send(Event::Realm(realm)).await
+        self.push(Event::Realm(realm)).await?;
+        self.flush().await
     }
 
     /// Begins the listing of a scope.
     pub async fn begin(&mut self, scope: &Scope, hangs_on: Option<Key>) -> Result<(), Stopped> {
-        self.flush().await?;
-        self.send(Event::Begin { scope: scope.clone(), hangs_on }).await
+        let at = self.now();
+        self.push(Event::Begin { scope: scope.clone(), at, hangs_on }).await
     }
 
     /// Says what is seen in a scope, as of the provider's time.
     pub async fn see(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, entity: Entity) -> Result<(), Stopped> {
-        self.push(scope, part, as_of, Sighting::Present(bounded(entity))).await
+        self.sight(scope, part, as_of, Sighting::Present(bounded(entity))).await
     }
 
     /// Says that the provider says that something is gone.
     pub async fn gone(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, key: Key) -> Result<(), Stopped> {
-        self.push(scope, part, as_of, Sighting::Gone(key)).await
+        self.sight(scope, part, as_of, Sighting::Gone(key)).await
     }
 
     /// Says how completely a scope, or a part of it, was read.
     pub async fn cover(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, cover: Cover) -> Result<(), Stopped> {
-        self.flush().await?;
-        self.send(Event::Cover { scope: scope.clone(), part: part.map(str::to_owned), cover, as_of }).await
+        self.push(Event::Cover { scope: scope.clone(), part: part.map(str::to_owned), cover, as_of }).await?;
+        if part.is_none() { self.flush().await } else { Ok(()) }
     }
 
     /// Says that a scope ends incomplete, and why.
     pub async fn partial(&mut self, scope: &Scope, why: Why, said: impl Into<String>) -> Result<(), Stopped> {
-        let trouble = Trouble { place: scope.path.clone(), why, said: clean(said.into()), blind_spot: false };
-        self.trouble(trouble).await?;
+        self.trouble(Trouble { place: scope.path.clone(), why, said: said.into(), blind_spot: false }).await?;
         let now = self.now();
         self.cover(scope, None, now, Cover::Partial { why }).await
     }
@@ -140,49 +145,49 @@ impl Emitter {
     /// Says that something went wrong.
     pub async fn trouble(&mut self, mut trouble: Trouble) -> Result<(), Stopped> {
         trouble.said = clean(trouble.said);
-        self.send(Event::Trouble(trouble)).await
+        self.push(Event::Trouble(trouble)).await
     }
 
     /// Says that everything below a path left the configured selection.
     pub async fn unwatch(&mut self, scope: &Scope) -> Result<(), Stopped> {
-        self.flush().await?;
-        self.send(Event::Unwatch(scope.clone())).await
+        self.push(Event::Unwatch(scope.clone())).await
     }
 
     /// Counts a call.
     pub async fn call(&mut self, operation: &str, throttled: bool) -> Result<(), Stopped> {
-        self.send(Event::Call { operation: operation.to_owned(), throttled }).await
+        self.push(Event::Call { operation: operation.to_owned(), throttled }).await
     }
 
     /// Says how far it is.
     pub async fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str) -> Result<(), Stopped> {
-        self.send(Event::Progress(done, total, of)).await
+        self.push(Event::Progress(done, total, of)).await
     }
 
-    /// Hands over what is pending.
+    /// Hands over what is pending: at the end, and before a long wait.
     pub async fn flush(&mut self) -> Result<(), Stopped> {
-        match self.pending.take() {
-            Some((scope, part, as_of, sightings)) => self.send(Event::See { scope, part, as_of, sightings }).await,
-            None => Ok(()),
+        self.sightings = 0;
+        let batch = std::mem::take(&mut self.pending);
+        if batch.is_empty() {
+            return Ok(());
         }
+        self.out.send(batch).await.map_err(|_| Stopped)
     }
 
-    async fn push(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, sighting: Sighting) -> Result<(), Stopped> {
-        let same = self.pending.as_ref().is_some_and(|(its_scope, its_part, its_time, batch)| {
-            its_scope == scope && its_part.as_deref() == part && *its_time == as_of && batch.len() < BATCH
-        });
-        if !same {
-            self.flush().await?;
-            self.pending = Some((scope.clone(), part.map(str::to_owned), as_of, Vec::new()));
+    async fn sight(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, sighting: Sighting) -> Result<(), Stopped> {
+        self.sightings += 1;
+        if let Some(Event::See { scope: its_scope, part: its_part, as_of: its_time, sightings }) = self.pending.last_mut() {
+            if its_scope == scope && its_part.as_deref() == part && *its_time == as_of && sightings.len() < BATCH {
+                sightings.push(sighting);
+                return if self.sightings >= BATCH { self.flush().await } else { Ok(()) };
+            }
         }
-        if let Some((_, _, _, batch)) = &mut self.pending {
-            batch.push(sighting);
-        }
-        Ok(())
+        let (scope, part) = (scope.clone(), part.map(str::to_owned));
+        self.push(Event::See { scope, part, as_of, sightings: vec![sighting] }).await
     }
 
-    async fn send(&self, event: Event) -> Result<(), Stopped> {
-        self.out.send(event).await.map_err(|_| Stopped)
+    async fn push(&mut self, event: Event) -> Result<(), Stopped> {
+        self.pending.push(event);
+        if self.sightings >= BATCH || self.pending.len() >= EVENTS_MAX { self.flush().await } else { Ok(()) }
     }
 }
 

@@ -1,1 +1,7 @@
-//! x
+//! The shell: configuration, command line, scheduler, socket, and the wiring of eyes, engine and store.
+//! It must never judge or reconcile by itself: it hands data to those who do.
+
+pub mod clock;
+pub mod house;
+pub mod ids;
+pub mod jobs;

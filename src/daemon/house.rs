@@ -1,0 +1,47 @@
+//! What every turn of the daemon works in: the store, the pen that writes to it, and the clock.
+//! It must never grow into a bag of everything: configuration and connectors are handed to those who need them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use provost_model::{Clock, Time};
+use provost_store::{Store, inventory::Inventory};
+
+/// A store, and the right to write to it one at a time.
+pub struct House {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// Held from the first read that a change rests on until its commit: two runs never lose each other's changes.
+    pen: Mutex<()>,
+}
+
+impl House {
+    /// A house over that store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock, pen: Mutex::new(()) }
+    }
+
+    /// The inventory.
+    pub fn inventory(&self) -> Inventory<'_> {
+        Inventory::of(self.store.as_ref())
+    }
+
+    /// The store.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The pen. A writer that panicked left nothing half-written: commits are atomic.
+    pub fn pen(&self) -> MutexGuard<'_, ()> {
+        self.pen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,9 @@
+//! Turns of the daemon: each can be killed at any point and run again without loss and without duplicates (promise 8).
+//! It must never take input beside the house and the configuration: restart and happy path run the same code.
+
+mod listing;
+pub mod scan;
+mod spool;
+mod writer;
+
+pub use writer::{Watcher, WriteError};

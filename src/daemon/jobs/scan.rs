@@ -1,0 +1,122 @@
+//! One run of one source: connector on one side, writer on the other, a bounded channel between them.
+//! It must never let a slow store fill the memory, nor a slow provider hold up the end of the daemon.
+
+use std::{sync::Arc, time::Duration};
+
+use provost_connectors::{Bookmarks, Connector, Emitter, Spec};
+use provost_model::{Run, Span, Time, Trouble, Why};
+use provost_store::{StoreError, inventory::Inventory};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Watcher, WriteError, writer::Writer};
+use crate::{house::House, ids::Ids};
+
+/// Batches on their way from connector to store.
+const IN_FLIGHT: usize = 2;
+/// How long a connector that is told to stop may take to hand over what it has.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// What is to be looked at, and within which limits.
+pub struct Looking {
+    /// The source's name.
+    pub source: String,
+    /// The connector's description.
+    pub spec: &'static Spec,
+    /// The connector.
+    pub connector: Arc<dyn Connector>,
+    /// Longest time a run may take.
+    pub limit: Duration,
+    /// After how long a full reading is due, whatever cursors say.
+    pub full_every: Span,
+    /// Sweep now, not at leisure.
+    pub sweep_now: bool,
+}
+
+/// Looks once. The run says how it ended; an error means that it could not even be written down.
+pub async fn scan(
+    house: Arc<House>,
+    looking: Looking,
+    mut watcher: Box<dyn Watcher>,
+    stop: CancellationToken,
+) -> Result<Run, WriteError> {
+    let started = house.now();
+    let run = Run::begun(Ids.make(started).map_err(StoreError::Io)?, &looking.source, started);
+    let made_by = made_by(&looking);
+    let known = bookmarks(house.inventory(), &looking, (made_by, started))?;
+
+    let (out, mut batches) = mpsc::channel(IN_FLIGHT);
+    let (ended, looked) = oneshot::channel::<Result<(), Trouble>>();
+    let writing = {
+        let house = Arc::clone(&house);
+        tokio::task::spawn_blocking(move || {
+            let mut writer = Writer::begin(&house, watcher.as_mut(), run, made_by)?;
+            while let Some(batch) = batches.blocking_recv() {
+                writer.take(batch)?;
+            }
+            let silent = Trouble { place: String::new(), why: Why::Stopped, said: "the run was dropped".into(), blind_spot: false };
+            writer.end(looked.blocking_recv().unwrap_or(Err(silent)))
+        })
+    };
+
+    let told = stop.child_token();
+    let mut emitter = Emitter::new(out, house.clock(), told.clone());
+    let looked = {
+        let mut looking_on = looking.connector.discover(&known, &mut emitter);
+        let ended_early = tokio::select! {
+            looked = &mut looking_on => Ok(looked),
+            () = tokio::time::sleep(looking.limit) => Err(trouble(Why::TimedOut, "the time allowed for a run is over")),
+            () = stop.cancelled() => Err(trouble(Why::Stopped, "the run was stopped; the next one goes on")),
+        };
+        match ended_early {
+            Ok(looked) => looked,
+            Err(why) => {
+                told.cancel();
+                // It may end by itself now, with a checkpoint; whatever it says, it was not done.
+                let _ = tokio::time::timeout(GRACE, &mut looking_on).await;
+                Err(why)
+            }
+        }
+    };
+    // What was seen before the end is handed over too. A writer that is gone says why itself.
+    let _ = emitter.flush().await;
+    drop(emitter);
+    let _ = ended.send(looked);
+    writing.await.map_err(|_| WriteError::Connector("the writer panicked".into()))?
+}
+
+fn trouble(why: Why, said: &str) -> Trouble {
+    Trouble { place: String::new(), why, said: said.to_owned(), blind_spot: false }
+}
+
+/// Digest of whatever cursors depend on: the connector, its version, its settings.
+fn made_by(looking: &Looking) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in [looking.spec.name, &looking.spec.version.to_string(), &looking.connector.disposition()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut half = [0; 16];
+    for (to, from) in half.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    half
+}
+
+/// Where former runs got to, as far as this one may build upon it.
+fn bookmarks(inventory: Inventory<'_>, looking: &Looking, (made_by, now): ([u8; 16], Time)) -> Result<Bookmarks, StoreError> {
+    let mut known = Bookmarks { sweep_now: looking.sweep_now, ..Bookmarks::default() };
+    for row in inventory.scopes(Some(&looking.source))? {
+        if row.made_by != made_by {
+            continue;
+        }
+        if row.full_at.is_none_or(|at| at + looking.full_every <= now) {
+            known.full_due.push(row.scope.path.clone());
+        }
+        if let Some(cursor) = inventory.cursor(&row)? {
+            known.cursors.insert(row.scope.path.clone(), cursor);
+        }
+    }
+    Ok(known)
+}

@@ -1,0 +1,333 @@
+//! Changes on their way into the store: read through, collected, and committed as one batch with all their index rows.
+//! It must never commit a cursor apart from the changes it vouches for.
+
+use std::collections::{BTreeMap, HashMap};
+
+use provost_model::{
+    Change, Cursor, Finding, Key, KeyDigest, PartId, Record, RecordId, Run, Scope, ScopeNo, Standing, Statement, Time,
+    What,
+};
+
+use super::{
+    CURSORS, FINDINGS, FINDINGS_OF, HELD, Inventory, JUDGE_QUEUE, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES,
+    SOURCES, ScopeRow, SourceRow, TIES,
+    index::{self, standing_byte},
+    read::{chunk_key, run_key},
+    rows,
+};
+use crate::{Batch, Committed, Op, StoreError, Table, codec};
+
+/// Bytes of a cursor kept in one row.
+const CHUNK: usize = 48 * 1024;
+
+/// A record as it will be, and as it was when the draft began.
+struct Pending {
+    before: Option<Record>,
+    now: Record,
+    /// Only volatile content differs, and today's history point exists already.
+    amend: bool,
+    day: Option<i64>,
+}
+
+/// Changes that will be one commit.
+pub struct Draft<'a> {
+    inventory: Inventory<'a>,
+    at: Time,
+    records: HashMap<RecordId, Pending>,
+    keys: HashMap<KeyDigest, Option<RecordId>>,
+    known: HashMap<RecordId, Option<(Record, i64)>>,
+    scopes: BTreeMap<ScopeNo, ScopeRow>,
+    ops: Vec<Op>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty draft.
+    pub fn new(inventory: Inventory<'a>, at: Time) -> Self {
+        Self {
+            inventory,
+            at,
+            records: HashMap::new(),
+            keys: HashMap::new(),
+            known: HashMap::new(),
+            scopes: BTreeMap::new(),
+            ops: Vec::new(),
+        }
+    }
+
+    /// The inventory as committed so far.
+    pub fn inventory(&self) -> Inventory<'a> {
+        self.inventory
+    }
+
+    /// Records changed so far.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.ops.is_empty() && self.scopes.is_empty()
+    }
+
+    /// Reads ahead what many look-ups will ask for: cheaper than one by one.
+    pub fn prefetch(&mut self, keys: &[Key]) -> Result<(), StoreError> {
+        let asked: Vec<KeyDigest> =
+            keys.iter().map(index::digest).filter(|digest| !self.keys.contains_key(digest)).collect();
+        let rows = self.inventory.store.get_many(KEYS, &asked.iter().map(|it| it.0.to_vec()).collect::<Vec<_>>())?;
+        let mut wanted = Vec::new();
+        for (digest, row) in asked.into_iter().zip(rows) {
+            let id = row.and_then(|row| row.value).map(|bytes| index::tail_id(&bytes)).transpose()?;
+            self.keys.insert(digest, id);
+            wanted.extend(id.filter(|id| !self.known.contains_key(id) && !self.records.contains_key(id)));
+        }
+        let rows = self.inventory.store.get_many(RECORDS, &wanted.iter().map(|id| id.as_bytes().to_vec()).collect::<Vec<_>>())?;
+        for (id, row) in wanted.into_iter().zip(rows) {
+            self.known.insert(id, read_row(row)?);
+        }
+        Ok(())
+    }
+
+    /// The record a key names, as it will be.
+    pub fn resolve(&mut self, key: &Key) -> Result<Option<RecordId>, StoreError> {
+        let digest = index::digest(key);
+        if let Some(id) = self.keys.get(&digest) {
+            return Ok(*id);
+        }
+        let id = self.inventory.resolve(key)?;
+        self.keys.insert(digest, id);
+        Ok(id)
+    }
+
+    /// A record as it will be.
+    pub fn record(&mut self, id: RecordId) -> Result<Option<&Record>, StoreError> {
+        if self.records.contains_key(&id) {
+            return Ok(self.records.get(&id).map(|pending| &pending.now));
+        }
+        if !self.known.contains_key(&id) {
+            let row = self.inventory.store.get(RECORDS, id.as_bytes(), None)?;
+            self.known.insert(id, read_row(row)?);
+        }
+        Ok(self.known.get(&id).and_then(Option::as_ref).map(|(record, _)| record))
+    }
+
+    /// Takes a change in.
+    pub fn apply(&mut self, change: Change) -> Result<(), StoreError> {
+        let id = change.after.id;
+        for digest in index::digests(&change.after) {
+            self.keys.insert(digest, Some(id));
+        }
+        if let Some(pending) = self.records.get_mut(&id) {
+            pending.now = change.after;
+            pending.amend = pending.amend && change.what == What::Touched;
+            return Ok(());
+        }
+        let known = if change.what == What::Appeared {
+            None
+        } else {
+            self.record(id)?;
+            self.known.remove(&id).flatten()
+        };
+        let (before, day) = known.map_or((None, None), |(record, day)| (Some(record), Some(day)));
+        let amend = change.what == What::Touched && day == Some(self.at.day());
+        self.records.insert(id, Pending { before, now: change.after, amend, day });
+        Ok(())
+    }
+
+    /// Records that authenticate as, or live in, a record, under any of its names, as committed or as they will be.
+    pub fn dependents(&mut self, of: &Record) -> Result<Vec<RecordId>, StoreError> {
+        let mut ids: Vec<RecordId> = Vec::new();
+        for external in &of.externals {
+            let key = Key::new(of.realm.clone(), of.kind, external.clone());
+            ids.extend(self.inventory.tied_to(&key)?);
+            let tied = |it: &Record| it.container.as_ref() == Some(&key) || it.identity.as_ref() == Some(&key);
+            ids.extend(self.records.iter().filter(|(_, pending)| tied(&pending.now)).map(|(id, _)| *id));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// The row of a scope, given a number if it has none yet.
+    pub fn open_scope(&mut self, source: &str, scope: &Scope) -> Result<ScopeRow, StoreError> {
+        if let Some(row) = self.scopes.values().find(|row| row.source == source && row.scope == *scope) {
+            return Ok(row.clone());
+        }
+        if let Some(row) = self.inventory.scope(source, scope)? {
+            return Ok(row);
+        }
+        let last = self.inventory.store.get(META, b"last_scope", None)?.and_then(|row| row.value);
+        let committed = last.and_then(|bytes| <[u8; 4]>::try_from(bytes.as_slice()).ok()).map_or(0, u32::from_be_bytes);
+        let drafted = self.scopes.keys().next_back().map_or(0, |number| number.0);
+        let number = committed.max(drafted) + 1;
+        let put = Op::Put { table: META, key: b"last_scope".to_vec(), value: number.to_be_bytes().to_vec() };
+        self.ops.push(put);
+        let row = ScopeRow::new(ScopeNo(number), source, scope.clone());
+        self.scopes.insert(row.number, row.clone());
+        Ok(row)
+    }
+
+    /// Writes what is known of a scope. Its count of what is present is kept by the draft itself.
+    pub fn put_scope(&mut self, row: ScopeRow) {
+        self.scopes.insert(row.number, row);
+    }
+
+    /// Writes the cursor of a scope, in the same commit as everything else here.
+    pub fn put_cursor(&mut self, scope: &mut ScopeRow, cursor: Option<&Cursor>) {
+        let bytes = cursor.map_or(&[][..], |cursor| cursor.0.as_slice());
+        let mut chunks = 0_u16;
+        for chunk in bytes.chunks(CHUNK) {
+            let key = chunk_key(scope.number, chunks);
+            self.ops.push(Op::Put { table: CURSORS, key, value: chunk.to_vec() });
+            chunks = chunks.saturating_add(1);
+        }
+        for stale in chunks..scope.cursor_chunks {
+            self.ops.push(Op::Delete { table: CURSORS, key: chunk_key(scope.number, stale) });
+        }
+        scope.cursor_chunks = chunks;
+    }
+
+    /// Holds an absence back.
+    pub fn hold(&mut self, scope: ScopeNo, part: PartId, id: RecordId, listing: (Time, bool)) -> Result<(), StoreError> {
+        let value = rows::encode(&listing)?;
+        self.ops.push(Op::Put { table: HELD, key: index::place(scope, part, id), value });
+        Ok(())
+    }
+
+    /// Holds an absence back no longer.
+    pub fn unhold(&mut self, scope: ScopeNo, part: PartId, id: RecordId) {
+        self.ops.push(Op::Delete { table: HELD, key: index::place(scope, part, id) });
+    }
+
+    /// Writes what is known of a source.
+    pub fn put_source(&mut self, name: &str, row: &SourceRow) -> Result<(), StoreError> {
+        let value = rows::encode(row)?;
+        self.ops.push(Op::Put { table: SOURCES, key: index::path(&[name]), value });
+        Ok(())
+    }
+
+    /// Writes a run.
+    pub fn put_run(&mut self, run: &Run) -> Result<(), StoreError> {
+        let value = codec::run::encode(run)?;
+        self.ops.push(Op::Put { table: RUNS, key: run_key(&run.source, run.id), value });
+        Ok(())
+    }
+
+    /// Writes a finding, and when its subject is to be judged again.
+    pub fn put_finding(&mut self, finding: &Finding, is_new: bool) -> Result<(), StoreError> {
+        let value = codec::finding::encode(finding)?;
+        self.ops.push(Op::Put { table: FINDINGS, key: finding.id.as_bytes().to_vec(), value });
+        if is_new {
+            let key = [*finding.subject.as_bytes(), *finding.id.as_bytes()].concat();
+            self.ops.push(Op::Put { table: FINDINGS_OF, key, value: Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// Says when a record is to be judged again (`None`: not by time alone).
+    pub fn judge_at(&mut self, subject: RecordId, at: Option<Time>) {
+        let (queue, item) = (JUDGE_QUEUE, subject.as_bytes().to_vec());
+        self.ops.push(match at {
+            Some(at) => Op::Schedule { queue, item, at },
+            None => Op::Unschedule { queue, item },
+        });
+    }
+
+    /// Makes everything durable in one commit, or nothing.
+    pub fn commit(mut self) -> Result<Option<Committed>, StoreError> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let mut ops = std::mem::take(&mut self.ops);
+        let mut present: BTreeMap<ScopeNo, i64> = BTreeMap::new();
+        // In the order of ids, so that neighbours in the trees are written together.
+        let mut records: Vec<_> = std::mem::take(&mut self.records).into_iter().collect();
+        records.sort_unstable_by_key(|(id, _)| *id);
+        for (id, pending) in &records {
+            write_record(&mut ops, *id, pending)?;
+            write_keys(&mut ops, *id, pending);
+            write_places(&mut ops, *id, pending, &mut present);
+            write_ties(&mut ops, *id, pending);
+            write_marks(&mut ops, *id, pending);
+        }
+        if present.keys().any(|number| !self.scopes.contains_key(number)) {
+            let all = self.inventory.scopes_by_number()?;
+            let unopened = all.into_iter().filter(|(number, _)| present.contains_key(number) && !self.scopes.contains_key(number));
+            let unopened: Vec<_> = unopened.collect();
+            self.scopes.extend(unopened);
+        }
+        for row in self.scopes.values_mut() {
+            let committed = self.inventory.scope(&row.source, &row.scope)?.map_or(0, |row| row.present);
+            row.present = committed.saturating_add_signed(present.get(&row.number).copied().unwrap_or(0));
+        }
+        for row in self.scopes.values() {
+            let key = index::path(&[&row.source, row.scope.realm.as_str(), &row.scope.path]);
+            ops.push(Op::Put { table: SCOPES, key, value: rows::encode(row)? });
+        }
+        let batch = Batch { at: self.at, ops, ..Batch::default() };
+        self.inventory.store.commit(batch).map(Some)
+    }
+}
+
+fn read_row(row: Option<crate::Row>) -> Result<Option<(Record, i64)>, StoreError> {
+    let Some(row) = row else { return Ok(None) };
+    let day = row.recorded.day();
+    row.value.map(|bytes| Ok((codec::record::decode(&bytes)?, day))).transpose()
+}
+
+fn write_record(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) -> Result<(), StoreError> {
+    let (table, key, value) = (RECORDS, id.as_bytes().to_vec(), codec::record::encode(&pending.now)?);
+    let in_place = pending.amend && pending.day.is_some();
+    ops.push(if in_place { Op::Amend { table, key, value } } else { Op::Put { table, key, value } });
+    Ok(())
+}
+
+fn write_keys(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) {
+    let before: Vec<KeyDigest> = pending.before.iter().flat_map(index::digests).collect();
+    for digest in index::digests(&pending.now).filter(|digest| !before.contains(digest)) {
+        ops.push(Op::Put { table: KEYS, key: digest.0.to_vec(), value: id.as_bytes().to_vec() });
+    }
+}
+
+fn write_places(ops: &mut Vec<Op>, id: RecordId, pending: &Pending, present: &mut BTreeMap<ScopeNo, i64>) {
+    let before = pending.before.as_ref().map_or(&[][..], |record| &record.statements);
+    for said in &pending.now.statements {
+        let former = before.iter().find(|it| (it.scope, it.part) == (said.scope, said.part));
+        let (was, is) = (former.map(|it| standing_byte(it.standing)), standing_byte(said.standing));
+        if was != Some(is) {
+            ops.push(Op::Put { table: PLACES, key: index::place(said.scope, said.part, id), value: vec![is] });
+        }
+        let seen = |it: &Statement| i64::from(it.standing == Standing::Seen);
+        let by = seen(said) - former.map_or(0, seen);
+        if by != 0 {
+            *present.entry(said.scope).or_default() += by;
+        }
+    }
+}
+
+fn write_ties(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) {
+    diff(ops, TIES, ties(pending.before.as_ref(), id), ties(Some(&pending.now), id));
+}
+
+fn ties(record: Option<&Record>, id: RecordId) -> Vec<Vec<u8>> {
+    let keys = record.into_iter().flat_map(|it| it.identity.iter().chain(&it.container));
+    let mut ties: Vec<_> = keys.map(|key| index::tied(index::digest(key), id)).collect();
+    ties.dedup();
+    ties
+}
+
+fn write_marks(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) {
+    let of = |record: &Record| -> Vec<Vec<u8>> {
+        index::marks(record).into_iter().map(|mark| index::tied(KeyDigest(mark), id)).collect()
+    };
+    diff(ops, MARKS, pending.before.as_ref().map(of).unwrap_or_default(), of(&pending.now));
+}
+
+fn diff(ops: &mut Vec<Op>, table: Table, before: Vec<Vec<u8>>, after: Vec<Vec<u8>>) {
+    let gone: Vec<_> = before.iter().filter(|key| !after.contains(key)).cloned().collect();
+    for key in gone {
+        ops.push(Op::Delete { table, key });
+    }
+    for key in after.into_iter().filter(|key| !before.contains(key)) {
+        ops.push(Op::Put { table, key, value: Vec::new() });
+    }
+}

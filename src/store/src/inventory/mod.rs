@@ -1,0 +1,44 @@
+//! The inventory as typed tables over any store: which rows there are, and how one is found.
+//! It must never decide what a change means, nor hold an index that a record does not imply.
+
+mod draft;
+mod index;
+mod read;
+mod rows;
+
+pub use draft::Draft;
+pub use index::digest;
+pub use read::{Inventory, Version};
+pub use rows::{BaselineState, ScopeRow, SourceRow};
+
+use crate::Table;
+
+/// Records by id, with every former version: history is the difference between versions.
+pub const RECORDS: Table = Table { name: "records", versioned: true };
+/// Findings by id, with every former version.
+pub const FINDINGS: Table = Table { name: "findings", versioned: true };
+/// Digest of (realm, kind, external id) → record id.
+const KEYS: Table = Table { name: "keys", versioned: false };
+/// (scope, part, record id) → one byte of standing.
+const PLACES: Table = Table { name: "places", versioned: false };
+/// (digest of identity or container key, record id): who lives and dies with whom.
+const TIES: Table = Table { name: "ties", versioned: false };
+/// (digest of a fingerprint or key id, record id): places of one secret.
+const MARKS: Table = Table { name: "marks", versioned: false };
+/// (record id, finding id).
+const FINDINGS_OF: Table = Table { name: "findings_of", versioned: false };
+/// (source, realm, path) → what is known of the scope.
+const SCOPES: Table = Table { name: "scopes", versioned: false };
+/// (scope, chunk) → bytes of the scope's cursor.
+const CURSORS: Table = Table { name: "cursors", versioned: false };
+/// (scope, record id): absences the brake holds back → when the listing that lacked them began, and its part.
+const HELD: Table = Table { name: "held", versioned: false };
+/// Source name → what is known of the source.
+const SOURCES: Table = Table { name: "sources", versioned: false };
+/// (source, run id) → the run.
+const RUNS: Table = Table { name: "runs", versioned: false };
+/// Single values, such as the last scope number given.
+const META: Table = Table { name: "meta", versioned: false };
+
+/// Records whose verdict may change by time alone.
+pub const JUDGE_QUEUE: &str = "judge";

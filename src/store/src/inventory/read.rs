@@ -1,0 +1,239 @@
+//! Reading the inventory, now or as of a commit.
+//! It must never write.
+
+use std::collections::BTreeMap;
+
+use provost_model::{Cursor, Finding, FindingId, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Time};
+
+use super::{
+    CURSORS, FINDINGS, FINDINGS_OF, HELD, KEYS, MARKS, PLACES, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow,
+    TIES, index, rows,
+};
+use crate::{CommitNo, Go, KeyRange, Store, StoreError, Table, codec};
+
+/// The inventory in a store.
+#[derive(Clone, Copy)]
+pub struct Inventory<'a> {
+    pub(super) store: &'a dyn Store,
+}
+
+/// One version of something, and the commit that made it.
+#[derive(Clone, Debug)]
+pub struct Version<T> {
+    /// The commit.
+    pub commit: CommitNo,
+    /// When it was.
+    pub recorded: Time,
+    /// The thing.
+    pub it: T,
+}
+
+impl<'a> Inventory<'a> {
+    /// The inventory in that store.
+    pub fn of(store: &'a dyn Store) -> Self {
+        Self { store }
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &'a dyn Store {
+        self.store
+    }
+
+    /// A record as it stood at a commit (`None`: now).
+    pub fn record(&self, id: RecordId, at: Option<CommitNo>) -> Result<Option<Record>, StoreError> {
+        let row = self.store.get(RECORDS, id.as_bytes(), at)?;
+        row.and_then(|row| row.value).map(|bytes| codec::record::decode(&bytes)).transpose()
+    }
+
+    /// The record that a key names, under any of its names.
+    pub fn resolve(&self, key: &Key) -> Result<Option<RecordId>, StoreError> {
+        let row = self.store.get(KEYS, &index::digest(key).0, None)?;
+        row.and_then(|row| row.value).map(|bytes| index::tail_id(&bytes)).transpose()
+    }
+
+    /// Visits every record as it stood at a commit (`None`: now), gone ones included, in the order of ids.
+    pub fn each_record(
+        &self,
+        at: Option<CommitNo>,
+        each: &mut dyn FnMut(Record, CommitNo) -> Result<Go, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.store.scan(RECORDS, &KeyRange::all(), at, &mut |_, row| match row.value {
+            Some(bytes) => each(codec::record::decode(&bytes)?, row.commit),
+            None => Ok(Go::On),
+        })
+    }
+
+    /// Every version kept of a record, oldest first.
+    pub fn record_versions(&self, id: RecordId) -> Result<Vec<Version<Record>>, StoreError> {
+        let rows = self.store.versions(RECORDS, id.as_bytes())?;
+        let kept = rows.into_iter().filter_map(|row| row.value.map(|bytes| (row.commit, row.recorded, bytes)));
+        kept.map(|(commit, recorded, bytes)| Ok(Version { commit, recorded, it: codec::record::decode(&bytes)? })).collect()
+    }
+
+    /// Records that authenticate as, or live in, what that key names.
+    pub fn tied_to(&self, key: &Key) -> Result<Vec<RecordId>, StoreError> {
+        self.ids(TIES, &index::digest(key).0)
+    }
+
+    /// Records that carry that fingerprint or key id.
+    pub fn marked(&self, value: &str) -> Result<Vec<RecordId>, StoreError> {
+        self.ids(MARKS, &index::mark(value))
+    }
+
+    /// A finding as it stood at a commit (`None`: now).
+    pub fn finding(&self, id: FindingId, at: Option<CommitNo>) -> Result<Option<Finding>, StoreError> {
+        let row = self.store.get(FINDINGS, id.as_bytes(), at)?;
+        row.and_then(|row| row.value).map(|bytes| codec::finding::decode(&bytes)).transpose()
+    }
+
+    /// Findings about a subject, in the order of ids.
+    pub fn findings_of(&self, subject: RecordId) -> Result<Vec<FindingId>, StoreError> {
+        self.ids(FINDINGS_OF, subject.as_bytes())
+    }
+
+    /// Visits every finding as it stood at a commit (`None`: now), resolved ones included.
+    pub fn each_finding(
+        &self,
+        at: Option<CommitNo>,
+        each: &mut dyn FnMut(Finding) -> Result<Go, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.store.scan(FINDINGS, &KeyRange::all(), at, &mut |_, row| match row.value {
+            Some(bytes) => each(codec::finding::decode(&bytes)?),
+            None => Ok(Go::On),
+        })
+    }
+
+    /// What is kept of a source; an empty row if it never ran.
+    pub fn source(&self, name: &str) -> Result<SourceRow, StoreError> {
+        let row = self.store.get(SOURCES, &index::path(&[name]), None)?;
+        row.and_then(|row| row.value).map_or_else(|| Ok(SourceRow::default()), |bytes| rows::decode(&bytes, "a source"))
+    }
+
+    /// Names of all sources that ever ran.
+    pub fn source_names(&self) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        self.store.scan(SOURCES, &KeyRange::all(), None, &mut |key, _| {
+            names.push(String::from_utf8_lossy(key.strip_suffix(&[0]).unwrap_or(key)).into_owned());
+            Ok(Go::On)
+        })?;
+        Ok(names)
+    }
+
+    /// A scope of a source, if it was ever read.
+    pub fn scope(&self, source: &str, scope: &Scope) -> Result<Option<ScopeRow>, StoreError> {
+        let key = index::path(&[source, scope.realm.as_str(), &scope.path]);
+        let row = self.store.get(SCOPES, &key, None)?;
+        row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "a scope")).transpose()
+    }
+
+    /// Every scope of a source (`None`: of all sources), in the order of source, realm and path.
+    pub fn scopes(&self, source: Option<&str>) -> Result<Vec<ScopeRow>, StoreError> {
+        let range = source.map_or_else(KeyRange::all, |name| KeyRange::prefix(&index::path(&[name])));
+        let mut scopes = Vec::new();
+        self.store.scan(SCOPES, &range, None, &mut |_, row| {
+            if let Some(bytes) = row.value {
+                scopes.push(rows::decode(&bytes, "a scope")?);
+            }
+            Ok(Go::On)
+        })?;
+        Ok(scopes)
+    }
+
+    /// Every scope by its short name: what a statement's speaker is called.
+    pub fn scopes_by_number(&self) -> Result<BTreeMap<ScopeNo, ScopeRow>, StoreError> {
+        Ok(self.scopes(None)?.into_iter().map(|row| (row.number, row)).collect())
+    }
+
+    /// The cursor of a scope.
+    pub fn cursor(&self, scope: &ScopeRow) -> Result<Option<Cursor>, StoreError> {
+        if scope.cursor_chunks == 0 {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        for chunk in 0..scope.cursor_chunks {
+            let row = self.store.get(CURSORS, &chunk_key(scope.number, chunk), None)?;
+            match row.and_then(|row| row.value) {
+                Some(part) => bytes.extend_from_slice(&part),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Cursor(bytes)))
+    }
+
+    /// Visits what stands as seen or missing in a part of a scope, in the order of record ids.
+    pub fn each_place(
+        &self,
+        scope: ScopeNo,
+        part: PartId,
+        each: &mut dyn FnMut(RecordId) -> Result<Go, StoreError>,
+    ) -> Result<(), StoreError> {
+        let range = KeyRange::prefix(&index::place_prefix(scope, Some(part)));
+        self.store.scan(PLACES, &range, None, &mut |key, row| match row.value {
+            Some(standing) if index::can_vanish(&standing) => each(index::read_place(key)?.1),
+            _ => Ok(Go::On),
+        })
+    }
+
+    /// Every record that ever stood in a scope, with the part.
+    pub fn places(&self, scope: ScopeNo) -> Result<Vec<(PartId, RecordId)>, StoreError> {
+        let mut places = Vec::new();
+        let range = KeyRange::prefix(&index::place_prefix(scope, None));
+        self.store.scan(PLACES, &range, None, &mut |key, _| {
+            places.push(index::read_place(key)?);
+            Ok(Go::On)
+        })?;
+        Ok(places)
+    }
+
+    /// Absences held back in a scope: part, record, when the listing that lacked it began, and whether it was atomic.
+    pub fn held(&self, scope: ScopeNo) -> Result<Vec<(PartId, RecordId, Time, bool)>, StoreError> {
+        let mut held = Vec::new();
+        let range = KeyRange::prefix(&index::place_prefix(scope, None));
+        self.store.scan(HELD, &range, None, &mut |key, row| {
+            let (part, id) = index::read_place(key)?;
+            let (began, atomic): (Time, bool) = rows::decode(&row.value.unwrap_or_default(), "an absence held back")?;
+            held.push((part, id, began, atomic));
+            Ok(Go::On)
+        })?;
+        Ok(held)
+    }
+
+    /// A run of a source.
+    pub fn run(&self, source: &str, id: provost_model::RunId) -> Result<Option<Run>, StoreError> {
+        let row = self.store.get(RUNS, &run_key(source, id), None)?;
+        row.and_then(|row| row.value).map(|bytes| codec::run::decode(&bytes)).transpose()
+    }
+
+    /// The runs kept of a source, oldest first.
+    pub fn runs(&self, source: &str) -> Result<Vec<Run>, StoreError> {
+        let mut runs = Vec::new();
+        self.store.scan(RUNS, &KeyRange::prefix(&index::path(&[source])), None, &mut |_, row| {
+            if let Some(bytes) = row.value {
+                runs.push(codec::run::decode(&bytes)?);
+            }
+            Ok(Go::On)
+        })?;
+        Ok(runs)
+    }
+
+    fn ids(&self, table: Table, prefix: &[u8]) -> Result<Vec<RecordId>, StoreError> {
+        let mut ids = Vec::new();
+        self.store.scan(table, &KeyRange::prefix(prefix), None, &mut |key, _| {
+            ids.push(index::tail_id(key)?);
+            Ok(Go::On)
+        })?;
+        Ok(ids)
+    }
+}
+
+pub(super) fn run_key(source: &str, id: provost_model::RunId) -> Vec<u8> {
+    let mut key = index::path(&[source]);
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+pub(super) fn chunk_key(scope: ScopeNo, chunk: u16) -> Vec<u8> {
+    let mut key = scope.0.to_be_bytes().to_vec();
+    key.extend_from_slice(&chunk.to_be_bytes());
+    key
+}
