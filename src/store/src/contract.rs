@@ -165,6 +165,9 @@ pub enum Go {
     Stop,
 }
 
+/// What is called for each row of a scan, with the row's key.
+pub type Visit<'a> = dyn FnMut(&[u8], Row) -> Result<Go, StoreError> + 'a;
+
 /// What can go wrong, named by what the caller does next.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -234,7 +237,7 @@ pub trait Store: Send + Sync {
         table: Table,
         range: &KeyRange,
         at: Option<CommitNo>,
-        each: &mut dyn FnMut(&[u8], Row) -> Result<Go, StoreError>,
+        each: &mut Visit<'_>,
     ) -> Result<(), StoreError>;
 
     /// Every version kept of a row, oldest first, deletions included.

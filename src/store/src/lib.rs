@@ -2,5 +2,19 @@
 //! It must never judge: what a change means is the engine's business.
 
 mod contract;
+mod embedded;
+pub mod kv;
+mod memory;
+mod space;
 
-pub use contract::{Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table};
+pub use contract::{
+    Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table, Visit,
+};
+pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
+pub use memory::Memory;
+pub use space::{has_room, min_free};
+
+/// An empty store in memory.
+pub fn memory() -> Embedded<Memory> {
+    Embedded::at(Memory::default(), Head::default())
+}

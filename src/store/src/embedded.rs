@@ -1,0 +1,163 @@
+//! The whole store contract over any engine with ordered keys: one writer at a time, readers beside it.
+//! It must never acknowledge a batch before the engine has made it durable.
+
+mod commit;
+mod leases;
+mod log;
+mod queues;
+pub(crate) mod rows;
+mod streams;
+mod tables;
+
+use std::{
+    collections::HashMap,
+    ops::Bound,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use provost_model::Time;
+
+use crate::{
+    Batch, CommitNo, Committed, Entry, Fence, Head, KeyRange, Row, Space, Store, StoreError, Table, Visit,
+    kv::{Kv, Tree},
+    space,
+};
+
+pub use commit::{MAX_BYTES, MAX_OPS};
+
+/// A store over an engine.
+#[derive(Debug)]
+pub struct Embedded<K> {
+    kv: K,
+    /// Held while something is written, so that what was checked still holds when it is written.
+    writer: Mutex<Writer>,
+    /// The last durable commit; apart from the writer's, so that asking for it never waits for a write.
+    head: RwLock<Head>,
+}
+
+/// What the writer knows without asking the engine.
+#[derive(Debug, Default)]
+struct Writer {
+    tails: HashMap<&'static str, streams::Tail>,
+}
+
+impl<K: Kv> Embedded<K> {
+    /// The store in an engine, where its last commit left it.
+    pub(crate) fn over(kv: K) -> Result<Self, StoreError> {
+        let head = log::head(&kv)?;
+        Ok(Self::at(kv, head))
+    }
+
+    /// The store in an engine whose last commit is known.
+    pub(crate) fn at(kv: K, head: Head) -> Self {
+        Self { kv, writer: Mutex::default(), head: RwLock::new(head) }
+    }
+
+    /// Where it is on disk.
+    pub fn path(&self) -> Option<&Path> {
+        self.kv.path()
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stands(&self) -> Head {
+        *self.head.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Kv> Store for Embedded<K> {
+    fn head(&self) -> Result<Head, StoreError> {
+        Ok(self.stands())
+    }
+
+    fn get(&self, table: Table, key: &[u8], at: Option<CommitNo>) -> Result<Option<Row>, StoreError> {
+        tables::get(&self.kv, table, key, at)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        at: Option<CommitNo>,
+        each: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        tables::scan(&self.kv, table, range, at, each)
+    }
+
+    fn versions(&self, table: Table, key: &[u8]) -> Result<Vec<Row>, StoreError> {
+        tables::versions(&self.kv, table, key)
+    }
+
+    fn commit_at(&self, time: Time) -> Result<CommitNo, StoreError> {
+        log::commit_at(&self.kv, self.stands(), time)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        commit::check_size(&batch)?;
+        let mut writer = self.writer();
+        let before = self.stands();
+        let head = Head { number: CommitNo(before.number.0 + 1), at: before.at.max(batch.at) };
+        let mut tails = HashMap::new();
+        for stream in commit::streams_of(&batch) {
+            let known = writer.tails.get(stream).copied();
+            tails.insert(stream, known.map_or_else(|| streams::tail(&self.kv, stream), Ok)?);
+        }
+        let mut written = None;
+        self.kv.write(&commit::trees_of(&batch), &mut |draft| {
+            written = Some(commit::apply(draft, &batch, head, tails.clone())?);
+            Ok(())
+        })?;
+        let Some(commit::Written { appended, tails }) = written else {
+            return Err(StoreError::Codec("the engine's answer to a write".to_owned()));
+        };
+        writer.tails.extend(tails);
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
+        Ok(Committed { number: head.number, appended })
+    }
+
+    fn entries(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        streams::entries(&self.kv, stream, from, limit)
+    }
+
+    fn due(&self, queue: &str, now: Time, limit: usize) -> Result<Vec<(Time, Vec<u8>)>, StoreError> {
+        queues::due(&self.kv, queue, now, limit)
+    }
+
+    fn lease(&self, name: &str, holder: &str, now: Time, until: Time) -> Result<Option<Fence>, StoreError> {
+        let _writer = self.writer();
+        leases::take(&self.kv, (name, holder), (now, until), self.stands().at)
+    }
+
+    fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        let _writer = self.writer();
+        leases::release(&self.kv, fence)
+    }
+
+    fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError> {
+        let (mut forgotten, mut after) = (0, Bound::Unbounded);
+        loop {
+            // The writer's turn comes between two pages: forgetting years of history never holds up a scan for long.
+            let _writer = self.writer();
+            let tables::Forgettable { places, go_on } = tables::forgettable(&self.kv, table, commit, &after)?;
+            if !places.is_empty() {
+                let past: Tree<'_> = tables::past_of(table);
+                self.kv.write(&[past], &mut |draft| places.iter().try_for_each(|place| draft.delete(past, place)))?;
+            }
+            forgotten += places.len() as u64;
+            match go_on {
+                Some(place) => after = Bound::Excluded(place),
+                None => return Ok(forgotten),
+            }
+        }
+    }
+
+    fn space(&self) -> Result<Space, StoreError> {
+        match self.kv.path() {
+            Some(path) => space::of(path, self.kv.used()?),
+            None => Ok(Space { free: u64::MAX, total: u64::MAX, used: self.kv.used()? }),
+        }
+    }
+}

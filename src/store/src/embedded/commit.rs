@@ -1,0 +1,189 @@
+//! What a batch does to the trees, step by step, inside one write of the engine.
+//! It must never read the engine but through the draft: what was checked there is what is written.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::{leases, log, queues, rows, streams, tables};
+use crate::{
+    Batch, Head, Op, StoreError, Table,
+    kv::{Draft, Shelf, Tree},
+};
+
+/// Steps one batch may have. A batch is one transaction of the engine, and sled keeps every page that a transaction
+/// replaces in memory until its end: larger work is written in several batches.
+pub const MAX_OPS: usize = 4_000;
+/// Bytes of keys and values one batch may have.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// What a batch did.
+pub(super) struct Written {
+    pub(super) appended: Vec<u64>,
+    pub(super) tails: HashMap<&'static str, streams::Tail>,
+}
+
+/// Refuses a batch over the bounds before anything is written.
+pub(super) fn check_size(batch: &Batch) -> Result<(), StoreError> {
+    let bytes: usize = batch.ops.iter().map(size).sum();
+    if batch.ops.len() <= MAX_OPS && bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    let said = format!(
+        "a batch of {} steps and {bytes} bytes is over the bound of {MAX_OPS} and {MAX_BYTES}",
+        batch.ops.len()
+    );
+    Err(StoreError::Io(std::io::Error::new(std::io::ErrorKind::InvalidInput, said)))
+}
+
+/// The streams a batch appends to.
+pub(super) fn streams_of(batch: &Batch) -> BTreeSet<&'static str> {
+    batch.ops.iter().filter_map(|op| if let Op::Append { stream, .. } = op { Some(*stream) } else { None }).collect()
+}
+
+/// Every tree a batch may touch.
+pub(super) fn trees_of(batch: &Batch) -> Vec<Tree<'static>> {
+    let mut trees = BTreeSet::from([Tree::COMMITS]);
+    trees.extend(batch.fence.iter().map(|_| Tree::LEASES));
+    trees.extend(batch.expect.iter().map(|(table, ..)| tables::rows_of(*table)));
+    for op in &batch.ops {
+        match op {
+            Op::Put { table, .. } | Op::Amend { table, .. } | Op::Delete { table, .. } => {
+                trees.insert(tables::rows_of(*table));
+                if table.versioned {
+                    trees.insert(tables::past_of(*table));
+                }
+            }
+            Op::Append { stream, .. } => {
+                trees.insert(Tree::new(Shelf::Stream, stream));
+            }
+            Op::Schedule { queue, .. } | Op::Unschedule { queue, .. } => {
+                trees.extend([Tree::new(Shelf::Due, queue), Tree::new(Shelf::DueAt, queue)]);
+            }
+        }
+    }
+    trees.into_iter().collect()
+}
+
+/// Checks what the batch relies on, then does its steps in order.
+pub(super) fn apply(
+    draft: &mut dyn Draft,
+    batch: &Batch,
+    head: Head,
+    tails: HashMap<&'static str, streams::Tail>,
+) -> Result<Written, StoreError> {
+    if let Some(fence) = &batch.fence {
+        leases::check(draft, fence, head.at)?;
+    }
+    for (table, key, expected) in &batch.expect {
+        let found = draft.get(tables::rows_of(*table), key)?.as_deref().map(rows::commit_of).transpose()?;
+        if found != *expected {
+            return Err(conflict(*table, key));
+        }
+    }
+    log::note(draft, head)?;
+    let mut step = Step { draft, head, tails, appended: Vec::new(), deleted: HashSet::new(), bytes: Vec::new() };
+    for op in &batch.ops {
+        step.take(op)?;
+    }
+    Ok(Written { appended: step.appended, tails: step.tails })
+}
+
+/// The writing of one batch.
+struct Step<'a> {
+    draft: &'a mut dyn Draft,
+    head: Head,
+    tails: HashMap<&'static str, streams::Tail>,
+    appended: Vec<u64>,
+    /// Places among former versions where this batch left a deletion.
+    deleted: HashSet<(Table, Vec<u8>)>,
+    /// Scratch space for the bytes of a row.
+    bytes: Vec<u8>,
+}
+
+impl Step<'_> {
+    fn take(&mut self, op: &Op) -> Result<(), StoreError> {
+        match op {
+            Op::Put { table, key, value } => self.put(*table, key, value),
+            Op::Amend { table, key, value } => self.amend(*table, key, value),
+            Op::Delete { table, key } => self.delete(*table, key),
+            Op::Append { stream, value } => self.append(stream, value),
+            Op::Schedule { queue, item, at } => queues::schedule(self.draft, queue, item, *at),
+            Op::Unschedule { queue, item } => queues::unschedule(self.draft, queue, item),
+        }
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        if table.versioned {
+            self.keep(table, key)?;
+            if self.deleted.remove(&(table, key.to_vec())) {
+                self.draft.delete(tables::past_of(table), &rows::past_key(key, self.head.number))?;
+            }
+        }
+        rows::encode(self.head.number, self.head.at, Some(value), &mut self.bytes);
+        self.draft.put(tables::rows_of(table), key, &self.bytes)
+    }
+
+    fn amend(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let Some(present) = self.draft.get(tables::rows_of(table), key)? else { return Err(conflict(table, key)) };
+        let row = rows::decode(present)?;
+        rows::encode(row.commit, row.recorded, Some(value), &mut self.bytes);
+        self.draft.put(tables::rows_of(table), key, &self.bytes)
+    }
+
+    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        if table.versioned && self.keep(table, key)? {
+            rows::encode(self.head.number, self.head.at, None, &mut self.bytes);
+            self.draft.put(tables::past_of(table), &rows::past_key(key, self.head.number), &self.bytes)?;
+            self.deleted.insert((table, key.to_vec()));
+        }
+        self.draft.delete(tables::rows_of(table), key)
+    }
+
+    fn append(&mut self, stream: &'static str, value: &[u8]) -> Result<(), StoreError> {
+        let tail = self.tails.entry(stream).or_default();
+        *tail = streams::append(self.draft, stream, *tail, (self.head.at, value))?;
+        self.appended.push(tail.sequence);
+        Ok(())
+    }
+
+    /// Copies the present version to the former ones, unless this very batch wrote it. Tells whether there is one.
+    fn keep(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        let Some(present) = self.draft.get(tables::rows_of(table), key)? else { return Ok(false) };
+        let commit = rows::commit_of(&present)?;
+        if commit != self.head.number {
+            self.draft.put(tables::past_of(table), &rows::past_key(key, commit), &present)?;
+        }
+        Ok(true)
+    }
+}
+
+fn size(op: &Op) -> usize {
+    match op {
+        Op::Put { key, value, .. } | Op::Amend { key, value, .. } => key.len() + value.len(),
+        Op::Delete { key, .. } => key.len(),
+        Op::Append { value, .. } => value.len(),
+        Op::Schedule { item, .. } | Op::Unschedule { item, .. } => item.len(),
+    }
+}
+
+fn conflict(table: Table, key: &[u8]) -> StoreError {
+    let digits: String = key.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
+    StoreError::Conflict(format!("{}/{digits}", table.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_over_the_bounds_is_refused() {
+        let op = Op::Append { stream: "s", value: vec![0; 16] };
+        let batch = Batch { ops: vec![op; MAX_OPS], ..Batch::default() };
+        assert!(check_size(&batch).is_ok());
+        let large = Op::Append { stream: "s", value: vec![0; MAX_BYTES] };
+        for extra in [Op::Delete { table: Table { name: "t", versioned: false }, key: vec![1] }, large] {
+            let mut batch = batch.clone();
+            batch.ops.push(extra);
+            assert!(check_size(&batch).is_err());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Leases: who may do a thing until when, with a token that grows with every new holder.
+//! It must never let a lost lease write: a batch with an old token is refused.
+
+use provost_model::Time;
+
+use crate::{
+    Fence, StoreError,
+    kv::{Draft, Kv, Tree},
+};
+
+const HEADER: usize = 16;
+
+/// A lease as kept. An empty holder: nobody's.
+struct Lease {
+    token: u64,
+    until: Time,
+    holder: Vec<u8>,
+}
+
+/// Takes or prolongs a lease. `clock` is the highest time committed: a clock that was set back prolongs nobody's lease,
+/// and what the caller asks for is then counted from there.
+pub(super) fn take<K: Kv>(
+    kv: &K,
+    (name, holder): (&str, &str),
+    (now, until): (Time, Time),
+    clock: Time,
+) -> Result<Option<Fence>, StoreError> {
+    let behind = clock.max(now) - now;
+    let (now, until) = (now + behind, until + behind);
+    let known = kv.get(Tree::LEASES, name.as_bytes())?.as_deref().map(decode).transpose()?;
+    let token = match &known {
+        Some(lease) if lease.until > now && lease.holder == holder.as_bytes() => lease.token,
+        Some(lease) if lease.until > now && !lease.holder.is_empty() => return Ok(None),
+        // Whoever comes back after the end of a lease is a new holder: it may have been somebody else's meanwhile.
+        Some(lease) => lease.token + 1,
+        None => 1,
+    };
+    keep(kv, name, &Lease { token, until, holder: holder.as_bytes().to_vec() })?;
+    Ok(Some(Fence { name: name.to_owned(), token }))
+}
+
+/// Gives a lease back; the token is kept, so that the next one is greater.
+pub(super) fn release<K: Kv>(kv: &K, fence: &Fence) -> Result<(), StoreError> {
+    let known = kv.get(Tree::LEASES, fence.name.as_bytes())?.as_deref().map(decode).transpose()?;
+    match known {
+        Some(lease) if lease.token == fence.token && !lease.holder.is_empty() => {
+            keep(kv, &fence.name, &Lease { holder: Vec::new(), ..lease })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses if a lease is not held any more at the time of a commit.
+pub(super) fn check(draft: &mut dyn Draft, fence: &Fence, at: Time) -> Result<(), StoreError> {
+    let known = draft.get(Tree::LEASES, fence.name.as_bytes())?.as_deref().map(decode).transpose()?;
+    match known {
+        Some(lease) if lease.token == fence.token && lease.until > at && !lease.holder.is_empty() => Ok(()),
+        _ => Err(StoreError::Conflict(format!("lease {}", fence.name))),
+    }
+}
+
+fn keep<K: Kv>(kv: &K, name: &str, lease: &Lease) -> Result<(), StoreError> {
+    let mut bytes = Vec::with_capacity(HEADER + lease.holder.len());
+    bytes.extend_from_slice(&lease.token.to_be_bytes());
+    bytes.extend_from_slice(&lease.until.as_micros().to_be_bytes());
+    bytes.extend_from_slice(&lease.holder);
+    kv.write(&[Tree::LEASES], &mut |draft| draft.put(Tree::LEASES, name.as_bytes(), &bytes))
+}
+
+fn decode(bytes: &[u8]) -> Result<Lease, StoreError> {
+    let malformed = || StoreError::Codec("a lease".to_owned());
+    let (token, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
+    let (until, holder) = rest.split_first_chunk().ok_or_else(malformed)?;
+    Ok(Lease {
+        token: u64::from_be_bytes(*token),
+        until: Time::from_micros(i64::from_be_bytes(*until)),
+        holder: holder.to_vec(),
+    })
+}

@@ -1,0 +1,51 @@
+//! The log of commits: which number was committed when. Times never fall, so that a time names one commit.
+//! It must never have a gap.
+
+use std::ops::Bound;
+
+use provost_model::Time;
+
+use crate::{
+    CommitNo, Head, StoreError,
+    kv::{Draft, Kv, Tree, Way},
+};
+
+/// Where the last commit left the store.
+pub(super) fn head<K: Kv>(kv: &K) -> Result<Head, StoreError> {
+    let last = kv.page(Tree::COMMITS, (Bound::Unbounded, Bound::Unbounded), Way::Down, 1)?;
+    let Some((number, at)) = last.into_iter().next() else { return Ok(Head::default()) };
+    let number = number.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
+    Ok(Head { number: CommitNo(number), at: time(&at)? })
+}
+
+/// Notes a commit.
+pub(super) fn note(draft: &mut dyn Draft, head: Head) -> Result<(), StoreError> {
+    draft.put(Tree::COMMITS, &head.number.0.to_be_bytes(), &head.at.as_micros().to_be_bytes())
+}
+
+/// The last commit whose time is not after `at`.
+pub(super) fn commit_at<K: Kv>(kv: &K, head: Head, at: Time) -> Result<CommitNo, StoreError> {
+    if head.at <= at {
+        return Ok(head.number);
+    }
+    // All up to `low` are not after `at`; `high` is.
+    let (mut low, mut high) = (0, head.number.0);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        let noted = kv.get(Tree::COMMITS, &middle.to_be_bytes())?.ok_or_else(malformed)?;
+        if time(&noted)? <= at {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(CommitNo(low))
+}
+
+fn time(bytes: &[u8]) -> Result<Time, StoreError> {
+    bytes.try_into().map(|bytes| Time::from_micros(i64::from_be_bytes(bytes))).map_err(|_| malformed())
+}
+
+fn malformed() -> StoreError {
+    StoreError::Codec("the log of commits".to_owned())
+}

@@ -1,0 +1,111 @@
+//! The small interface that an engine must offer: ordered keys in named trees, written atomically and durably.
+//! It must never know what the bytes mean: rows, streams, queues and leases are built on it, once for all engines.
+
+use std::{fmt, ops::Bound, path::Path};
+
+use crate::StoreError;
+
+/// One tree of an engine. Each table, stream and queue has its own, so that they grow and are rewritten apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tree<'a> {
+    /// What sort of tree it is.
+    pub shelf: Shelf,
+    /// Whose: the name of the table, stream or queue; empty where there is only one.
+    pub name: &'a str,
+}
+
+/// What a tree holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shelf {
+    /// The present rows of a table.
+    Rows,
+    /// Former versions of the rows of a table.
+    Past,
+    /// Entries of a stream.
+    Stream,
+    /// Items of a due queue, in the order in which they are due.
+    Due,
+    /// The time of each item of a due queue.
+    DueAt,
+    /// The time of each commit.
+    Commits,
+    /// Who holds which lease.
+    Leases,
+}
+
+/// A key with its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// From where to where a page goes.
+pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// In which order a page is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Ascending keys.
+    Up,
+    /// Descending keys.
+    Down,
+}
+
+/// An engine. Every call may block.
+pub trait Kv: Send + Sync {
+    /// The value under a key.
+    fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Up to `limit` pairs of a range. What is written meanwhile may or may not be in it; a pair is never torn.
+    fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError>;
+
+    /// Runs `work`, which may use `trees` only, and makes what it wrote durable in one piece; if it fails, nothing is
+    /// written. `work` may be run anew and must not call the engine other than by its draft.
+    fn write(&self, trees: &[Tree<'_>], work: &mut Work<'_>) -> Result<(), StoreError>;
+
+    /// Where it is on disk.
+    fn path(&self) -> Option<&Path>;
+
+    /// Bytes it takes.
+    fn used(&self) -> Result<u64, StoreError>;
+}
+
+/// What runs inside a write.
+pub type Work<'a> = dyn FnMut(&mut dyn Draft) -> Result<(), StoreError> + 'a;
+
+/// A write in the making. It reads what it wrote.
+pub trait Draft {
+    /// The value under a key, with this draft's writes applied.
+    fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes a pair.
+    fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes a pair, if it is there.
+    fn delete(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<(), StoreError>;
+}
+
+impl<'a> Tree<'a> {
+    /// The time of each commit.
+    pub const COMMITS: Tree<'static> = Tree { shelf: Shelf::Commits, name: "" };
+    /// Who holds which lease.
+    pub const LEASES: Tree<'static> = Tree { shelf: Shelf::Leases, name: "" };
+
+    /// The tree of that sort and name.
+    pub fn new(shelf: Shelf, name: &'a str) -> Self {
+        Self { shelf, name }
+    }
+}
+
+impl fmt::Display for Tree<'_> {
+    /// The name on disk, for good.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shelf = match self.shelf {
+            Shelf::Rows => "rows",
+            Shelf::Past => "past",
+            Shelf::Stream => "stream",
+            Shelf::Due => "due",
+            Shelf::DueAt => "due-at",
+            Shelf::Commits => "commits",
+            Shelf::Leases => "leases",
+        };
+        write!(f, "{shelf}/{}", self.name)
+    }
+}
