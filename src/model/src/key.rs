@@ -24,7 +24,7 @@ pub struct Key {
 }
 
 /// The first half of SHA-256 over a [`Key`]; made by the store, used wherever a key is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyDigest(pub [u8; 16]);
 
 /// Our own name for a record: a UUIDv7 given at first sight and never reused.

@@ -3,6 +3,8 @@
 
 mod contract;
 mod embedded;
+pub mod codec;
+pub mod inventory;
 pub mod kv;
 mod memory;
 mod space;

@@ -1,7 +1,7 @@
 //! Bytes of index keys. Big-endian throughout, so that byte order is number order.
 //! It must never change for a table that exists: that would be a migration.
 
-use provost_model::{Key, KeyDigest, PartId, Reading, Record, RecordId, ScopeNo, Standing, field};
+use provost_model::{Attr, Key, KeyDigest, PartId, Reading, Record, RecordId, ScopeNo, Standing, field};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
@@ -66,7 +66,7 @@ pub(super) fn tied(to: KeyDigest, id: RecordId) -> Vec<u8> {
 
 /// Digests of the values by which places of one secret recognise each other.
 pub(super) fn marks(record: &Record) -> Vec<[u8; 16]> {
-    let of = |attr| match record.get(attr) {
+    let of = |attr: Attr<String>| match record.get(attr) {
         Reading::Known(value) => Some(mark(&value)),
         _ => None,
     };
