@@ -1,1 +1,13 @@
-//! x
+//! The verbs: what follows from what was seen. Pure and synchronous; time and policy are arguments.
+//! It must never do I/O, ask the time, or depend on the order in which it is called.
+
+pub mod environment;
+pub mod judge;
+pub mod own;
+pub mod rules;
+pub mod severity;
+pub mod thresholds;
+
+pub use judge::{Case, finding_id, judge, source_subject};
+pub use rules::{Covered, Neighbour, Outcome, Place, Rule, SourceView, Subject, Verdict, View};
+pub use thresholds::{Policy, PolicyConfig, Thresholds};
