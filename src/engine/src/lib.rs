@@ -1,5 +1,15 @@
-//! The verbs of Provost: reconcile, judge, own. Pure and synchronous, so that every answer can be repeated.
-//! It must never ask for the time, touch the disk or the network, or know which store or connector is at work.
+//! The verbs: what follows from what was seen. Pure and synchronous; time and policy are arguments.
+//! It must never do I/O, ask the time, or depend on the order in which it is called.
 
 pub mod absence;
+pub mod environment;
+pub mod judge;
+pub mod own;
 pub mod reconcile;
+pub mod rules;
+pub mod severity;
+pub mod thresholds;
+
+pub use judge::{Case, finding_id, judge, source_subject};
+pub use rules::{Covered, Neighbour, Outcome, Place, Rule, SourceView, Subject, Verdict, View};
+pub use thresholds::{Policy, PolicyConfig, Thresholds};

@@ -98,8 +98,11 @@ pub struct Finding {
     pub because: String,
     /// Framework ids.
     pub frameworks: Frameworks,
-    /// When time alone may change the verdict.
+    /// When time alone may change the verdict; for an accepted finding, until when it is accepted.
     pub until: Option<Time>,
+    /// Digest of the thresholds under which it was last confirmed.
+    #[serde(default)]
+    pub policy: String,
 }
 
 impl Severity {

@@ -1,0 +1,201 @@
+//! The life of a finding, as one pure function of what it was and what the rule says now.
+//! It must never resolve a finding by silence, doubt or older data.
+
+use provost_model::{Finding, FindingId, FindingState, Presence, RecordId, Resolution, Time};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    rules::{Because, Outcome, Rule, Verdict},
+    severity::weigh,
+};
+
+/// What a verdict is about, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The rule that judged.
+    pub rule: &'a Rule,
+    /// The record, or [`source_subject`] for rules about sources.
+    pub subject: RecordId,
+    /// The subject's main external id; the source's name for rules about sources.
+    pub external_id: &'a str,
+    /// For rules about sources: the source's name.
+    pub source: Option<&'a str>,
+    /// Whether the subject is there. A source that is configured is present.
+    pub presence: Presence,
+    /// Whether the source's first complete run is not over, or was this one.
+    pub baseline: bool,
+    /// Digest of the thresholds that held: [`Thresholds::digest`](crate::Thresholds::digest).
+    pub policy: &'a str,
+    /// The time.
+    pub now: Time,
+}
+
+/// The finding as it is after a verdict, if it is any different from before. `None` if nothing changes, and if there is
+/// no finding.
+///
+/// An open finding is resolved only by a rule that finds no fault on data at least as fresh as those that opened it, or
+/// by the subject's end. Missing subjects, doubtful verdicts and older data leave it open and unconfirmed.
+pub fn judge(before: Option<&Finding>, verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {
+    let after = match before {
+        None => opened(verdict, case)?,
+        Some(finding) => match finding.state {
+            FindingState::Open | FindingState::Suspended => standing(finding, verdict, case),
+            FindingState::Resolved => reopened(finding, verdict, case)?,
+        },
+    };
+    (!before.is_some_and(|before| same(before, &after))).then_some(after)
+}
+
+/// The finding's name: the same rule about the same subject has the same one for ever.
+pub fn finding_id(rule: &str, subject: RecordId) -> FindingId {
+    derived("finding", &[rule.as_bytes(), subject.as_bytes()])
+}
+
+/// What stands for a source where a finding names its subject.
+pub fn source_subject(name: &str) -> RecordId {
+    derived("source", &[name.as_bytes()])
+}
+
+fn opened(verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {
+    let Outcome::Fail(because) = &verdict.outcome else { return None };
+    if case.presence != Presence::Present {
+        return None;
+    }
+    let finding = Finding {
+        id: finding_id(case.rule.id, case.subject),
+        rule: case.rule.id.to_owned(),
+        rule_version: case.rule.version,
+        subject: case.subject,
+        external_id: case.external_id.to_owned(),
+        source: case.source.map(str::to_owned),
+        state: FindingState::Open,
+        severity: case.rule.severity,
+        severity_steps: Vec::new(),
+        opened_at: case.now,
+        opened_as_of: verdict.as_of.unwrap_or(case.now),
+        resolved_at: None,
+        resolution: None,
+        unconfirmed_since: None,
+        baseline: case.baseline,
+        because: String::new(),
+        frameworks: case.rule.frameworks.owned(),
+        until: None,
+        policy: String::new(),
+    };
+    Some(confirmed(finding, because, verdict, case))
+}
+
+/// An open or suspended finding after a verdict.
+fn standing(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Finding {
+    let mut after = finding.clone();
+    match case.presence {
+        Presence::Gone => return resolved(after, Resolution::Gone, case),
+        Presence::Unwatched => {
+            after.state = FindingState::Suspended;
+            return after;
+        }
+        Presence::Missing => {
+            after.state = FindingState::Open;
+            return unconfirmed(after, case);
+        }
+        Presence::Present => after.state = FindingState::Open,
+    }
+    match &verdict.outcome {
+        Outcome::Fail(because) => confirmed(after, because, verdict, case),
+        Outcome::Inconclusive(_) => {
+            after.until = verdict.until;
+            unconfirmed(after, case)
+        }
+        Outcome::Pass | Outcome::NotApplicable => {
+            let fresh = verdict.as_of.is_none_or(|as_of| as_of >= finding.opened_as_of);
+            if !fresh {
+                after.until = verdict.until;
+                return unconfirmed(after, case);
+            }
+            let reason = if finding.rule_version != case.rule.version {
+                Resolution::RuleChanged
+            } else if finding.policy != case.policy {
+                Resolution::PolicyChanged
+            } else {
+                Resolution::Fixed
+            };
+            resolved(after, reason, case)
+        }
+    }
+}
+
+/// A resolved finding whose fault is there again. An accepted one stays so until its date.
+fn reopened(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {
+    let accepted = finding.resolution == Some(Resolution::Accepted);
+    if accepted && finding.until.is_some_and(|until| case.now < until) {
+        return None;
+    }
+    opened(verdict, case)
+}
+
+fn confirmed(mut finding: Finding, because: &Because, verdict: &Verdict, case: &Case<'_>) -> Finding {
+    (finding.severity, finding.severity_steps) = weigh(case.rule.severity, &because.raisers);
+    finding.because.clone_from(&because.words);
+    finding.rule_version = case.rule.version;
+    finding.policy = case.policy.to_owned();
+    finding.external_id = case.external_id.to_owned();
+    finding.frameworks = case.rule.frameworks.owned();
+    finding.until = verdict.until;
+    finding.unconfirmed_since = None;
+    finding
+}
+
+fn unconfirmed(mut finding: Finding, case: &Case<'_>) -> Finding {
+    finding.unconfirmed_since = finding.unconfirmed_since.or(Some(case.now));
+    finding
+}
+
+fn resolved(mut finding: Finding, reason: Resolution, case: &Case<'_>) -> Finding {
+    finding.state = FindingState::Resolved;
+    finding.resolution = Some(reason);
+    finding.resolved_at = Some(case.now);
+    finding.unconfirmed_since = None;
+    finding.until = None;
+    finding
+}
+
+/// Whether two states of a finding tell the reader the same. Counts of days grow by themselves and are no news.
+fn same(before: &Finding, after: &Finding) -> bool {
+    if timeless(&before.because) != timeless(&after.because) {
+        return false;
+    }
+    let worded = Finding { because: before.because.clone(), ..after.clone() };
+    *before == worded
+}
+
+/// The words without the number in every `… days ago`, `at least … days old` and the like: whatever precedes "days"
+/// and follows neither "over" nor "within", which introduce thresholds.
+fn timeless(words: &str) -> Vec<&str> {
+    let all: Vec<&str> = words.split(' ').collect();
+    let mut kept = Vec::with_capacity(all.len());
+    for (at, word) in all.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| all.get(at)).copied().unwrap_or("");
+        let counts = all.get(at + 1).is_some_and(|next| next.starts_with("day")) && word.parse::<i64>().is_ok();
+        if !counts || matches!(before, "over" | "within") {
+            kept.push(*word);
+        }
+    }
+    kept
+}
+
+/// First half of SHA-256 over the parts, with the bits of a UUID of version 8.
+fn derived(domain: &str, parts: &[&[u8]]) -> RecordId {
+    let mut hash = Sha256::new();
+    for part in std::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(digest.iter()) {
+        *to = *from;
+    }
+    bytes[6] = (bytes[6] & 0x0f) | 0x80;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    RecordId::from_bytes(bytes)
+}

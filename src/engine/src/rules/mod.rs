@@ -1,0 +1,133 @@
+//! The catalogue of faults: one file per rule, each describing itself and judging one subject.
+//! It must never let a rule see what it did not declare, ask the time, or know of another rule's findings.
+
+use provost_model::{Field, Frameworks, Kind, Severity, Time};
+
+#[cfg(test)]
+pub(crate) mod sample;
+mod source;
+mod verdict;
+mod view;
+
+pub use source::{Held, ScopeView, SourceView};
+pub use verdict::{Because, Lack, Outcome, Verdict, Why};
+pub use view::{Covered, Place, Subject, View, holds_secret};
+
+use crate::thresholds::Thresholds;
+
+/// One rule: what it is about, what it needs, and how it judges.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its pinned id, such as `CRED-STALE`.
+    pub id: &'static str,
+    /// Grows whenever the same data would lead to another verdict.
+    pub version: u32,
+    /// How bad, before anything raises it.
+    pub severity: Severity,
+    /// The fault in a few words.
+    pub title: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+    /// Framework ids.
+    pub frameworks: Mapping,
+    /// Kinds of records it judges; empty for rules about sources.
+    pub needs: &'static [Kind],
+    /// Attributes of the subject it reads. A change of any other changes no verdict.
+    pub reads: &'static [Field],
+    /// Neighbours it looks at. A change of one of them asks for a new verdict.
+    pub neighbours: &'static [Neighbour],
+    /// How it judges.
+    pub check: Check,
+}
+
+/// How a rule judges, by what it is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Check {
+    /// A record of the inventory.
+    Record(fn(&View<'_>, &Thresholds, Time) -> Verdict),
+    /// A source.
+    Source(fn(&SourceView, &Thresholds, Time) -> Verdict),
+}
+
+/// What a rule looks at beside its subject; the daemon loads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Neighbour {
+    /// The record that a credential authenticates as.
+    Identity,
+    /// The other credentials of the same identity.
+    Siblings,
+    /// The credentials of an identity.
+    Credentials,
+    /// Records with the same fingerprint or key id.
+    SameSecret,
+    /// The accountable owner.
+    Owner,
+}
+
+/// Framework ids of a rule, as constants.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping {
+    /// OWASP Non-Human Identities Top 10 (2025).
+    pub owasp_nhi: &'static [&'static str],
+    /// NIST Cybersecurity Framework 2.0.
+    pub nist_csf: &'static [&'static str],
+    /// Others, each with its version in the key.
+    pub other: &'static [(&'static str, &'static str)],
+}
+
+/// Every rule, by id.
+pub const ALL: &[&Rule] = &[];
+
+impl Rule {
+    /// The rule of that id, in any case.
+    pub fn of_id(id: &str) -> Option<&'static Rule> {
+        ALL.iter().copied().find(|rule| rule.id.eq_ignore_ascii_case(id))
+    }
+
+    /// Rules that judge records of that kind.
+    pub fn about(kind: Kind) -> impl Iterator<Item = &'static Rule> {
+        ALL.iter().copied().filter(move |rule| rule.needs.contains(&kind))
+    }
+
+    /// Rules that judge sources.
+    pub fn about_sources() -> impl Iterator<Item = &'static Rule> {
+        ALL.iter().copied().filter(|rule| matches!(rule.check, Check::Source(_)))
+    }
+
+    /// Judges a record. Not applicable if the rule is off for it or about something else.
+    pub fn of_record(&'static self, subject: &Subject<'_>, thresholds: &Thresholds, now: Time) -> Verdict {
+        let Check::Record(check) = self.check else { return Verdict::not_applicable() };
+        if !self.needs.contains(&subject.record.kind) || thresholds.is_off(self.id) {
+            return Verdict::not_applicable();
+        }
+        let view = View::new(subject, self);
+        let mut verdict = check(&view, thresholds, now);
+        verdict.as_of = Some(view.data_as_of());
+        verdict
+    }
+
+    /// Judges a source. Not applicable if the rule is off or about records.
+    pub fn of_source(&self, source: &SourceView, thresholds: &Thresholds, now: Time) -> Verdict {
+        let Check::Source(check) = self.check else { return Verdict::not_applicable() };
+        if thresholds.is_off(self.id) {
+            return Verdict::not_applicable();
+        }
+        let mut verdict = check(source, thresholds, now);
+        verdict.as_of = Some(now);
+        verdict
+    }
+}
+
+impl Mapping {
+    /// The same as the model keeps it.
+    pub fn owned(&self) -> Frameworks {
+        let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        Frameworks {
+            owasp_nhi: texts(self.owasp_nhi),
+            nist_csf: texts(self.nist_csf),
+            other: self.other.iter().map(|(key, id)| ((*key).to_owned(), (*id).to_owned())).collect(),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The only door through which a rule sees anything: what it declared, and nothing else.
+//! It must never hand out a field or neighbour that the rule did not declare.
+
+use provost_model::{
+    Attr, Field, Key, Kind, Owner, PartId, Reading, Realm, Record, RecordId, ScopeNo, Standing, Statement, Status,
+    Time, field, field::Typed,
+};
+
+use super::{Neighbour, Rule};
+use crate::{
+    environment::{Environment, environment_of},
+    severity::{self, Raiser},
+};
+
+/// A record with its neighbourhood, as the daemon loads it. What a rule did not declare need not be loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The record to be judged.
+    pub record: &'a Record,
+    /// For a credential: the record it authenticates as, if it is in the inventory.
+    pub identity: Option<&'a Record>,
+    /// For a credential: the other credentials of the same identity.
+    pub siblings: &'a [Record],
+    /// For an identity: its credentials.
+    pub credentials: &'a [Record],
+    /// Other records with the same fingerprint or key id, wherever they are.
+    pub places: &'a [Place],
+    /// Who answers for it.
+    pub owner: Option<&'a Owner>,
+    /// How far every scope that speaks of any of these records was read.
+    pub covers: &'a [Covered<'a>],
+}
+
+/// How far a scope, or a part of one, is vouched for: what its statements say still stood at that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered<'a> {
+    /// Which scope.
+    pub scope: ScopeNo,
+    /// Which part of it; [`PartId::WHOLE`] vouches for every part.
+    pub part: PartId,
+    /// The provider's time of the last complete cover: full, delta or unchanged.
+    pub as_of: Time,
+    /// The name of the source that reads it.
+    pub source: &'a str,
+    /// The scope's path.
+    pub path: &'a str,
+}
+
+/// A record that shares a secret with the subject, reduced to what a rule may ask of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The record.
+    pub id: RecordId,
+    /// What sort of thing it is.
+    pub kind: Kind,
+    /// The system it is in.
+    pub realm: Realm,
+    /// Its external id.
+    pub external: String,
+    /// Where it is kept, if it is a place where a value is kept.
+    pub location: Option<String>,
+    /// As whom it authenticates.
+    pub identity: Option<Key>,
+    /// The user whose file it is.
+    pub file_owner: Option<String>,
+    /// Prod, staging, dev … where a tag or configuration says so.
+    pub environment: Option<String>,
+    /// Whether the secret part is there, not only the public one.
+    pub holds_secret: bool,
+}
+
+/// A subject as one rule may see it.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    subject: &'a Subject<'a>,
+    rule: &'static Rule,
+}
+
+impl Place {
+    /// What there is to say of a record that shares a secret with others.
+    pub fn of(record: &Record) -> Self {
+        Self {
+            id: record.id,
+            kind: record.kind,
+            realm: record.realm.clone(),
+            external: record.external().to_owned(),
+            location: record.get(field::LOCATION).known(),
+            identity: record.identity.clone(),
+            file_owner: record.get(field::FILE_OWNER).known(),
+            environment: environment_of(record).map(|it| it.name),
+            holds_secret: holds_secret(record),
+        }
+    }
+}
+
+/// Whether the secret part of a credential is in the place of this record: a readable value, a private key file, or
+/// the secret of a named key.
+pub fn holds_secret(record: &Record) -> bool {
+    record.get(field::PLAINTEXT).is_answered()
+        || record.get(field::PASSPHRASE).is_answered()
+        || record.get(field::OPENS).is_answered()
+}
+
+impl<'a> Subject<'a> {
+    /// A record without any neighbourhood.
+    pub fn alone(record: &'a Record) -> Self {
+        Self { record, identity: None, siblings: &[], credentials: &[], places: &[], owner: None, covers: &[] }
+    }
+
+    /// How fresh a statement is: what it says stood at its own time, and at every later one at which its scope was
+    /// read completely and still held the record.
+    pub fn freshness(&self, said: &Statement) -> Time {
+        if said.standing != Standing::Seen {
+            return said.as_of;
+        }
+        let vouching = self.covers.iter().filter(|it| it.scope == said.scope);
+        let vouching = vouching.filter(|it| it.part == PartId::WHOLE || it.part == said.part);
+        vouching.map(|it| it.as_of).fold(said.as_of, Time::max)
+    }
+
+    /// How fresh a reading of a record of this neighbourhood is; `None` if nothing is said of it.
+    pub fn as_of(&self, record: &Record, field: Field) -> Option<Time> {
+        record.said(field).map(|(_, said)| self.freshness(said))
+    }
+
+    /// Names of the sources that speak of the record.
+    pub fn sources(&self) -> impl Iterator<Item = &'a str> {
+        let scopes = &self.record.statements;
+        self.covers.iter().filter(|it| scopes.iter().any(|said| said.scope == it.scope)).map(|it| it.source)
+    }
+}
+
+impl<'a> View<'a> {
+    /// The subject as that rule may see it.
+    pub fn new(subject: &'a Subject<'a>, rule: &'static Rule) -> Self {
+        Self { subject, rule }
+    }
+
+    /// The subject's id.
+    pub fn id(&self) -> RecordId {
+        self.subject.record.id
+    }
+
+    /// What sort of thing the subject is.
+    pub fn kind(&self) -> Kind {
+        self.subject.record.kind
+    }
+
+    /// The authority that names it.
+    pub fn realm(&self) -> &'a Realm {
+        &self.subject.record.realm
+    }
+
+    /// Whether it is said to authenticate as some identity, loaded or not.
+    pub fn has_identity(&self) -> bool {
+        self.subject.record.identity.is_some()
+    }
+
+    /// The key of the identity it authenticates as.
+    pub fn identity_key(&self) -> Option<&'a Key> {
+        self.subject.record.identity.as_ref()
+    }
+
+    /// When it was first committed.
+    pub fn first_seen(&self) -> Time {
+        self.subject.record.first_seen
+    }
+
+    /// Whether it was met in its source's first complete run or before.
+    pub fn baseline(&self) -> bool {
+        self.subject.record.baseline
+    }
+
+    /// An attribute of the subject. What the rule did not declare is [`Reading::NotCollected`].
+    pub fn get<T: Typed>(&self, attr: Attr<T>) -> Reading<T> {
+        if self.declared(attr.field()) { self.subject.record.get(attr) } else { Reading::NotCollected }
+    }
+
+    /// How fresh the reading of a declared attribute is; the record's own time if nothing is said of it.
+    pub fn as_of(&self, field: Field) -> Time {
+        let said = if self.declared(field) { self.subject.as_of(self.subject.record, field) } else { None };
+        said.unwrap_or_else(|| self.seen_as_of())
+    }
+
+    /// How fresh the statement is that the subject exists at all.
+    pub fn seen_as_of(&self) -> Time {
+        let seen = self.subject.record.statements.iter().map(|said| self.subject.freshness(said)).max();
+        seen.unwrap_or(self.subject.record.first_seen)
+    }
+
+    /// Since when, at the latest, a declared attribute has been said to be as it is: the statement's own time.
+    pub fn said_at(&self, field: Field) -> Option<Time> {
+        if !self.declared(field) {
+            return None;
+        }
+        self.subject.record.said(field).map(|(_, said)| said.as_of)
+    }
+
+    /// Whether it works at that time. Needs `status` and `expires_at` declared.
+    pub fn status(&self, now: Time) -> Status {
+        let declared = self.declared(field::STATUS.field()) && self.declared(field::EXPIRES_AT.field());
+        if declared { self.subject.record.status(now) } else { Status::Unknown }
+    }
+
+    /// The record it authenticates as, if declared and in the inventory.
+    pub fn identity(&self) -> Option<&'a Record> {
+        self.subject.identity.filter(|_| self.may_see(Neighbour::Identity))
+    }
+
+    /// The other credentials of its identity, if declared.
+    pub fn siblings(&self) -> &'a [Record] {
+        if self.may_see(Neighbour::Siblings) { self.subject.siblings } else { &[] }
+    }
+
+    /// The credentials of this identity, if declared.
+    pub fn credentials(&self) -> &'a [Record] {
+        if self.may_see(Neighbour::Credentials) { self.subject.credentials } else { &[] }
+    }
+
+    /// Records with the same secret, if declared.
+    pub fn places(&self) -> &'a [Place] {
+        if self.may_see(Neighbour::SameSecret) { self.subject.places } else { &[] }
+    }
+
+    /// The subject itself as one of those places.
+    pub fn as_place(&self) -> Place {
+        Place::of(self.subject.record)
+    }
+
+    /// Who answers for it, if declared.
+    pub fn owner(&self) -> Option<&'a Owner> {
+        self.subject.owner.filter(|_| self.may_see(Neighbour::Owner))
+    }
+
+    /// How fresh a reading of a neighbour is; `None` if nothing is said of it.
+    pub fn neighbour_as_of(&self, neighbour: &Record, field: Field) -> Option<Time> {
+        self.subject.as_of(neighbour, field)
+    }
+
+    /// What makes a fault of this subject worse: rights, environment, leaks, of itself and of the identity behind it.
+    pub fn raisers(&self) -> Vec<Raiser> {
+        severity::raisers(self.subject.record, self.identity())
+    }
+
+    /// The environment it belongs to, by itself or through its identity.
+    pub fn environment(&self) -> Option<Environment> {
+        environment_of(self.subject.record).or_else(|| self.identity().and_then(environment_of))
+    }
+
+    /// How fresh the data are that this rule rests on: the oldest answer among the attributes it declared.
+    pub fn data_as_of(&self) -> Time {
+        let answered = self.rule.reads.iter().filter_map(|field| {
+            let (reading, said) = self.subject.record.said(*field)?;
+            reading.is_answered().then(|| self.subject.freshness(said))
+        });
+        answered.min().unwrap_or_else(|| self.seen_as_of())
+    }
+
+    fn declared(&self, field: Field) -> bool {
+        self.rule.reads.contains(&field)
+    }
+
+    fn may_see(&self, neighbour: Neighbour) -> bool {
+        self.rule.neighbours.contains(&neighbour)
+    }
+}

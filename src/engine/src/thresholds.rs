@@ -1,0 +1,360 @@
+//! Every figure a rule compares with, its default, and where the configuration sets it otherwise.
+//! It must never hold a figure that no rule reads, nor let an override match by accident.
+
+use std::{borrow::Cow, fmt};
+
+use provost_model::{Kind, Record, Span, field};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::rules::{Covered, Rule};
+
+/// The figures that hold for one subject. Days are of 24 hours.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Thresholds {
+    /// Grace after the provider made a thing, during which nothing is held against it.
+    pub grace_days: u32,
+    /// CRED-STALE: access keys, passwords and service-specific credentials unused for longer.
+    pub stale_key_days: u32,
+    /// CRED-STALE: other credentials unused for longer.
+    pub stale_other_days: u32,
+    /// CRED-NEVER: older than this and never used.
+    pub never_used_days: u32,
+    /// CRED-AGE: access keys, tokens, passwords and service-specific credentials.
+    pub age_key_days: u32,
+    /// CRED-AGE: SSH keys.
+    pub age_ssh_key_days: u32,
+    /// CRED-AGE: client secrets.
+    pub age_client_secret_days: u32,
+    /// CRED-AGE: secrets kept in CI, files and stores.
+    pub age_secret_days: u32,
+    /// CRED-AGE: certificates.
+    pub age_certificate_days: u32,
+    /// CRED-NO-EXPIRY: older than this without an expiry.
+    pub no_expiry_days: u32,
+    /// CRED-EXPIRING: steps before the end, the longest first.
+    pub expiring_days: Vec<u32>,
+    /// CRED-EXPIRING: used within so many days counts as in use.
+    pub expiring_used_days: u32,
+    /// CRED-EXPIRED-LEFT: still there so long after its expiry.
+    pub expired_left_days: u32,
+    /// CRED-MULTI-ACTIVE: a second active credential is normal for so long.
+    pub overlap_days: u32,
+    /// CRED-INACTIVE-LEFT: still there so long after it was switched off.
+    pub inactive_left_days: u32,
+    /// CRED-REUSED: identities, systems or environments that share a secret.
+    pub reused_in: u32,
+    /// CRED-WEAK-KEY: least size of an RSA key.
+    pub rsa_bits: u32,
+    /// CRED-WEAK-KEY: least size of an elliptic-curve key.
+    pub ec_bits: u32,
+    /// OWN-NONE, AI-AGENT-UNGOV: least confidence with which somebody counts as owner, 0 to 1.
+    pub owner_confidence: f64,
+    /// OWN-NONE: without an owner for longer.
+    pub ownerless_days: u32,
+    /// OWN-NONE: the same for privileged things in production.
+    pub ownerless_critical_days: u32,
+    /// ID-IDLE: roles and users without activity for longer.
+    pub idle_role_days: u32,
+    /// ID-IDLE: service accounts, applications and workloads.
+    pub idle_account_days: u32,
+    /// AI-AGENT-UNGOV: the agent's key unused for longer.
+    pub agent_key_stale_days: u32,
+    /// SRC-STALE: not fully covered for so many periods of its schedule.
+    pub source_periods: u32,
+    /// SRC-STALE: its credential expires within so many days.
+    pub source_credential_days: u32,
+    /// Ids of rules that are off.
+    pub off: Vec<String>,
+    /// Digest of all of the above.
+    #[serde(skip)]
+    digest: String,
+}
+
+/// Figures as typed: what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "each is the figure of that name in Thresholds")]
+pub struct Limits {
+    pub grace_days: Option<u32>,
+    pub stale_key_days: Option<u32>,
+    pub stale_other_days: Option<u32>,
+    pub never_used_days: Option<u32>,
+    pub age_key_days: Option<u32>,
+    pub age_ssh_key_days: Option<u32>,
+    pub age_client_secret_days: Option<u32>,
+    pub age_secret_days: Option<u32>,
+    pub age_certificate_days: Option<u32>,
+    pub no_expiry_days: Option<u32>,
+    pub expiring_days: Option<Vec<u32>>,
+    pub expiring_used_days: Option<u32>,
+    pub expired_left_days: Option<u32>,
+    pub overlap_days: Option<u32>,
+    pub inactive_left_days: Option<u32>,
+    pub reused_in: Option<u32>,
+    pub rsa_bits: Option<u32>,
+    pub ec_bits: Option<u32>,
+    pub owner_confidence: Option<f64>,
+    pub ownerless_days: Option<u32>,
+    pub ownerless_critical_days: Option<u32>,
+    pub idle_role_days: Option<u32>,
+    pub idle_account_days: Option<u32>,
+    pub agent_key_stale_days: Option<u32>,
+    pub source_periods: Option<u32>,
+    pub source_credential_days: Option<u32>,
+    pub off: Option<Vec<String>>,
+}
+
+/// Which subjects an override is for: everything stated must hold, and something must be stated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Matcher {
+    /// The name of a source that sees it.
+    pub source: Option<String>,
+    /// Its realm (`aws:123456789012`) or the realm's provider (`aws`).
+    pub realm: Option<String>,
+    /// Its kind.
+    pub kind: Option<Kind>,
+    /// A tag it carries, as `name` or `name=value`.
+    pub tag: Option<String>,
+    /// A scope that speaks of it, or one above that scope.
+    pub scope: Option<String>,
+}
+
+/// One override.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// For which subjects.
+    #[serde(rename = "match")]
+    pub matching: Matcher,
+    /// What is different for them.
+    pub thresholds: Limits,
+}
+
+/// The policy as typed in the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// What holds everywhere.
+    pub thresholds: Limits,
+    /// What is different somewhere; later ones win.
+    pub overrides: Vec<Override>,
+}
+
+/// The policy as meant: validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    everywhere: Thresholds,
+    overrides: Vec<Override>,
+    digest: String,
+}
+
+/// A policy that makes no sense, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidPolicy(pub String);
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        let mut it = Self {
+            grace_days: 7,
+            stale_key_days: 45,
+            stale_other_days: 90,
+            never_used_days: 30,
+            age_key_days: 90,
+            age_ssh_key_days: 365,
+            age_client_secret_days: 180,
+            age_secret_days: 365,
+            age_certificate_days: 398,
+            no_expiry_days: 0,
+            expiring_days: vec![30, 14, 7, 1],
+            expiring_used_days: 30,
+            expired_left_days: 30,
+            overlap_days: 14,
+            inactive_left_days: 30,
+            reused_in: 2,
+            rsa_bits: 2048,
+            ec_bits: 256,
+            owner_confidence: 0.6,
+            ownerless_days: 7,
+            ownerless_critical_days: 1,
+            idle_role_days: 90,
+            idle_account_days: 180,
+            agent_key_stale_days: 90,
+            source_periods: 3,
+            source_credential_days: 14,
+            off: Vec::new(),
+            digest: String::new(),
+        };
+        it.digest = digest_of(&it);
+        it
+    }
+}
+
+impl Thresholds {
+    /// Whether a rule is off.
+    pub fn is_off(&self, rule: &str) -> bool {
+        self.off.iter().any(|off| off.eq_ignore_ascii_case(rule))
+    }
+
+    /// Sixteen hexadecimal digits that differ when any figure does.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// These figures with others where `limits` says so.
+    #[must_use]
+    pub fn with(mut self, limits: &Limits) -> Self {
+        fn put<T: Clone>(to: &mut T, from: &Option<T>) {
+            if let Some(it) = from {
+                to.clone_from(it);
+            }
+        }
+        put(&mut self.grace_days, &limits.grace_days);
+        put(&mut self.stale_key_days, &limits.stale_key_days);
+        put(&mut self.stale_other_days, &limits.stale_other_days);
+        put(&mut self.never_used_days, &limits.never_used_days);
+        put(&mut self.age_key_days, &limits.age_key_days);
+        put(&mut self.age_ssh_key_days, &limits.age_ssh_key_days);
+        put(&mut self.age_client_secret_days, &limits.age_client_secret_days);
+        put(&mut self.age_secret_days, &limits.age_secret_days);
+        put(&mut self.age_certificate_days, &limits.age_certificate_days);
+        put(&mut self.no_expiry_days, &limits.no_expiry_days);
+        put(&mut self.expiring_days, &limits.expiring_days);
+        put(&mut self.expiring_used_days, &limits.expiring_used_days);
+        put(&mut self.expired_left_days, &limits.expired_left_days);
+        put(&mut self.overlap_days, &limits.overlap_days);
+        put(&mut self.inactive_left_days, &limits.inactive_left_days);
+        put(&mut self.reused_in, &limits.reused_in);
+        put(&mut self.rsa_bits, &limits.rsa_bits);
+        put(&mut self.ec_bits, &limits.ec_bits);
+        put(&mut self.owner_confidence, &limits.owner_confidence);
+        put(&mut self.ownerless_days, &limits.ownerless_days);
+        put(&mut self.ownerless_critical_days, &limits.ownerless_critical_days);
+        put(&mut self.idle_role_days, &limits.idle_role_days);
+        put(&mut self.idle_account_days, &limits.idle_account_days);
+        put(&mut self.agent_key_stale_days, &limits.agent_key_stale_days);
+        put(&mut self.source_periods, &limits.source_periods);
+        put(&mut self.source_credential_days, &limits.source_credential_days);
+        put(&mut self.off, &limits.off);
+        self.expiring_days.sort_unstable_by(|a, b| b.cmp(a));
+        self.digest = digest_of(&self);
+        self
+    }
+}
+
+impl Policy {
+    /// The policy that the configuration means.
+    pub fn new(config: PolicyConfig) -> Result<Self, InvalidPolicy> {
+        check(&config.thresholds)?;
+        for each in &config.overrides {
+            if each.matching == Matcher::default() {
+                return Err(InvalidPolicy(
+                    "an override must say what it matches: source, realm, kind, tag or scope".into(),
+                ));
+            }
+            check(&each.thresholds)?;
+        }
+        let digest = digest_of(&config);
+        let everywhere = Thresholds::default().with(&config.thresholds);
+        Ok(Self { everywhere, overrides: config.overrides, digest })
+    }
+
+    /// Digest of the whole policy: when it differs, everything is judged anew.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The figures that hold for a source as such.
+    pub fn of_source(&self, name: &str) -> Cow<'_, Thresholds> {
+        self.overlaid(|it| *it == Matcher { source: Some(name.to_owned()), ..Matcher::default() })
+    }
+
+    /// The figures that hold for a record. `covers` are those of its scopes.
+    pub fn of_record(&self, record: &Record, covers: &[Covered<'_>]) -> Cow<'_, Thresholds> {
+        self.overlaid(|it| it.matches(record, covers))
+    }
+
+    fn overlaid(&self, applies: impl Fn(&Matcher) -> bool) -> Cow<'_, Thresholds> {
+        let mut figures = Cow::Borrowed(&self.everywhere);
+        for each in self.overrides.iter().filter(|it| applies(&it.matching)) {
+            figures = Cow::Owned(figures.into_owned().with(&each.thresholds));
+        }
+        figures
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let config = PolicyConfig::default();
+        Self { everywhere: Thresholds::default(), overrides: Vec::new(), digest: digest_of(&config) }
+    }
+}
+
+impl Matcher {
+    /// Whether everything stated holds for that record.
+    pub fn matches(&self, record: &Record, covers: &[Covered<'_>]) -> bool {
+        let speaking = |it: &&Covered<'_>| record.statements.iter().any(|said| said.scope == it.scope);
+        let source = self.source.as_ref().is_none_or(|it| covers.iter().filter(speaking).any(|by| by.source == it));
+        let scope = self.scope.as_ref().is_none_or(|it| covers.iter().filter(speaking).any(|by| below(by.path, it)));
+        let realm = self.realm.as_ref().is_none_or(|it| {
+            let realm = &record.realm;
+            realm.as_str() == it || realm.provider() == it
+        });
+        let kind = self.kind.is_none_or(|it| record.kind == it);
+        source && scope && realm && kind && self.tag.as_ref().is_none_or(|it| tagged(record, it))
+    }
+}
+
+impl fmt::Display for InvalidPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidPolicy {}
+
+/// So many days.
+pub fn days(count: u32) -> Span {
+    Span::days(i64::from(count))
+}
+
+fn below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn tagged(record: &Record, tag: &str) -> bool {
+    let Some(tags) = record.get(field::TAGS).known() else { return false };
+    match tag.split_once('=') {
+        Some((name, value)) => tags.iter().any(|(key, it)| key.eq_ignore_ascii_case(name) && it == value),
+        None => tags.keys().any(|key| key.eq_ignore_ascii_case(tag)),
+    }
+}
+
+fn check(limits: &Limits) -> Result<(), InvalidPolicy> {
+    let wrong = |what: String| Err(InvalidPolicy(what));
+    for id in limits.off.iter().flatten() {
+        if Rule::of_id(id).is_none() {
+            return wrong(format!("off: there is no rule {id:?}"));
+        }
+    }
+    if limits.owner_confidence.is_some_and(|it| !(0.0..=1.0).contains(&it)) {
+        return wrong("owner_confidence must be between 0 and 1".into());
+    }
+    if limits.expiring_days.as_ref().is_some_and(|it| it.is_empty() || it.len() > 10) {
+        return wrong("expiring_days must have one to ten steps".into());
+    }
+    if limits.reused_in.is_some_and(|it| it < 2) {
+        return wrong("reused_in must be at least 2".into());
+    }
+    if limits.source_periods == Some(0) {
+        return wrong("source_periods must be at least 1".into());
+    }
+    Ok(())
+}
+
+/// The first half of a half of SHA-256 over the JSON form; struct fields keep their order, so it is canonical.
+fn digest_of(it: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(it).unwrap_or_default();
+    Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
