@@ -1,0 +1,243 @@
+//! Judges what changed, and what time alone may have changed: loads each subject with its neighbourhood, asks every rule
+//! about it, writes down the findings that differ. It must never judge on half a neighbourhood.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use provost_engine::{
+    Case, Covered, Place, Policy, Rule, Subject, finding_id, judge,
+    own::{self, Labels},
+};
+use provost_model::{Finding, Key, PartId, Reading, Record, RecordId, Time, field};
+use provost_store::{
+    StoreError,
+    inventory::{Draft, Inventory, JUDGE_QUEUE, ScopeRow},
+};
+
+use crate::house::House;
+
+/// Subjects judged in one commit.
+const BATCH: usize = 256;
+/// Places of one secret that are looked at; more than that are somebody's test value.
+const PLACES_MAX: usize = 50;
+
+/// The figures that rules and owning go by.
+#[derive(Clone, Debug, Default)]
+pub struct Yardstick {
+    /// Thresholds, with their overrides.
+    pub policy: Policy,
+    /// Tags that name an owner.
+    pub labels: Labels,
+}
+
+/// Judges these records and whomever their change concerns; gives the findings that changed.
+pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
+    let scopes = house.inventory().scopes(None)?;
+    let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
+    let mut changed = 0;
+    for chunk in records.chunks(BATCH) {
+        let _pen = house.pen();
+        let mut draft = Draft::new(house.inventory(), house.now());
+        for household in bench.households(chunk)? {
+            changed += bench.judge(&mut draft, &household, house.now())?;
+        }
+        draft.commit()?;
+    }
+    Ok(changed)
+}
+
+/// Judges what is due by time alone; gives the number of subjects that were.
+pub fn due(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
+    let mut judged = 0;
+    loop {
+        let due = house.store().due(JUDGE_QUEUE, house.now(), BATCH)?;
+        let ids: Vec<RecordId> =
+            due.iter().filter_map(|(_, item)| <[u8; 16]>::try_from(item.as_slice()).ok()).map(RecordId::from_bytes).collect();
+        if ids.is_empty() {
+            return Ok(judged);
+        }
+        // Taken out first: whatever is still to come is put in again by the verdict.
+        {
+            let _pen = house.pen();
+            let mut draft = Draft::new(house.inventory(), house.now());
+            ids.iter().for_each(|id| draft.judge_at(*id, None));
+            draft.commit()?;
+        }
+        judged += ids.len() as u64;
+        touched(house, yardstick, &ids)?;
+    }
+}
+
+/// Judges every record: after a change of policy or rules.
+pub fn everything(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
+    let mut ids = Vec::new();
+    house.inventory().each_record(None, &mut |record, _| {
+        ids.push(record.id);
+        Ok(provost_store::Go::On)
+    })?;
+    touched(house, yardstick, &ids)
+}
+
+/// Records that are judged together: an identity with its credentials, or a record by itself.
+struct Household {
+    identity: Option<Record>,
+    members: Vec<Record>,
+}
+
+/// What judging needs, loaded once.
+struct Bench<'a> {
+    inventory: Inventory<'a>,
+    yardstick: &'a Yardstick,
+    covers: Vec<Covered<'a>>,
+}
+
+impl<'a> Bench<'a> {
+    /// The households that these records belong to, each once.
+    fn households(&self, ids: &[RecordId]) -> Result<Vec<Household>, StoreError> {
+        let mut by_identity: BTreeSet<Key> = BTreeSet::new();
+        let mut alone: BTreeMap<RecordId, Record> = BTreeMap::new();
+        for id in self.with_twins(ids)? {
+            let Some(record) = self.inventory.record(id, None)? else { continue };
+            match &record.identity {
+                Some(identity) => drop(by_identity.insert(identity.clone())),
+                None if record.kind.noun() == provost_model::Noun::Identity => drop(by_identity.insert(record.key())),
+                None => drop(alone.insert(id, record)),
+            }
+        }
+        let mut households = Vec::with_capacity(by_identity.len() + alone.len());
+        for key in by_identity {
+            households.push(self.household(&key)?);
+        }
+        households.extend(alone.into_values().map(|record| Household { identity: None, members: vec![record] }));
+        Ok(households)
+    }
+
+    /// The records themselves, and those that keep the same secret.
+    fn with_twins(&self, ids: &[RecordId]) -> Result<BTreeSet<RecordId>, StoreError> {
+        let mut all: BTreeSet<RecordId> = ids.iter().copied().collect();
+        for id in ids {
+            let Some(record) = self.inventory.record(*id, None)? else { continue };
+            all.extend(self.twins(&record)?);
+        }
+        Ok(all)
+    }
+
+    fn twins(&self, record: &Record) -> Result<Vec<RecordId>, StoreError> {
+        let mut twins = Vec::new();
+        for attr in [field::FINGERPRINT, field::KEY_ID, field::OPENS] {
+            if let Reading::Known(value) = record.get(attr) {
+                twins.extend(self.inventory.marked(&value)?.into_iter().take(PLACES_MAX));
+            }
+        }
+        twins.sort_unstable();
+        twins.dedup();
+        twins.retain(|id| *id != record.id);
+        Ok(twins)
+    }
+
+    fn household(&self, key: &Key) -> Result<Household, StoreError> {
+        let identity = match self.inventory.resolve(key)? {
+            Some(id) => self.inventory.record(id, None)?,
+            None => None,
+        };
+        let mut names = vec![key.clone()];
+        if let Some(identity) = &identity {
+            let others = identity.externals.iter().filter(|external| **external != key.external);
+            names.extend(others.map(|external| Key::new(key.realm.clone(), key.kind, external.clone())));
+        }
+        let mut members = Vec::new();
+        for name in &names {
+            for id in self.inventory.tied_to(name)? {
+                let record = self.inventory.record(id, None)?;
+                members.extend(record.filter(|record| record.identity.as_ref() == Some(name)));
+            }
+        }
+        Ok(Household { identity, members })
+    }
+
+    fn judge(&self, draft: &mut Draft<'_>, household: &Household, now: Time) -> Result<u64, StoreError> {
+        let mut changed = 0;
+        let owner = household.identity.as_ref().and_then(|it| own::own(it, None, &self.yardstick.labels));
+        let there: Vec<Record> = household.members.iter().filter(|it| is_there(it)).cloned().collect();
+        if let Some(identity) = &household.identity {
+            let places = self.places(identity)?;
+            let subject = Subject {
+                credentials: &there,
+                places: &places,
+                owner: owner.as_ref(),
+                covers: &self.covers,
+                ..Subject::alone(identity)
+            };
+            changed += self.ask(draft, &subject, now)?;
+        }
+        for record in &household.members {
+            let siblings: Vec<Record> = there.iter().filter(|it| it.id != record.id).cloned().collect();
+            let places = self.places(record)?;
+            let owner = own::own(record, household.identity.as_ref(), &self.yardstick.labels);
+            let subject = Subject {
+                identity: household.identity.as_ref(),
+                siblings: &siblings,
+                places: &places,
+                owner: owner.as_ref(),
+                covers: &self.covers,
+                ..Subject::alone(record)
+            };
+            changed += self.ask(draft, &subject, now)?;
+        }
+        Ok(changed)
+    }
+
+    fn places(&self, record: &Record) -> Result<Vec<Place>, StoreError> {
+        let mut places = Vec::new();
+        for id in self.twins(record)? {
+            let twin = self.inventory.record(id, None)?;
+            places.extend(twin.filter(is_there).map(|twin| Place::of(&twin)));
+        }
+        Ok(places)
+    }
+
+    /// Asks every rule about one subject.
+    fn ask(&self, draft: &mut Draft<'_>, subject: &Subject<'_>, now: Time) -> Result<u64, StoreError> {
+        let record = subject.record;
+        let mut known: BTreeMap<RecordId, Finding> = BTreeMap::new();
+        for id in self.inventory.findings_of(record.id)? {
+            known.extend(self.inventory.finding(id, None)?.map(|finding| (id, finding)));
+        }
+        let thresholds = self.yardstick.policy.of_record(record, &self.covers);
+        let (mut changed, mut until) = (0, None::<Time>);
+        for rule in Rule::about(record.kind) {
+            let verdict = rule.of_record(subject, &thresholds, now);
+            let case = Case {
+                rule,
+                subject: record.id,
+                external_id: record.external(),
+                source: None,
+                presence: record.presence(),
+                baseline: record.baseline,
+                policy: thresholds.digest(),
+                now,
+            };
+            let before = known.get(&finding_id(rule.id, record.id));
+            until = [until, verdict.until].into_iter().flatten().min();
+            if let Some(after) = judge(before, &verdict, &case) {
+                draft.put_finding(&after, before.is_none())?;
+                changed += 1;
+            }
+        }
+        if let Some(until) = until {
+            draft.judge_at(record.id, Some(until));
+        }
+        Ok(changed)
+    }
+}
+
+fn is_there(record: &Record) -> bool {
+    matches!(record.presence(), provost_model::Presence::Present | provost_model::Presence::Missing)
+}
+
+fn covers(scopes: &[ScopeRow]) -> Vec<Covered<'_>> {
+    let covered = scopes.iter().filter_map(|row| {
+        let as_of = row.as_of?;
+        Some(Covered { scope: row.number, part: PartId::WHOLE, as_of, source: &row.source, path: &row.scope.path })
+    });
+    covered.collect()
+}

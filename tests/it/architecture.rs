@@ -1,0 +1,111 @@
+//! Keeps the walls of the house: who may import whom, how long a file may be, what every file says first.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Every room, and the rooms it may import.
+const ROOMS: [(&str, &[&str]); 7] = [
+    ("src/model", &[]),
+    ("src/client", &["provost-model"]),
+    ("src/engine", &["provost-model"]),
+    ("src/store", &["provost-model"]),
+    ("src/actions", &["provost-model", "provost-client"]),
+    ("connectors", &["provost-model", "provost-client"]),
+    (".", &["provost-model", "provost-engine", "provost-store", "provost-actions", "provost-connectors"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn manifest(room: &str) -> toml::Table {
+    fs::read_to_string(root().join(room).join("Cargo.toml")).unwrap().parse().unwrap()
+}
+
+fn sources() -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut pending: Vec<PathBuf> = ["src", "connectors", "tests"].iter().map(|it| root().join(it)).collect();
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.insert(path.strip_prefix(root()).unwrap().to_owned(), text);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn rooms_import_only_whom_they_may() {
+    for (room, may) in ROOMS {
+        let manifest = manifest(room);
+        for table in ["dependencies", "build-dependencies"] {
+            let Some(dependencies) = manifest.get(table).and_then(toml::Value::as_table) else { continue };
+            for name in dependencies.keys().filter(|name| name.starts_with("provost-")) {
+                assert!(may.contains(&name.as_str()), "{room} must not import {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_model_does_nothing() {
+    let manifest = manifest("src/model");
+    let names: Vec<_> = manifest["dependencies"].as_table().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["jiff", "serde"], "the model is nouns: no I/O, no async, no randomness");
+}
+
+#[test]
+fn only_its_room_knows_an_engine_or_a_client() {
+    for (room, _) in ROOMS {
+        let manifest = manifest(room);
+        let names: Vec<_> = manifest["dependencies"].as_table().unwrap().keys().cloned().collect();
+        for (guarded, home) in [("sled", "src/store"), ("reqwest", "src/client")] {
+            assert!(room == home || !names.iter().any(|name| name == guarded), "{room} must not use {guarded}");
+        }
+    }
+}
+
+#[test]
+fn a_file_says_what_it_owns_and_fits_on_its_wall() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} does not say what it owns", path.display());
+        assert!(text.lines().count() <= 600, "{} outgrew its idea", path.display());
+        if !path.starts_with("tests") && !text.contains("cfg(test)]\nmod tests;") {
+            let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+            assert!(head.contains("must never") || head.contains("must only"), "{} has no limit", path.display());
+        }
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(!["util", "utils", "common", "helpers", "manager", "service"].contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn nothing_unfinished_is_marked_instead_of_done() {
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ign", "ore")];
+    for (path, text) in sources() {
+        for mark in marks {
+            assert!(!text.contains(mark), "{} holds {mark}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_top_level_is_the_one_that_was_agreed() {
+    let agreed = [
+        "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "config", "connectors",
+        "src", "systemd", "target", "tests",
+    ];
+    let listed = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    for name in listed.filter(|name| !name.starts_with('.')) {
+        assert!(agreed.contains(&name.as_str()), "{name} does not belong at the top level");
+    }
+    assert!(Path::new(&root()).join("src/ARCHITECTURE.md").exists());
+}
