@@ -3,15 +3,23 @@
 
 mod contract;
 mod embedded;
+mod format;
 pub mod kv;
 mod memory;
+mod opening;
+mod sled;
 mod space;
+#[cfg(test)]
+mod suite;
+mod whole;
 
 pub use contract::{
     Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table, Visit,
 };
 pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
 pub use memory::Memory;
+pub use opening::{OpenOptions, open};
+pub use sled::Sled;
 pub use space::{has_room, min_free};
 
 /// An empty store in memory.
