@@ -6,7 +6,7 @@ mod leases;
 mod log;
 mod queues;
 pub(crate) mod rows;
-mod streams;
+pub(crate) mod streams;
 mod tables;
 
 use std::{

@@ -1,19 +1,27 @@
 //! Where the inventory is kept: the contract, the embedded engines, the codec, and the typed view of the inventory.
 //! It must never judge: what a change means is the engine's business.
 
+pub mod codec;
 mod contract;
 mod embedded;
-pub mod codec;
+mod format;
 pub mod inventory;
 pub mod kv;
 mod memory;
+mod opening;
+mod sled;
 mod space;
+#[cfg(test)]
+mod suite;
+mod whole;
 
 pub use contract::{
     Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table, Visit,
 };
 pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
 pub use memory::Memory;
+pub use opening::{OpenOptions, open};
+pub use sled::Sled;
 pub use space::{has_room, min_free};
 
 /// An empty store in memory.

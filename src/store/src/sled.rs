@@ -1,0 +1,204 @@
+//! The embedded default: sled, one tree per table and index, one transaction per batch.
+//! It must never call a batch durable that only the page cache knows: sled's own flush does not reach the disk.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ::sled::transaction::{ConflictableTransactionError, TransactionError, Transactional, TransactionalTree};
+
+use crate::{
+    StoreError,
+    kv::{Draft, Kv, Pair, Range, Tree, Way, Work},
+    memory::is_empty,
+    opening::Hold,
+};
+
+/// A directory with sled's files.
+pub struct Sled {
+    path: PathBuf,
+    db: ::sled::Db,
+    /// Handles of the trees used so far.
+    trees: RwLock<HashMap<String, ::sled::Tree>>,
+    /// sled's one large file, to reach the disk after each flush.
+    file: File,
+    /// Files beside it that are on the disk already: sled puts very large pages into files of their own.
+    beside: Mutex<HashSet<OsString>>,
+    /// Set when a write failed half-way: memory may then be ahead of the disk, so nothing is answered any more.
+    broken: AtomicBool,
+    /// The lock on the store's directory; declared last, so that it is given back after sled has closed its files.
+    hold: Option<Hold>,
+}
+
+impl Sled {
+    /// sled in a directory that was checked before.
+    pub(crate) fn open(path: &Path, cache: u64) -> Result<Self, ::sled::Error> {
+        let config = ::sled::Config::new().path(path).cache_capacity(cache).mode(::sled::Mode::LowSpace);
+        let db = config.flush_every_ms(Some(500)).open()?;
+        let file = File::open(path.join("db"))?;
+        File::open(path)?.sync_all()?;
+        let this = Self {
+            path: path.to_owned(),
+            db,
+            trees: RwLock::default(),
+            file,
+            beside: Mutex::default(),
+            broken: AtomicBool::new(false),
+            hold: None,
+        };
+        this.sync_beside()?;
+        Ok(this)
+    }
+
+    /// The same, with the lock on the directory it lies in.
+    pub(crate) fn held(mut self, hold: Hold) -> Self {
+        self.hold = Some(hold);
+        self
+    }
+
+    fn tree(&self, tree: Tree<'_>) -> Result<::sled::Tree, StoreError> {
+        if self.broken.load(Ordering::Acquire) {
+            return Err(StoreError::Io(std::io::Error::other("an earlier write failed half-way; open the store anew")));
+        }
+        let name = tree.to_string();
+        if let Some(known) = self.trees.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(known.clone());
+        }
+        let opened = self.db.open_tree(&name).map_err(failed)?;
+        self.trees.write().unwrap_or_else(PoisonError::into_inner).insert(name, opened.clone());
+        Ok(opened)
+    }
+
+    /// Makes everything written so far durable. `flush` ends in `sync_file_range` (sled 0.34.7, pagecache/iobuf.rs),
+    /// which gives no guarantee after a power cut; `sync_data` does.
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(failed)?;
+        self.sync_beside()?;
+        Ok(self.file.sync_data()?)
+    }
+
+    fn sync_beside(&self) -> Result<(), std::io::Error> {
+        let mut known = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = self.path.join("blobs");
+        let mut present = HashSet::new();
+        let mut grew = false;
+        for entry in std::fs::read_dir(&dir)? {
+            let name = entry?.file_name();
+            if !known.contains(&name) {
+                match File::open(dir.join(&name)) {
+                    Ok(file) => file.sync_all()?,
+                    // sled removes such a file as soon as the page it holds was replaced.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                }
+                grew = true;
+            }
+            present.insert(name);
+        }
+        if grew {
+            File::open(&dir)?.sync_all()?;
+        }
+        *known = present;
+        Ok(())
+    }
+}
+
+impl Kv for Sled {
+    fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.tree(tree)?.get(key).map_err(failed)?.map(|value| value.to_vec()))
+    }
+
+    fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        if is_empty(range) {
+            return Ok(Vec::new());
+        }
+        let found = self.tree(tree)?.range::<&[u8], _>(range);
+        let pair = |found: Result<(::sled::IVec, ::sled::IVec), ::sled::Error>| {
+            found.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(failed)
+        };
+        match way {
+            Way::Up => found.take(limit).map(pair).collect(),
+            Way::Down => found.rev().take(limit).map(pair).collect(),
+        }
+    }
+
+    fn write(&self, trees: &[Tree<'_>], work: &mut Work<'_>) -> Result<(), StoreError> {
+        let handles = trees.iter().map(|tree| self.tree(*tree)).collect::<Result<Vec<_>, _>>()?;
+        let work = RefCell::new(work);
+        let done = handles.as_slice().transaction(|views: &Vec<TransactionalTree>| {
+            let mut draft = SledDraft { trees, views };
+            (work.borrow_mut())(&mut draft).map_err(ConflictableTransactionError::Abort)
+        });
+        let durable = match done {
+            Err(TransactionError::Abort(error)) => return Err(error),
+            Err(TransactionError::Storage(error)) => Err(failed(error)),
+            Ok(()) => self.sync(),
+        };
+        if durable.is_err() {
+            self.broken.store(true, Ordering::Release);
+        }
+        durable
+    }
+
+    fn path(&self) -> Option<&Path> {
+        Some(self.hold.as_ref().map_or(&self.path, |hold| &hold.path))
+    }
+
+    fn used(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(failed)
+    }
+}
+
+impl std::fmt::Debug for Sled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sled").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// A transaction of sled. It holds sled's one lock, so that nobody sees half of it.
+struct SledDraft<'a> {
+    trees: &'a [Tree<'a>],
+    views: &'a [TransactionalTree],
+}
+
+impl SledDraft<'_> {
+    fn view(&self, tree: Tree<'_>) -> Result<&TransactionalTree, StoreError> {
+        let at = self.trees.iter().position(|it| *it == tree);
+        at.and_then(|at| self.views.get(at)).ok_or_else(|| StoreError::Codec(format!("a draft without {tree}")))
+    }
+}
+
+impl Draft for SledDraft<'_> {
+    fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.view(tree)?.get(key).map_err(torn)?.map(|value| value.to_vec()))
+    }
+
+    fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.view(tree)?.insert(key, value).map_err(torn)?;
+        Ok(())
+    }
+
+    fn delete(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<(), StoreError> {
+        self.view(tree)?.remove(key).map_err(torn)?;
+        Ok(())
+    }
+}
+
+fn torn(error: ::sled::transaction::UnabortableTransactionError) -> StoreError {
+    match error {
+        ::sled::transaction::UnabortableTransactionError::Storage(error) => failed(error),
+        other => StoreError::Io(std::io::Error::other(other)),
+    }
+}
+
+fn failed(error: ::sled::Error) -> StoreError {
+    StoreError::Io(error.into())
+}

@@ -1,0 +1,51 @@
+//! The contract as tests, the same for every back end.
+//! It must never know which back end it runs on, but for what only a disk can do.
+
+mod laws;
+mod model;
+mod refusals;
+mod timely;
+
+use provost_model::Time;
+use tempfile::TempDir;
+
+use crate::{Batch, CommitNo, Embedded, Op, OpenOptions, Sled, Store, Table, memory, open};
+
+pub(crate) const ROWS: Table = Table { name: "things", versioned: true };
+pub(crate) const PLAIN: Table = Table { name: "plain", versioned: false };
+
+/// Runs a law on a fresh store of every back end.
+pub(crate) fn on_each(law: impl Fn(&dyn Store)) {
+    law(&memory());
+    let dir = TempDir::new().unwrap();
+    law(&on_disk(&dir));
+}
+
+pub(crate) fn on_disk(dir: &TempDir) -> Embedded<Sled> {
+    open(dir.path(), &OpenOptions { cache: 4 << 20, ..OpenOptions::default() }).unwrap()
+}
+
+pub(crate) fn batch(at: i64, ops: impl IntoIterator<Item = Op>) -> Batch {
+    Batch { at: Time::from_seconds(at), ops: ops.into_iter().collect(), ..Batch::default() }
+}
+
+pub(crate) fn commit(store: &dyn Store, at: i64, ops: impl IntoIterator<Item = Op>) -> CommitNo {
+    store.commit(batch(at, ops)).unwrap().number
+}
+
+pub(crate) fn put(table: Table, key: &str, value: &str) -> Op {
+    Op::Put { table, key: key.into(), value: value.into() }
+}
+
+pub(crate) fn amend(table: Table, key: &str, value: &str) -> Op {
+    Op::Amend { table, key: key.into(), value: value.into() }
+}
+
+pub(crate) fn delete(table: Table, key: &str) -> Op {
+    Op::Delete { table, key: key.into() }
+}
+
+pub(crate) fn read(store: &dyn Store, table: Table, key: &str, at: Option<u64>) -> Option<String> {
+    let row = store.get(table, key.as_bytes(), at.map(CommitNo)).unwrap()?;
+    Some(String::from_utf8(row.value.unwrap()).unwrap())
+}

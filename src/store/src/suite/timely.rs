@@ -1,0 +1,136 @@
+//! Laws of streams, due queues and leases.
+//! It must never measure time: every time is given.
+
+use provost_model::Time;
+
+use super::{batch, commit, on_each};
+use crate::{Batch, Entry, Fence, Op, Store, StoreError};
+
+fn append(value: &str) -> Op {
+    Op::Append { stream: "s", value: value.into() }
+}
+
+fn schedule(item: &str, at: i64) -> Op {
+    Op::Schedule { queue: "q", item: item.into(), at: Time::from_seconds(at) }
+}
+
+fn due(store: &dyn Store, now: i64, limit: usize) -> Vec<(i64, String)> {
+    let found = store.due("q", Time::from_seconds(now), limit).unwrap();
+    found.into_iter().map(|(at, item)| (at.as_seconds(), String::from_utf8(item).unwrap())).collect()
+}
+
+fn lease(store: &dyn Store, holder: &str, now: i64, until: i64) -> Option<u64> {
+    store.lease("l", holder, Time::from_seconds(now), Time::from_seconds(until)).unwrap().map(|fence| fence.token)
+}
+
+fn fenced(store: &dyn Store, at: i64, token: u64) -> bool {
+    let fence = Some(Fence { name: "l".to_owned(), token });
+    match store.commit(Batch { fence, ..batch(at, []) }) {
+        Ok(_) => true,
+        Err(StoreError::Conflict(_)) => false,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_stream_counts_from_one_and_each_entry_carries_the_hash_of_all_before() {
+    on_each(|store| {
+        let first = store.commit(batch(1, [append("one"), append("two")])).unwrap();
+        let second = store.commit(batch(2, [append("three"), Op::Append { stream: "other", value: vec![] }])).unwrap();
+        assert_eq!((first.appended, second.appended), (vec![1, 2], vec![3, 1]));
+        let entries = store.entries("s", 1, 99).unwrap();
+        let mut before = [0; 32];
+        for (place, Entry { sequence, hash, value, .. }) in entries.iter().enumerate() {
+            assert_eq!(*sequence, place as u64 + 1);
+            assert_eq!(crate::embedded::streams::chained(&before, *sequence, value), *hash);
+            before = *hash;
+        }
+        assert_eq!(entries[2].at, Time::from_seconds(2));
+        let some = store.entries("s", 2, 1).unwrap();
+        assert_eq!(some, entries[1..2]);
+        assert!(store.entries("s", 4, 9).unwrap().is_empty());
+        assert!(store.entries("nowhere", 0, 9).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_chain_of_hashes_is_the_documented_one() {
+    on_each(|store| {
+        commit(store, 1, [append("abc")]);
+        // SHA-256 over 32 zero bytes, seven zero bytes, a one, and abc.
+        let expected = "328976acf07e9b1c4a8967f2d63902c9a724235b6363ac83087246ad84cd222a";
+        let hash: String = store.entries("s", 1, 1).unwrap()[0].hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, expected);
+    });
+}
+
+#[test]
+fn due_items_come_in_the_order_of_their_time() {
+    on_each(|store| {
+        commit(store, 1, [schedule("c", 30), schedule("a", 10), schedule("b", 10), schedule("old", -5)]);
+        assert_eq!(due(store, -6, 9), []);
+        assert_eq!(due(store, 10, 9), [(-5, "old".into()), (10, "a".into()), (10, "b".into())]);
+        assert_eq!(due(store, 99, 2), [(-5, "old".into()), (10, "a".into())]);
+        assert_eq!(store.due("q", Time::from_micros(i64::MAX), 9).unwrap().len(), 4);
+        assert_eq!(store.due("other", Time::from_seconds(99), 9).unwrap(), []);
+    });
+}
+
+#[test]
+fn an_item_is_in_a_queue_once_wherever_it_was_moved() {
+    on_each(|store| {
+        commit(store, 1, [schedule("a", 10)]);
+        commit(store, 2, [schedule("a", 20), schedule("a", 15), schedule("a", 15)]);
+        assert_eq!(due(store, 99, 9), [(15, "a".into())]);
+        let unschedule = |item: &str| Op::Unschedule { queue: "q", item: item.into() };
+        commit(store, 3, [unschedule("a"), unschedule("never there")]);
+        assert_eq!(due(store, 99, 9), []);
+        commit(store, 4, [schedule("a", 40)]);
+        assert_eq!(due(store, 99, 9), [(40, "a".into())]);
+    });
+}
+
+#[test]
+fn a_lease_is_one_holders_and_every_new_holder_gets_a_greater_token() {
+    on_each(|store| {
+        assert_eq!(lease(store, "one", 10, 20), Some(1));
+        assert_eq!(lease(store, "two", 15, 25), None);
+        assert_eq!(lease(store, "one", 15, 30), Some(1));
+        assert_eq!(lease(store, "two", 29, 40), None);
+        assert_eq!(lease(store, "two", 30, 40), Some(2));
+        assert_eq!(lease(store, "one", 35, 45), None);
+        assert!(!fenced(store, 35, 1), "a lost lease must not write");
+        assert!(fenced(store, 36, 2));
+        assert!(!fenced(store, 40, 2), "a lease that ran out must not write");
+        assert_eq!(lease(store, "two", 41, 50), Some(3), "who comes back late is a new holder");
+        assert!(!fenced(store, 42, 2));
+    });
+}
+
+#[test]
+fn a_lease_given_back_is_free_at_once_and_its_token_is_never_given_again() {
+    on_each(|store| {
+        assert_eq!(lease(store, "one", 10, 99), Some(1));
+        let fence = |token| Fence { name: "l".to_owned(), token };
+        store.release(&fence(7)).unwrap();
+        assert_eq!(lease(store, "two", 11, 99), None);
+        store.release(&fence(1)).unwrap();
+        store.release(&fence(1)).unwrap();
+        assert!(!fenced(store, 12, 1));
+        assert_eq!(lease(store, "two", 12, 99), Some(2));
+        store.release(&fence(1)).unwrap();
+        assert!(fenced(store, 13, 2));
+    });
+}
+
+#[test]
+fn a_clock_that_was_set_back_prolongs_no_lease() {
+    on_each(|store| {
+        assert_eq!(lease(store, "one", 100, 110), Some(1));
+        commit(store, 200, []);
+        assert_eq!(lease(store, "two", 50, 60), Some(2), "the store has seen 200: the lease of one is over");
+        assert!(fenced(store, 50, 2), "ten seconds were asked for, counted from 200");
+        assert_eq!(lease(store, "one", 209, 300), None);
+        assert_eq!(lease(store, "one", 210, 300), Some(3));
+    });
+}
