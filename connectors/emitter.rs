@@ -173,9 +173,17 @@ impl Emitter {
         self.out.send(batch).await.map_err(|_| Stopped)
     }
 
-    async fn sight(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, sighting: Sighting) -> Result<(), Stopped> {
+    async fn sight(
+        &mut self,
+        scope: &Scope,
+        part: Option<&str>,
+        as_of: Time,
+        sighting: Sighting,
+    ) -> Result<(), Stopped> {
         self.sightings += 1;
-        if let Some(Event::See { scope: its_scope, part: its_part, as_of: its_time, sightings }) = self.pending.last_mut() {
+        if let Some(Event::See { scope: its_scope, part: its_part, as_of: its_time, sightings }) =
+            self.pending.last_mut()
+        {
             if its_scope == scope && its_part.as_deref() == part && *its_time == as_of && sightings.len() < BATCH {
                 sightings.push(sighting);
                 return if self.sightings >= BATCH { self.flush().await } else { Ok(()) };
@@ -193,7 +201,8 @@ impl Emitter {
 
 /// The entity with every string within bounds.
 fn bounded(mut entity: Entity) -> Entity {
-    entity.facts = entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
+    entity.facts =
+        entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
     entity.aliases.truncate(ELEMENTS_MAX);
     entity
 }
@@ -202,7 +211,9 @@ fn bounded_value(value: Value) -> Value {
     match value {
         Value::Text(text) => Value::Text(clean(text)),
         Value::List(list) => Value::List(list.into_iter().take(ELEMENTS_MAX).map(clean).collect()),
-        Value::Map(map) => Value::Map(map.into_iter().take(ELEMENTS_MAX).map(|(name, it)| (clean(name), clean(it))).collect()),
+        Value::Map(map) => {
+            Value::Map(map.into_iter().take(ELEMENTS_MAX).map(|(name, it)| (clean(name), clean(it))).collect())
+        }
         other => other,
     }
 }

@@ -100,8 +100,18 @@ fn nothing_unfinished_is_marked_instead_of_done() {
 #[test]
 fn the_top_level_is_the_one_that_was_agreed() {
     let agreed = [
-        "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "config", "connectors",
-        "src", "systemd", "target", "tests",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "SECURITY.md",
+        "config",
+        "connectors",
+        "src",
+        "systemd",
+        "target",
+        "tests",
     ];
     let listed = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     for name in listed.filter(|name| !name.starts_with('.')) {

@@ -1,3 +1,4 @@
-//! The one integration-test binary: each module is one view from outside.
+//! The one integration-test binary: each module is one view of the house from outside.
 
 mod architecture;
+mod pipeline;

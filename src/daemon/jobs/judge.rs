@@ -50,8 +50,11 @@ pub fn due(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
     let mut judged = 0;
     loop {
         let due = house.store().due(JUDGE_QUEUE, house.now(), BATCH)?;
-        let ids: Vec<RecordId> =
-            due.iter().filter_map(|(_, item)| <[u8; 16]>::try_from(item.as_slice()).ok()).map(RecordId::from_bytes).collect();
+        let ids: Vec<RecordId> = due
+            .iter()
+            .filter_map(|(_, item)| <[u8; 16]>::try_from(item.as_slice()).ok())
+            .map(RecordId::from_bytes)
+            .collect();
         if ids.is_empty() {
             return Ok(judged);
         }

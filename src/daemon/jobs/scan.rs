@@ -55,7 +55,12 @@ pub async fn scan(
             while let Some(batch) = batches.blocking_recv() {
                 writer.take(batch)?;
             }
-            let silent = Trouble { place: String::new(), why: Why::Stopped, said: "the run was dropped".into(), blind_spot: false };
+            let silent = Trouble {
+                place: String::new(),
+                why: Why::Stopped,
+                said: "the run was dropped".into(),
+                blind_spot: false,
+            };
             writer.end(looked.blocking_recv().unwrap_or(Err(silent)))
         })
     };
@@ -105,7 +110,11 @@ fn made_by(looking: &Looking) -> [u8; 16] {
 }
 
 /// Where former runs got to, as far as this one may build upon it.
-fn bookmarks(inventory: Inventory<'_>, looking: &Looking, (made_by, now): ([u8; 16], Time)) -> Result<Bookmarks, StoreError> {
+fn bookmarks(
+    inventory: Inventory<'_>,
+    looking: &Looking,
+    (made_by, now): ([u8; 16], Time),
+) -> Result<Bookmarks, StoreError> {
     let mut known = Bookmarks { sweep_now: looking.sweep_now, ..Bookmarks::default() };
     for row in inventory.scopes(Some(&looking.source))? {
         if row.made_by != made_by {

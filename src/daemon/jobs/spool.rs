@@ -20,7 +20,6 @@ pub struct Spool {
     file: Option<File>,
     /// Ids in each sorted stretch of the file.
     stretches: Vec<u64>,
-    count: u64,
 }
 
 /// The ids in order, each once.
@@ -38,19 +37,13 @@ impl Default for Spool {
 
 impl Spool {
     fn bounded(bound: usize) -> Self {
-        Self { tail: Vec::new(), bound, file: None, stretches: Vec::new(), count: 0 }
+        Self { tail: Vec::new(), bound, file: None, stretches: Vec::new() }
     }
 
     /// Adds an id.
     pub fn push(&mut self, id: RecordId) -> io::Result<()> {
         self.tail.push(id);
-        self.count += 1;
         if self.tail.len() >= self.bound { self.spill() } else { Ok(()) }
-    }
-
-    /// Ids pushed, repetitions included.
-    pub fn len(&self) -> u64 {
-        self.count
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -143,7 +136,6 @@ mod tests {
             for byte in [9, 3, 7, 3, 1, 9, 200, 0] {
                 spool.push(id(byte)).unwrap();
             }
-            assert_eq!(spool.len(), 8);
             let sorted: Vec<_> = spool.sorted().unwrap().map(Result::unwrap).collect();
             assert_eq!(sorted, [0, 1, 3, 7, 9, 200].map(id), "bound {bound}");
         }

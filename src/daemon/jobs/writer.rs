@@ -36,7 +36,9 @@ pub enum WriteError {
     #[error("the connector is faulty: {0}")]
     Connector(String),
     /// The source shows another authority than before.
-    #[error("the source met {met}, but it is pinned to {pinned}; if that is intended: provost sources repin {source_name} --reason …")]
+    #[error(
+        "the source met {met}, but it is pinned to {pinned}; if that is intended: provost sources repin {source_name} --reason …"
+    )]
     OtherRealm {
         /// The source's name.
         source_name: String,
@@ -72,7 +74,12 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// The receiving end of a run that begins now. `made_by` is the digest of whatever cursors depend on.
-    pub fn begin(house: &'a House, watcher: &'a mut dyn Watcher, run: Run, made_by: [u8; 16]) -> Result<Self, WriteError> {
+    pub fn begin(
+        house: &'a House,
+        watcher: &'a mut dyn Watcher,
+        run: Run,
+        made_by: [u8; 16],
+    ) -> Result<Self, WriteError> {
         let _pen = house.pen();
         let inventory = house.inventory();
         let mut source = inventory.source(&run.source)?;
@@ -201,7 +208,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn begin_scope(&mut self, draft: &mut Draft<'_>, scope: &Scope, (at, hangs_on): (Time, Option<&Key>)) -> Result<(), WriteError> {
+    fn begin_scope(
+        &mut self,
+        draft: &mut Draft<'_>,
+        scope: &Scope,
+        (at, hangs_on): (Time, Option<&Key>),
+    ) -> Result<(), WriteError> {
         if !self.listings.contains_key(&scope.path) {
             let mut row = draft.open_scope(&self.run.source, scope)?;
             row.watched = true;
@@ -212,7 +224,13 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn see(&mut self, draft: &mut Draft<'_>, scope: &Scope, at: (PartId, Time), sightings: Vec<Sighting>) -> Result<(), WriteError> {
+    fn see(
+        &mut self,
+        draft: &mut Draft<'_>,
+        scope: &Scope,
+        at: (PartId, Time),
+        sightings: Vec<Sighting>,
+    ) -> Result<(), WriteError> {
         let Some(mut listing) = self.listings.remove(&scope.path) else { return Err(unbegun(scope)) };
         let names = sightings.iter().flat_map(|sighting| match sighting {
             Sighting::Present(entity) => names_of(entity),
@@ -260,7 +278,12 @@ impl<'a> Writer<'a> {
         change.map_or(Ok(()), |change| self.apply(draft, listing, change))
     }
 
-    fn told_gone(&mut self, draft: &mut Draft<'_>, listing: &mut Listing, (part, key): (PartId, &Key)) -> Result<(), WriteError> {
+    fn told_gone(
+        &mut self,
+        draft: &mut Draft<'_>,
+        listing: &mut Listing,
+        (part, key): (PartId, &Key),
+    ) -> Result<(), WriteError> {
         let Some(id) = draft.resolve(key)? else { return Ok(()) };
         let change = draft.record(id)?.and_then(|record| absence::told_gone(record, listing.row.number, part));
         change.map_or(Ok(()), |change| self.apply(draft, listing, change))
@@ -282,7 +305,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn cover(&mut self, draft: &mut Draft<'_>, scope: &Scope, (cover, as_of): (Cover, Time)) -> Result<bool, WriteError> {
+    fn cover(
+        &mut self,
+        draft: &mut Draft<'_>,
+        scope: &Scope,
+        (cover, as_of): (Cover, Time),
+    ) -> Result<bool, WriteError> {
         self.commit(draft)?;
         let now = self.house.now();
         let Some(mut listing) = self.listings.remove(&scope.path) else { return Err(unbegun(scope)) };

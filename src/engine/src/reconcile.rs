@@ -198,7 +198,10 @@ mod tests {
             present(Some(&record), key("A").with(field::STATUS, Status::Inactive), said(1, 20), birth()).unwrap();
         assert_eq!(change.what, What::Changed);
         let [only] = change.fields.as_slice() else { panic!("{:?}", change.fields) };
-        assert_eq!((only.field, only.old.clone()), (field::STATUS.field(), Reading::Known(Value::Text("active".into()))));
+        assert_eq!(
+            (only.field, only.old.clone()),
+            (field::STATUS.field(), Reading::Known(Value::Text("active".into())))
+        );
     }
 
     #[test]

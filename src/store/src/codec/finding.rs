@@ -37,6 +37,7 @@ pub fn encode(finding: &Finding) -> Result<Vec<u8>, StoreError> {
         nist_csf: finding.frameworks.nist_csf.clone(),
         other: finding.frameworks.other.clone(),
         until: finding.until.map(Time::as_micros),
+        policy: finding.policy.clone(),
     };
     encode_form(WHAT, &disk)
 }
@@ -67,6 +68,7 @@ fn from_disk(disk: v1::Finding) -> Option<Finding> {
         because: disk.because,
         frameworks: Frameworks { owasp_nhi: disk.owasp_nhi, nist_csf: disk.nist_csf, other: disk.other },
         until: disk.until.map(Time::from_micros),
+        policy: disk.policy,
     })
 }
 
@@ -98,6 +100,7 @@ mod tests {
                 other: vec![("cis_aws_5.0".to_owned(), "1.12".to_owned())],
             },
             until: Some(Time::from_seconds(99)),
+            policy: "p1".to_owned(),
         }
     }
 

@@ -90,6 +90,7 @@ pub(super) struct Finding {
     pub(super) nist_csf: Vec<String>,
     pub(super) other: Vec<(String, String)>,
     pub(super) until: Option<i64>,
+    pub(super) policy: String,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -80,7 +80,10 @@ impl<'a> Draft<'a> {
             self.keys.insert(digest, id);
             wanted.extend(id.filter(|id| !self.known.contains_key(id) && !self.records.contains_key(id)));
         }
-        let rows = self.inventory.store.get_many(RECORDS, &wanted.iter().map(|id| id.as_bytes().to_vec()).collect::<Vec<_>>())?;
+        let rows = self
+            .inventory
+            .store
+            .get_many(RECORDS, &wanted.iter().map(|id| id.as_bytes().to_vec()).collect::<Vec<_>>())?;
         for (id, row) in wanted.into_iter().zip(rows) {
             self.known.insert(id, read_row(row)?);
         }
@@ -187,7 +190,13 @@ impl<'a> Draft<'a> {
     }
 
     /// Holds an absence back.
-    pub fn hold(&mut self, scope: ScopeNo, part: PartId, id: RecordId, listing: (Time, bool)) -> Result<(), StoreError> {
+    pub fn hold(
+        &mut self,
+        scope: ScopeNo,
+        part: PartId,
+        id: RecordId,
+        listing: (Time, bool),
+    ) -> Result<(), StoreError> {
         let value = rows::encode(&listing)?;
         self.ops.push(Op::Put { table: HELD, key: index::place(scope, part, id), value });
         Ok(())
@@ -251,7 +260,8 @@ impl<'a> Draft<'a> {
         }
         if present.keys().any(|number| !self.scopes.contains_key(number)) {
             let all = self.inventory.scopes_by_number()?;
-            let unopened = all.into_iter().filter(|(number, _)| present.contains_key(number) && !self.scopes.contains_key(number));
+            let unopened =
+                all.into_iter().filter(|(number, _)| present.contains_key(number) && !self.scopes.contains_key(number));
             let unopened: Vec<_> = unopened.collect();
             self.scopes.extend(unopened);
         }

@@ -12,9 +12,10 @@ pub fn digest(key: &Key) -> KeyDigest {
 }
 
 pub(super) fn digests(record: &Record) -> impl Iterator<Item = KeyDigest> + '_ {
-    record.externals.iter().map(|external| {
-        half(&[record.realm.as_str().as_bytes(), &[record.kind.code()], external.as_bytes()])
-    })
+    record
+        .externals
+        .iter()
+        .map(|external| half(&[record.realm.as_str().as_bytes(), &[record.kind.code()], external.as_bytes()]))
 }
 
 pub(super) fn place(scope: ScopeNo, part: PartId, id: RecordId) -> Vec<u8> {

@@ -67,7 +67,8 @@ impl<'a> Inventory<'a> {
     pub fn record_versions(&self, id: RecordId) -> Result<Vec<Version<Record>>, StoreError> {
         let rows = self.store.versions(RECORDS, id.as_bytes())?;
         let kept = rows.into_iter().filter_map(|row| row.value.map(|bytes| (row.commit, row.recorded, bytes)));
-        kept.map(|(commit, recorded, bytes)| Ok(Version { commit, recorded, it: codec::record::decode(&bytes)? })).collect()
+        kept.map(|(commit, recorded, bytes)| Ok(Version { commit, recorded, it: codec::record::decode(&bytes)? }))
+            .collect()
     }
 
     /// Records that authenticate as, or live in, what that key names.

@@ -1,0 +1,5 @@
+//! From a connector's words to the inventory: promises 2, 4 and 8 over a scripted source and a real store.
+
+mod absence;
+mod crash;
+mod script;

@@ -1,0 +1,204 @@
+//! A source that says exactly what a test wants, a clock that stands where a test puts it, and a store in memory.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use provost::{
+    house::House,
+    jobs::{
+        Watcher, WriteError,
+        scan::{Looking, scan},
+    },
+};
+use provost_connectors::{Access, Bookmarks, Connector, Emitter, Spec};
+use provost_model::{
+    Clock, Cover, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Time, Trouble, Why, field,
+};
+use provost_store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// One thing the source says.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Realm(&'static str),
+    Begin(&'static str),
+    /// A user of that id.
+    User(&'static str, &'static str),
+    /// In that scope and part, a key of that id, of that user.
+    Key(&'static str, Option<&'static str>, &'static str, &'static str),
+    Full(&'static str),
+    Atomic(&'static str),
+    PartFull(&'static str, &'static str),
+    Partial(&'static str),
+    Unwatch(&'static str),
+    GiveUp,
+    /// A day passes.
+    Day,
+}
+
+pub(crate) struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Time {
+        // Every look at the clock takes a millisecond, as in life.
+        Time::from_micros(self.0.fetch_add(1000, Ordering::SeqCst))
+    }
+}
+
+struct Scripted {
+    acts: Vec<Act>,
+    clock: Arc<TestClock>,
+}
+
+static SPEC: Spec = Spec {
+    name: "scripted",
+    title: "Scripted",
+    about: "Says what a test wants.",
+    version: 1,
+    kinds: &[Kind::User, Kind::AccessKey],
+    reads: &[],
+    permissions: &[],
+    blind_spots: &[],
+    example: "",
+    documentation: &[],
+    build: |_| Err("made by tests".into()),
+};
+
+pub(crate) struct Desk {
+    pub(crate) house: Arc<House>,
+    pub(crate) clock: Arc<TestClock>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self::over(Arc::new(provost_store::memory()))
+    }
+
+    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+        let clock = Arc::new(TestClock(AtomicI64::new(1_790_000_000_000_000)));
+        Self { house: Arc::new(House::new(store, clock.clone())), clock }
+    }
+
+    /// One run that says this.
+    pub(crate) fn run(&self, acts: &[Act]) -> Run {
+        self.try_run(acts).unwrap()
+    }
+
+    pub(crate) fn try_run(&self, acts: &[Act]) -> Result<Run, WriteError> {
+        self.clock.0.fetch_add(3_600_000_000, Ordering::SeqCst);
+        let connector = Arc::new(Scripted { acts: acts.to_vec(), clock: self.clock.clone() });
+        let looking = Looking {
+            source: "test".into(),
+            spec: &SPEC,
+            connector,
+            limit: Duration::from_secs(60),
+            full_every: Span::days(7),
+            sweep_now: false,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(scan(self.house.clone(), looking, Box::new(Nobody), CancellationToken::new()))
+    }
+
+    pub(crate) fn record(&self, kind: Kind, external: &str) -> Option<Record> {
+        let key = Key::new(realm(), kind, external);
+        let id = self.house.inventory().resolve(&key).unwrap()?;
+        self.house.inventory().record(id, None).unwrap()
+    }
+
+    pub(crate) fn presence(&self, kind: Kind, external: &str) -> Presence {
+        self.record(kind, external).unwrap().presence()
+    }
+
+    /// Everything in the inventory, without what differs from run to run: ids and times.
+    pub(crate) fn picture(&self) -> Vec<(Kind, String, Presence, Option<String>)> {
+        let mut picture = Vec::new();
+        let mut each = |record: Record, _| {
+            let identity = record.identity.as_ref().map(|key| key.external.clone());
+            picture.push((record.kind, record.external().to_owned(), record.presence(), identity));
+            Ok(provost_store::Go::On)
+        };
+        self.house.inventory().each_record(None, &mut each).unwrap();
+        picture.sort();
+        picture
+    }
+}
+
+pub(crate) fn realm() -> Realm {
+    Realm::new("aws", "123456789012")
+}
+
+pub(crate) fn users(names: &[&'static str]) -> Vec<Act> {
+    names.iter().map(|name| Act::User("users", name)).collect()
+}
+
+/// A run that lists these users completely.
+pub(crate) fn listing(names: &[&'static str]) -> Vec<Act> {
+    let mut acts = vec![Act::Realm("123456789012"), Act::Begin("users")];
+    acts.extend(users(names));
+    acts.push(Act::Full("users"));
+    acts
+}
+
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn changed(&mut self, _: &House, _: &[RecordId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn progress(&mut self, _: u64, _: Option<u64>, _: &'static str) {}
+}
+
+#[async_trait]
+impl Connector for Scripted {
+    async fn announce(&self) -> String {
+        "nothing".into()
+    }
+    async fn check(&self) -> Access {
+        Access::default()
+    }
+    fn disposition(&self) -> String {
+        String::new()
+    }
+
+    async fn discover(&self, _: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
+        let scope = |path: &str| Scope::new(realm(), path);
+        for act in &self.acts {
+            let now = to.now();
+            match act {
+                Act::Realm(account) => to.realm(Realm::new("aws", account)).await?,
+                Act::Begin(path) => to.begin(&scope(path), None).await?,
+                Act::User(path, id) => {
+                    to.see(&scope(path), None, now, Entity::new(Key::new(realm(), Kind::User, *id), *id)).await?;
+                }
+                Act::Key(path, part, id, user) => {
+                    let key = Entity::new(Key::new(realm(), Kind::AccessKey, *id), *id)
+                        .of(Key::new(realm(), Kind::User, *user))
+                        .with(field::SLOT, 1);
+                    to.see(&scope(path), *part, now, key).await?;
+                }
+                Act::Full(path) => to.cover(&scope(path), None, now, Cover::Full { next: None, atomic: false }).await?,
+                Act::Atomic(path) => {
+                    to.cover(&scope(path), None, now, Cover::Full { next: None, atomic: true }).await?
+                }
+                Act::PartFull(path, part) => {
+                    to.cover(&scope(path), Some(part), now, Cover::Full { next: None, atomic: true }).await?;
+                }
+                Act::Partial(path) => to.partial(&scope(path), Why::Unavailable, "500 in mid-listing").await?,
+                Act::Unwatch(path) => to.unwatch(&scope(path)).await?,
+                Act::GiveUp => {
+                    to.flush().await?;
+                    let said = "the provider is gone".into();
+                    return Err(Trouble { place: "users".into(), why: Why::Unavailable, said, blind_spot: false });
+                }
+                Act::Day => drop(self.clock.0.fetch_add(86_400_000_000, Ordering::SeqCst)),
+            }
+        }
+        Ok(())
+    }
+}
