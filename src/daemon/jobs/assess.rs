@@ -1,0 +1,88 @@
+//! Judges sources: are they read as often as promised, is anything held back, could their credential write?
+//! It must never judge what a source sees; that is `judge`.
+
+use provost_engine::{
+    Case, Rule, SourceView, finding_id, judge,
+    rules::{Held, ScopeView},
+    source_subject,
+};
+use provost_model::{Outcome, Presence, Reading, Span, Time};
+use provost_store::{StoreError, inventory::Draft};
+
+use super::judge::Yardstick;
+use crate::house::House;
+
+/// What the configuration says of a source, as far as judging it needs.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Its name.
+    pub name: String,
+    /// Its connector.
+    pub connector: String,
+    /// The longest time between two runs of its schedule.
+    pub period: Option<Span>,
+}
+
+/// Judges a source; gives the number of findings that changed.
+pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result<u64, StoreError> {
+    let _pen = house.pen();
+    let now = house.now();
+    let view = view(house, watched, now)?;
+    let thresholds = yardstick.policy.of_source(&watched.name);
+    let subject = source_subject(&watched.name);
+    let mut draft = Draft::new(house.inventory(), now);
+    let mut changed = 0;
+    for rule in Rule::about_sources() {
+        let verdict = rule.of_source(&view, &thresholds, now);
+        let case = Case {
+            rule,
+            subject,
+            external_id: &watched.name,
+            source: Some(&watched.name),
+            presence: Presence::Present,
+            baseline: false,
+            policy: thresholds.digest(),
+            now,
+        };
+        let before = house.inventory().finding(finding_id(rule.id, subject), None)?;
+        if let Some(after) = judge(before.as_ref(), &verdict, &case) {
+            draft.put_finding(&after, before.is_none())?;
+            changed += 1;
+        }
+    }
+    draft.commit()?;
+    Ok(changed)
+}
+
+fn view(house: &House, watched: &Watched, now: Time) -> Result<SourceView, StoreError> {
+    let inventory = house.inventory();
+    let row = inventory.source(&watched.name)?;
+    let scopes = inventory.scopes(Some(&watched.name))?;
+    let runs = inventory.runs(&watched.name)?;
+    let since = runs.first().map_or(now, |run| run.started);
+    let held_since = runs.iter().rev().take_while(|run| run.outcome == Outcome::Held).last().map_or(now, |run| run.started);
+    let mut held: Vec<Held> = scopes
+        .iter()
+        .filter(|row| row.held > 0)
+        .map(|row| Held { scope: row.scope.path.clone(), absences: row.held, of: row.present, since: held_since })
+        .collect();
+    if let (Some(pinned), Some(met)) = (&row.realm, &row.met) {
+        // A source that shows another authority holds back everything.
+        let present = scopes.iter().map(|row| row.present).sum();
+        held.push(Held { scope: format!("{pinned}, where it now meets {met}"), absences: present, of: present, since: held_since });
+    }
+    Ok(SourceView {
+        name: watched.name.clone(),
+        connector: watched.connector.clone(),
+        period: watched.period,
+        since,
+        scopes: scopes
+            .iter()
+            .filter(|row| row.watched)
+            .map(|row| ScopeView { path: row.scope.path.clone(), covered_at: row.covered_at })
+            .collect(),
+        credential_expires_at: row.credential_expires.map_or(Reading::NotCollected, Reading::Known),
+        held,
+        writable: row.could_write.map_or(Reading::NotCollected, |words| Reading::Known(words.lines().map(str::to_owned).collect())),
+    })
+}

@@ -1,0 +1,109 @@
+//! What an operator says about a source: release its absences, accept its new realm, retire it, accept its baseline.
+//! It must never do any of it without a reason.
+
+use provost_engine::absence;
+use provost_model::Change;
+use provost_store::{
+    StoreError,
+    inventory::{BaselineState, Draft},
+};
+
+use crate::house::House;
+
+/// Changed records in one commit.
+const BATCH: usize = 400;
+
+/// Lets the absences through that the brake holds back; gives the records they were about.
+pub fn release(house: &House, source: &str) -> Result<Vec<provost_model::RecordId>, StoreError> {
+    let _pen = house.pen();
+    let mut released = Vec::new();
+    let mut draft = Draft::new(house.inventory(), house.now());
+    for mut row in house.inventory().scopes(Some(source))? {
+        for (part, id, began, atomic) in house.inventory().held(row.number)? {
+            let listing = absence::Listing { scope: row.number, part, began, atomic };
+            draft.unhold(row.number, part, id);
+            if let Some(change) = draft.record(id)?.and_then(|record| absence::absent(record, listing)) {
+                released.push(id);
+                with_dependents(&mut draft, change)?;
+            }
+            commit_if_full(house, &mut draft)?;
+        }
+        if row.held > 0 {
+            row.held = 0;
+            draft.put_scope(row);
+        }
+    }
+    draft.commit()?;
+    Ok(released)
+}
+
+/// Accepts the realm that the source met instead of the pinned one: the next run pins what it meets.
+pub fn repin(house: &House, source: &str) -> Result<(), StoreError> {
+    change_source(house, source, |row| {
+        row.realm = row.met.take();
+    })
+}
+
+/// Nobody looks at the source any more: what it said stays, unwatched.
+pub fn retire(house: &House, source: &str, reason: &str) -> Result<Vec<provost_model::RecordId>, StoreError> {
+    let mut touched = Vec::new();
+    {
+        let _pen = house.pen();
+        let mut draft = Draft::new(house.inventory(), house.now());
+        for mut row in house.inventory().scopes(Some(source))? {
+            for (_, id) in house.inventory().places(row.number)? {
+                if let Some(change) = draft.record(id)?.and_then(|record| absence::unwatch(record, row.number)) {
+                    touched.push(id);
+                    draft.apply(change)?;
+                }
+                commit_if_full(house, &mut draft)?;
+            }
+            row.watched = false;
+            draft.put_scope(row);
+        }
+        draft.commit()?;
+    }
+    change_source(house, source, |row| row.retired = Some(reason.to_owned()))?;
+    Ok(touched)
+}
+
+/// Says what becomes of the findings of the source's first complete run.
+pub fn baseline(house: &House, source: &str, state: BaselineState) -> Result<(), StoreError> {
+    change_source(house, source, |row| row.baseline = state)
+}
+
+/// Changes what is kept of a source.
+pub fn change_source(
+    house: &House,
+    source: &str,
+    change: impl FnOnce(&mut provost_store::inventory::SourceRow),
+) -> Result<(), StoreError> {
+    let _pen = house.pen();
+    let mut row = house.inventory().source(source)?;
+    change(&mut row);
+    let mut draft = Draft::new(house.inventory(), house.now());
+    draft.put_source(source, &row)?;
+    draft.commit()?;
+    Ok(())
+}
+
+fn with_dependents(draft: &mut Draft<'_>, change: Change) -> Result<(), StoreError> {
+    let mut pending = vec![change];
+    while let Some(change) = pending.pop() {
+        let gone = (change.what == provost_model::What::Gone).then(|| change.after.clone());
+        draft.apply(change)?;
+        let Some(gone) = gone else { continue };
+        for dependent in draft.dependents(&gone)? {
+            pending.extend(draft.record(dependent)?.and_then(absence::container_gone));
+        }
+    }
+    Ok(())
+}
+
+fn commit_if_full(house: &House, draft: &mut Draft<'_>) -> Result<(), StoreError> {
+    if draft.len() >= BATCH {
+        let next = Draft::new(house.inventory(), house.now());
+        std::mem::replace(draft, next).commit()?;
+    }
+    Ok(())
+}
