@@ -6,6 +6,7 @@ use std::{
     io::Read,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -43,10 +44,14 @@ pub(crate) struct Hold {
     pub(crate) path: PathBuf,
     /// The directory itself is what is locked, so that asking leaves no trace in it.
     _dir: File,
+    /// The last commit, to be noted at the end.
+    pub(crate) last: AtomicU64,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        // sled has closed its files: they are dropped before this. Without the note the next opening looks closer.
+        let _ = whole::note_closed(&self.path, &self.path.join(ENGINE), self.last.load(Ordering::Acquire));
         // Left behind it would only name a process that does not hold the lock: nobody reads it then.
         let _ = std::fs::remove_file(self.path.join(HOLDER));
     }
@@ -72,8 +77,8 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Sled>, StoreE
         (None, true) => return Err(damaged(path, "its format file is missing")),
         (None, false) => make(path, options)?,
     }
-    whole::check(&engine).map_err(|what| damaged(path, &what))?;
-    let kv = whole::guarded(path, &engine, options.cache)?;
+    whole::check(path, &engine, options.cache)?;
+    let kv = opened(path, &engine, options.cache)?;
     let hold = hold(path, dir)?;
     Embedded::over(kv.held(hold))
 }
@@ -85,10 +90,16 @@ fn make(path: &Path, options: &OpenOptions) -> Result<(), StoreError> {
         std::fs::remove_dir_all(&making)?;
     }
     DirBuilder::new().mode(0o700).create(&making)?;
-    drop(whole::guarded(path, &making, options.cache)?);
+    drop(opened(path, &making, options.cache)?);
+    whole::note_closed(path, &making, 0)?;
     format::write(path)?;
     std::fs::rename(&making, path.join(ENGINE))?;
     Ok(File::open(path)?.sync_all()?)
+}
+
+fn opened(path: &Path, engine: &Path, cache: u64) -> Result<Sled, StoreError> {
+    let engine = engine.to_owned();
+    whole::guarded(path, move || Sled::open(&engine, cache))
 }
 
 fn make_dir(path: &Path) -> Result<(), StoreError> {
@@ -123,7 +134,7 @@ fn lock(path: &Path, wait: Duration) -> Result<File, StoreError> {
 
 fn hold(path: &Path, dir: File) -> Result<Hold, StoreError> {
     format::write_whole(&path.join(HOLDER), std::process::id().to_string().as_bytes())?;
-    Ok(Hold { path: path.to_owned(), _dir: dir })
+    Ok(Hold { path: path.to_owned(), _dir: dir, last: AtomicU64::new(0) })
 }
 
 fn holder(path: &Path) -> Option<u32> {

@@ -13,7 +13,9 @@ use std::{
     },
 };
 
-use ::sled::transaction::{ConflictableTransactionError, TransactionError, Transactional, TransactionalTree};
+use ::sled::transaction::{
+    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree, UnabortableTransactionError,
+};
 
 use crate::{
     StoreError,
@@ -40,9 +42,9 @@ pub struct Sled {
 
 impl Sled {
     /// sled in a directory that was checked before.
-    pub(crate) fn open(path: &Path, cache: u64) -> Result<Self, ::sled::Error> {
+    pub(crate) fn open(path: &Path, cache: u64) -> Result<Self, StoreError> {
         let config = ::sled::Config::new().path(path).cache_capacity(cache).mode(::sled::Mode::LowSpace);
-        let db = config.flush_every_ms(Some(500)).open()?;
+        let db = config.flush_every_ms(Some(500)).open().map_err(|error| failed(path, error))?;
         let file = File::open(path.join("db"))?;
         File::open(path)?.sync_all()?;
         let this = Self {
@@ -56,6 +58,15 @@ impl Sled {
         };
         this.sync_beside()?;
         Ok(this)
+    }
+
+    /// Reads every tree to its end, so that every page that is in use is read and its checksum compared.
+    pub(crate) fn read_through(&self) -> Result<(), StoreError> {
+        for name in self.db.tree_names() {
+            let tree = self.db.open_tree(name).map_err(|error| failed(&self.path, error))?;
+            tree.iter().try_for_each(|pair| pair.map(drop)).map_err(|error| failed(&self.path, error))?;
+        }
+        Ok(())
     }
 
     /// The same, with the lock on the directory it lies in.
@@ -72,7 +83,7 @@ impl Sled {
         if let Some(known) = self.trees.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(known.clone());
         }
-        let opened = self.db.open_tree(&name).map_err(failed)?;
+        let opened = self.db.open_tree(&name).map_err(|error| failed(&self.path, error))?;
         self.trees.write().unwrap_or_else(PoisonError::into_inner).insert(name, opened.clone());
         Ok(opened)
     }
@@ -80,7 +91,7 @@ impl Sled {
     /// Makes everything written so far durable. `flush` ends in `sync_file_range` (sled 0.34.7, pagecache/iobuf.rs),
     /// which gives no guarantee after a power cut; `sync_data` does.
     fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(failed)?;
+        self.db.flush().map_err(|error| failed(&self.path, error))?;
         self.sync_beside()?;
         Ok(self.file.sync_data()?)
     }
@@ -113,7 +124,7 @@ impl Sled {
 
 impl Kv for Sled {
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.tree(tree)?.get(key).map_err(failed)?.map(|value| value.to_vec()))
+        Ok(self.tree(tree)?.get(key).map_err(|error| failed(&self.path, error))?.map(|value| value.to_vec()))
     }
 
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
@@ -122,7 +133,7 @@ impl Kv for Sled {
         }
         let found = self.tree(tree)?.range::<&[u8], _>(range);
         let pair = |found: Result<(::sled::IVec, ::sled::IVec), ::sled::Error>| {
-            found.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(failed)
+            found.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| failed(&self.path, error))
         };
         match way {
             Way::Up => found.take(limit).map(pair).collect(),
@@ -134,12 +145,12 @@ impl Kv for Sled {
         let handles = trees.iter().map(|tree| self.tree(*tree)).collect::<Result<Vec<_>, _>>()?;
         let work = RefCell::new(work);
         let done = handles.as_slice().transaction(|views: &Vec<TransactionalTree>| {
-            let mut draft = SledDraft { trees, views };
+            let mut draft = SledDraft { path: &self.path, trees, views };
             (work.borrow_mut())(&mut draft).map_err(ConflictableTransactionError::Abort)
         });
         let durable = match done {
             Err(TransactionError::Abort(error)) => return Err(error),
-            Err(TransactionError::Storage(error)) => Err(failed(error)),
+            Err(TransactionError::Storage(error)) => Err(failed(&self.path, error)),
             Ok(()) => self.sync(),
         };
         if durable.is_err() {
@@ -148,12 +159,18 @@ impl Kv for Sled {
         durable
     }
 
+    fn closing(&self, last: u64) {
+        if let Some(hold) = &self.hold {
+            hold.last.store(last, Ordering::Release);
+        }
+    }
+
     fn path(&self) -> Option<&Path> {
         Some(self.hold.as_ref().map_or(&self.path, |hold| &hold.path))
     }
 
     fn used(&self) -> Result<u64, StoreError> {
-        self.db.size_on_disk().map_err(failed)
+        self.db.size_on_disk().map_err(|error| failed(&self.path, error))
     }
 }
 
@@ -165,6 +182,7 @@ impl std::fmt::Debug for Sled {
 
 /// A transaction of sled. It holds sled's one lock, so that nobody sees half of it.
 struct SledDraft<'a> {
+    path: &'a Path,
     trees: &'a [Tree<'a>],
     views: &'a [TransactionalTree],
 }
@@ -178,27 +196,34 @@ impl SledDraft<'_> {
 
 impl Draft for SledDraft<'_> {
     fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.view(tree)?.get(key).map_err(torn)?.map(|value| value.to_vec()))
+        Ok(self.view(tree)?.get(key).map_err(|error| torn(self.path, error))?.map(|value| value.to_vec()))
     }
 
     fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.view(tree)?.insert(key, value).map_err(torn)?;
+        self.view(tree)?.insert(key, value).map_err(|error| torn(self.path, error))?;
         Ok(())
     }
 
     fn delete(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<(), StoreError> {
-        self.view(tree)?.remove(key).map_err(torn)?;
+        self.view(tree)?.remove(key).map_err(|error| torn(self.path, error))?;
         Ok(())
     }
 }
 
-fn torn(error: ::sled::transaction::UnabortableTransactionError) -> StoreError {
+fn torn(path: &Path, error: UnabortableTransactionError) -> StoreError {
     match error {
-        ::sled::transaction::UnabortableTransactionError::Storage(error) => failed(error),
+        UnabortableTransactionError::Storage(error) => failed(path, error),
         other => StoreError::Io(std::io::Error::other(other)),
     }
 }
 
-fn failed(error: ::sled::Error) -> StoreError {
-    StoreError::Io(error.into())
+fn failed(path: &Path, error: ::sled::Error) -> StoreError {
+    match error {
+        ::sled::Error::Corruption { .. } => {
+            StoreError::Damaged { path: path.to_owned(), what: "a page fails its checksum".to_owned() }
+        }
+        ::sled::Error::Unsupported(what) => StoreError::Damaged { path: path.to_owned(), what },
+        ::sled::Error::ReportableBug(what) => StoreError::Damaged { path: path.to_owned(), what },
+        other => StoreError::Io(other.into()),
+    }
 }

@@ -42,6 +42,25 @@ pub(super) fn commit_at<K: Kv>(kv: &K, head: Head, at: Time) -> Result<CommitNo,
     Ok(CommitNo(low))
 }
 
+/// Refuses a log that lacks a commit up to the last one.
+pub(super) fn check<K: Kv>(kv: &K, last: u64) -> Result<(), StoreError> {
+    let mut next = 1_u64;
+    while next <= last {
+        let from = next.to_be_bytes();
+        let page = kv.page(Tree::COMMITS, (Bound::Included(from.as_slice()), Bound::Unbounded), Way::Up, 512)?;
+        if page.is_empty() {
+            return Err(malformed());
+        }
+        for (number, _) in page {
+            if number != next.to_be_bytes() {
+                return Err(malformed());
+            }
+            next += 1;
+        }
+    }
+    Ok(())
+}
+
 fn time(bytes: &[u8]) -> Result<Time, StoreError> {
     bytes.try_into().map(|bytes| Time::from_micros(i64::from_be_bytes(bytes))).map_err(|_| malformed())
 }
