@@ -391,6 +391,23 @@ mod tests {
         "#;
         let problems = parse(text, &paths()).unwrap_err();
         let said: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
-        insta::assert_snapshot!(said);
+        insta::assert_snapshot!(said, @r#"
+    store.url: path and url exclude each other
+    store.min_free: write a size with its unit, such as 2GiB, 500MB or 5%
+    store.path: the path must be absolute
+    sources[0].time_zone: there is no such time zone; write one such as Europe/Paris
+    sources[0].schedule: Component error: Number out of bounds; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
+    sources[0].jitter: write a length of time with its unit, such as 5m, 25s or 7d
+    sources[0].full_every: between 1s and 366d
+    sources[0].pace: either "shared" or "full"
+    sources[1].name: there is another source named "a"
+    sources[1].owner_tags: at most 32 tags, none of them empty
+    sources[2].name: a name has 1 to 64 letters, digits, dots, dashes or underscores
+    daemon.drain: at most 25s: the service manager kills after 30s
+    daemon.max_concurrent_runs: between 1 and 64
+    snapshots.keep: at least 1
+    snapshots.schedule: Invalid pattern: Pattern must have 5 fields when seconds are disallowed; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
+    fingerprints.id: an id has 1 to 16 letters and digits, such as k1
+    "#);
     }
 }

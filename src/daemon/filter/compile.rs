@@ -63,7 +63,10 @@ fn compile(source: &str, words: &'static Vocabulary) -> Result<Filter, FilterErr
 
 fn parse_error(source: &str, errors: &cel::ParseErrors) -> FilterError {
     let Some(first) = errors.errors.first() else { return FilterError::plain("the expression cannot be parsed") };
-    let said = format!("the expression cannot be parsed: {}", first.msg);
+    // The parser goes on to list every token it could have met instead, which helps nobody.
+    let said = first.msg.split(" expecting").next().unwrap_or_default().trim_start_matches("Syntax error: ");
+    let said = said.replace("mismatched input '<EOF>'", "something is missing at the end");
+    let said = format!("the expression cannot be parsed: {said}");
     let (line, column) = (usize::try_from(first.pos.0).unwrap_or(1), usize::try_from(first.pos.1).unwrap_or(1));
     let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let mut at = (start + column.saturating_sub(1)).min(source.len());

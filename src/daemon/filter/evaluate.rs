@@ -68,7 +68,7 @@ impl Filter {
             Ok(Value::Bool(true)) => Ok(Said::Yes),
             Ok(Value::Bool(false)) => Ok(Said::No),
             Ok(other) => {
-                let said = format!("the expression gives a {}, not true or false", other.type_of());
+                let said = format!("the expression gives a value of type {}, not true or false", other.type_of());
                 Err(FilterError::at(said, &self.source, 0..self.source.len()))
             }
             Err(error) => self.explained(error, row, now),

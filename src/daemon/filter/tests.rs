@@ -116,7 +116,57 @@ fn faults_are_pointed_at() {
         "source.all(a, source.all(b, source.all(c, true)))",
     ];
     let said: String = all.iter().map(|source| format!("{}\n\n", fault(source))).collect();
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(said, @r#"
+    there is no field "last_usd_at"; did you mean "last_used_at"?
+      last_usd_at == null && kind == "user"
+      ^^^^^^^^^^^
+
+    kind is never "acces_key"; did you mean "access_key"?
+      kind == "acces_key"
+               ^^^^^^^^^
+
+    presence is never "gonne"; did you mean "gone"?
+      "gonne" == presence
+       ^^^^^
+
+    source is a list; write "aws-prod" in source
+      source == "aws-prod"
+      ^^^^^^
+
+    created_at is an instant; compare it with timestamp("2026-10-01T00:00:00Z")
+      created_at < "2026-01-01"
+      ^^^^^^^^^^
+
+    reading() takes the name of one field, as in reading(last_used_at)
+      reading("last_used_at") == "never"
+      ^^^^^^^
+
+    there is no field "mfaa"; did you mean "mfa"?
+      attributes.mfaa
+                 ^^^^
+
+    attributes is used as attributes.NAME, or simply NAME
+      attributes == null
+      ^^^^^^^^^^
+
+    the expression cannot be parsed: something is missing at the end
+      kind == 
+              ^
+
+    the expression gives a value of type int, not true or false
+      age_days
+      ^^^^^^^^
+
+    > cannot be applied to string and int
+
+    there is no function "nonsense"
+
+    there is no field "zzz"
+      zzz
+      ^^^
+
+    all, exists, map and filter nest more than 2 deep
+    "#);
 }
 
 #[test]

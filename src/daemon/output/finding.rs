@@ -188,13 +188,16 @@ mod tests {
 
     #[test]
     fn one_finding_a_line_with_the_pinned_fields_in_order() {
-        insta::assert_snapshot!(written(Format::Ndjson), @"");
+        insta::assert_snapshot!(written(Format::Ndjson), @r#"{"id":"09090909-0909-0909-0909-090909090909","rule":"CRED-STALE","rule_version":1,"subject":"07070707-0707-0707-0707-070707070707","external_id":"AKIAEXAMPLE","state":"open","severity":"high","opened_at":"2026-09-17T14:13:20Z","resolved_at":null,"resolution":null,"because":"not used for 267 days, the limit is 90","frameworks":{"cis_aws_5.0":["1.12"],"nist_csf":["PR.AA-01"],"owasp_nhi":["NHI1"]}}"#);
     }
 
     #[test]
     fn the_table_fits() {
         let table = written(Format::Table);
         assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
-        insta::assert_snapshot!(table, @"");
+        insta::assert_snapshot!(table, @r#"
+    ID        SEVERITY  RULE        SUBJECT      STATE  SINCE  BECAUSE
+    09090909  high      CRED-STALE  AKIAEXAMPLE  open   4 d    not used for 267 days, the limit is 90
+    "#);
     }
 }

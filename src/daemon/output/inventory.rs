@@ -291,17 +291,23 @@ mod tests {
 
     #[test]
     fn one_record_a_line_with_the_pinned_fields_in_order() {
-        insta::assert_snapshot!(written(key("deploy"), Format::Ndjson), @"");
+        insta::assert_snapshot!(written(key("deploy"), Format::Ndjson), @r#"{"id":"0193ab04-0576-0788-090a-0b0c0d0e0fff","kind":"access_key","source":["aws-prod"],"external_id":"AKIAEXAMPLE","name":"deploy","identity":null,"owner":"payments","created_at":{"reading":"known","value":"2025-12-28T14:13:20Z"},"rotated_at":{"reading":"not_collected"},"last_used_at":{"reading":"never"},"expires_at":{"reading":"not_reported"},"status":"active","presence":"present","first_seen":"2026-08-22T14:13:20Z","last_seen":"2026-09-21T14:13:20Z","attributes":{"tags":{"reading":"known","value":{"team":"payments"}},"description":{"reading":"not_permitted"},"mfa":{"reading":"known","value":false},"tools":{"reading":"known","value":["s3:*"]}}}"#);
     }
 
     #[test]
     fn the_table_fits_and_says_ages() {
-        insta::assert_snapshot!(written(key("deploy"), Format::Table), @"");
+        insta::assert_snapshot!(written(key("deploy"), Format::Table), @r#"
+    ID        KIND        NAME    SOURCE    OWNER     STATUS  AGE    LAST USED  EXPIRES
+    0d0e0fff  access_key  deploy  aws-prod  payments  active  267 d  never      -
+    "#);
     }
 
     #[test]
     fn the_csv_has_the_same_fields() {
-        insta::assert_snapshot!(written(key("=deploy"), Format::Csv), @"");
+        insta::assert_snapshot!(written(key("=deploy"), Format::Csv), @r#"
+    id,kind,source,external_id,name,identity,owner,created_at,rotated_at,last_used_at,expires_at,status,presence,first_seen,last_seen,attributes
+    0193ab04-0576-0788-090a-0b0c0d0e0fff,access_key,aws-prod,AKIAEXAMPLE,'=deploy,,payments,2025-12-28T14:13:20Z,not_collected,never,not_reported,active,present,2026-08-22T14:13:20Z,2026-09-21T14:13:20Z,"{""tags"":{""reading"":""known"",""value"":{""team"":""payments""}},""description"":{""reading"":""not_permitted""},""mfa"":{""reading"":""known"",""value"":false},""tools"":{""reading"":""known"",""value"":[""s3:*""]}}"
+    "#);
     }
 
     #[test]

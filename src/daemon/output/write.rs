@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{door, table};
 
 /// In which form rows are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// For people: a table that fits the terminal.
     #[default]
