@@ -1,7 +1,12 @@
 //! The shell: configuration, command line, scheduler, socket, and the wiring of eyes, engine and store.
 //! It must never judge or reconcile by itself: it hands data to those who do.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod filter;
 pub mod house;
 pub mod ids;
 pub mod jobs;
+pub mod output;
+pub mod rows;

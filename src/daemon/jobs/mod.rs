@@ -1,9 +1,13 @@
 //! Turns of the daemon: each can be killed at any point and run again without loss and without duplicates (promise 8).
 //! It must never take input beside the house and the configuration: restart and happy path run the same code.
 
+pub mod assess;
+pub mod compare;
 pub mod judge;
 mod listing;
 pub mod scan;
+pub mod snapshot;
+pub mod sources;
 mod spool;
 mod writer;
 

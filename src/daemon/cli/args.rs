@@ -1,0 +1,374 @@
+//! What may be typed, and nothing else: every command and option, with its help.
+//! It must never do anything: what a command does is in the file named after it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use clap_complete::Shell;
+use provost_model::{Presence, Severity, Time};
+
+use crate::output::Format;
+
+/// One authoritative inventory of non-human identities, what is wrong with them, and proof.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "provost", version, propagate_version = true, max_term_width = 100, after_help = super::exit::TABLE)]
+pub struct Cli {
+    /// Options every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options every command understands.
+#[derive(Clone, Debug, Args)]
+#[command(next_display_order = 1000)]
+pub struct Global {
+    /// Configuration file [default: $XDG_CONFIG_HOME/provost/provost.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "PROVOST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Form of lists
+    #[arg(long, short, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub output: Format,
+    /// No colours; also by NO_COLOR
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// Which rows are listed, and as of when.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Selection {
+    /// Only rows for which this CEL expression is true: 'kind == "access_key" && age_days > 90'
+    #[arg(long = "where", value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// What was believed at that time; a date means its last instant in UTC
+    #[arg(long, value_name = "TIME", value_parser = Time::parse_inclusive)]
+    pub at: Option<Time>,
+    /// What was so at that time, by the providers' own clocks
+    #[arg(long, value_name = "TIME", value_parser = Time::parse_inclusive, conflicts_with = "at")]
+    pub as_of: Option<Time>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Look at this host, and at AWS if standard credentials are present, and stay as daemon
+    Quickstart(Quickstart),
+    /// Run as daemon: look at every source on its schedule
+    Run,
+    /// Look at sources now
+    Scan(Scan),
+    /// Try what a source or connector may see, and say what a run will cost
+    Check {
+        /// A source of the configuration, or a connector such as aws or host
+        name: String,
+    },
+    /// Sources: list, retire, accept another realm, release held absences
+    Sources {
+        /// What to do with them; lists them if left out
+        #[command(subcommand)]
+        action: Option<Sources>,
+    },
+    /// What exists
+    #[command(subcommand)]
+    Inventory(Inventory),
+    /// What is wrong
+    #[command(subcommand)]
+    Findings(Findings),
+    /// The whole inventory at one moment, in a file
+    #[command(subcommand)]
+    Snapshot(Snapshot),
+    /// What was found by a source's first complete run
+    #[command(subcommand)]
+    Baseline(Baseline),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigAction),
+    /// Sources, runs, findings and the daemon at a glance
+    Status,
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// `quickstart`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Quickstart {
+    /// Stop after the first scan
+    #[arg(long)]
+    pub once: bool,
+    /// Leave AWS out
+    #[arg(long)]
+    pub no_aws: bool,
+    /// Take credentials from the instance metadata service too
+    #[arg(long, conflicts_with = "no_aws")]
+    pub instance_credentials: bool,
+    /// Directory to look into instead of the home directory; may be repeated
+    #[arg(long = "root", value_name = "DIR")]
+    pub roots: Vec<PathBuf>,
+}
+
+/// `scan`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Scan {
+    /// Which sources; all if none is named
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Read what has no list now, not spread over days
+    #[arg(long)]
+    pub sweep: bool,
+    /// Exit 6 if findings of that severity or worse are open afterwards
+    #[arg(long, value_name = "SEVERITY", value_parser = severity())]
+    pub fail_on: Option<Severity>,
+}
+
+/// `sources`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Sources {
+    /// Show every source and its last run
+    List,
+    /// Stop watching a source that left the configuration; its records stay, its findings are suspended
+    Retire(Named),
+    /// Accept that a source meets another account, organisation or host than before
+    Repin(Named),
+    /// Let go absences that were held back
+    Release(Named),
+}
+
+/// One source, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Named {
+    /// The source
+    pub name: String,
+    /// Why; kept in the history
+    #[arg(long, value_name = "WORDS", value_parser = reason)]
+    pub reason: String,
+}
+
+/// `inventory`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Inventory {
+    /// List records, those that are present or missing unless --presence says otherwise
+    List {
+        /// Which rows.
+        #[command(flatten)]
+        selection: Selection,
+        /// Records so present; may be repeated
+        #[arg(long, value_name = "WORD", value_delimiter = ',', value_parser = presence())]
+        presence: Vec<Presence>,
+    },
+    /// Show everything known of one record, and who said it
+    Show {
+        /// Its id, the end of its id, or its external id
+        id: String,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
+    },
+    /// Show what changed in one record, and when
+    History {
+        /// Its id, the end of its id, or its external id
+        id: String,
+    },
+}
+
+/// As of when one record is shown.
+#[derive(Clone, Debug, Default, Args)]
+pub struct When {
+    /// What was believed at that time; a date means its last instant in UTC
+    #[arg(long, value_name = "TIME", value_parser = Time::parse_inclusive)]
+    pub at: Option<Time>,
+    /// What was so at that time, by the providers' own clocks
+    #[arg(long, value_name = "TIME", value_parser = Time::parse_inclusive, conflicts_with = "at")]
+    pub as_of: Option<Time>,
+}
+
+/// `findings`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Findings {
+    /// List findings, open ones unless --all
+    List {
+        /// Which rows.
+        #[command(flatten)]
+        selection: Selection,
+        /// Suspended and resolved ones too
+        #[arg(long)]
+        all: bool,
+        /// Exit 6 if one of that severity or worse is among them
+        #[arg(long, value_name = "SEVERITY", value_parser = severity())]
+        fail_on: Option<Severity>,
+    },
+    /// Show one finding
+    Show {
+        /// Its id, or the end of it
+        id: String,
+    },
+    /// Show how the severity of one finding came about, and what to do
+    Explain {
+        /// Its id, or the end of it
+        id: String,
+    },
+}
+
+/// `snapshot`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Snapshot {
+    /// Take one now
+    Take,
+    /// List those kept
+    List,
+    /// Compare two, or one with now
+    Diff {
+        /// A snapshot or a date
+        from: String,
+        /// A snapshot or a date; now if left out
+        to: Option<String>,
+    },
+    /// Check the digests of one, or of all
+    Verify {
+        /// Which; all if left out
+        name: Option<String>,
+    },
+}
+
+/// `baseline`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Baseline {
+    /// Take what the first complete run found as accepted
+    Accept {
+        /// The source
+        source: String,
+        /// Why; kept in the history
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
+    },
+    /// Work on what the first complete run found like on anything else
+    Work {
+        /// The source
+        source: String,
+    },
+}
+
+/// `config`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigAction {
+    /// List every problem of the configuration
+    Check,
+    /// Print the JSON schema
+    Schema,
+    /// Print the annotated default with an example of each connector
+    Example,
+}
+
+fn severity() -> impl clap::builder::TypedValueParser<Value = Severity> {
+    use clap::builder::TypedValueParser as _;
+    PossibleValuesParser::new(["info", "low", "medium", "high", "critical"])
+        .map(|word| Severity::from_word(&word).unwrap_or(Severity::Info))
+}
+
+fn presence() -> impl clap::builder::TypedValueParser<Value = Presence> {
+    use clap::builder::TypedValueParser as _;
+    PossibleValuesParser::new(["present", "missing", "gone", "unwatched"]).map(|word| match word.as_str() {
+        "missing" => Presence::Missing,
+        "gone" => Presence::Gone,
+        "unwatched" => Presence::Unwatched,
+        _ => Presence::Present,
+    })
+}
+
+fn reason(words: &str) -> Result<String, String> {
+    let words = words.trim();
+    if words.is_empty() || words.len() > 1000 { Err("say why, in up to 1000 letters".to_owned()) } else { Ok(words.to_owned()) }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Format::Table, Format::Json, Format::Ndjson, Format::Csv]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(match self {
+            Format::Table => "table",
+            Format::Json => "json",
+            Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_written_in_the_documentation_can_be_typed() {
+        for line in [
+            "provost quickstart --once --no-aws --root /srv --root /home",
+            "provost quickstart --instance-credentials",
+            "provost run",
+            "provost --config x.toml scan a b --sweep --fail-on high",
+            "provost check aws",
+            "provost sources",
+            "provost sources retire old --reason moved",
+            "provost sources repin a --reason moved",
+            "provost sources release a --reason cleaned",
+            "provost inventory list --where kind==\"user\" --presence gone,missing --output ndjson",
+            "provost inventory list --at 2026-10-01 -o csv",
+            "provost inventory show 0193ab --as-of 2026-10-01T12:00:00Z",
+            "provost inventory history 0193ab",
+            "provost findings list --all --fail-on critical --output json",
+            "provost findings explain 0193ab",
+            "provost snapshot take",
+            "provost snapshot diff 2026-10-01",
+            "provost snapshot verify",
+            "provost baseline accept aws-prod --reason known",
+            "provost baseline work aws-prod",
+            "provost config check --config x.toml",
+            "provost status --no-color",
+            "provost completions bash",
+        ] {
+            if let Err(error) = parsed(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_usage() {
+        for line in [
+            "provost",
+            "provost sources retire old",
+            "provost sources retire old --reason ",
+            "provost inventory list --presence lost",
+            "provost inventory list --at yesterday",
+            "provost inventory list --at 2026-10-01 --as-of 2026-10-01",
+            "provost findings list --fail-on terrible",
+            "provost quickstart --no-aws --instance-credentials",
+        ] {
+            assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_date_means_its_last_instant() {
+        let Command::Inventory(Inventory::Show { when, .. }) = parsed("provost inventory show x --at 2026-10-01").unwrap().command
+        else {
+            panic!("another command")
+        };
+        assert_eq!(when.at.unwrap().to_string(), "2026-10-01T23:59:59.999999Z");
+    }
+}

@@ -1,0 +1,52 @@
+//! The configuration: as typed in TOML, as meant after every check, and the references to secrets in it.
+//! It must never hold a secret, only say where one is.
+
+mod duration;
+mod meant;
+mod paths;
+mod problem;
+mod reference;
+mod resolve;
+mod size;
+mod text;
+mod typed;
+
+pub use meant::{Config, DaemonSettings, Schedule, Source, Snapshots, StoreChoice};
+pub use paths::{Paths, Scene};
+pub use problem::Problem;
+pub use reference::{MalformedReference, Reference};
+pub use resolve::{Environment, ResolveError};
+pub use size::Size;
+pub use text::{example, schema};
+pub use typed::Typed;
+
+use std::path::Path;
+
+/// Longest configuration file read, in bytes.
+const FILE_MAX: u64 = 1 << 20;
+
+/// A configuration from text: checked as a whole, so that one look shows every problem.
+pub fn parse(text: &str, paths: &Paths) -> Result<Config, Vec<Problem>> {
+    let typed = typed::parse(text).map_err(|problem| vec![problem])?;
+    Config::mean(typed, paths)
+}
+
+/// The configuration in that file; a file that is not there is the same as an empty one only if nobody named it.
+pub fn load(paths: &Paths) -> Result<Config, Vec<Problem>> {
+    let text = match read(&paths.file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !paths.file_named => String::new(),
+        Err(error) => return Err(vec![Problem::of_file(&paths.file, &error)]),
+    };
+    parse(&text, paths)
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(file)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_MAX {
+        return Err(std::io::Error::other("it is longer than 1 MiB"));
+    }
+    Ok(text)
+}
