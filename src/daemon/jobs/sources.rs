@@ -100,7 +100,7 @@ fn with_dependents(draft: &mut Draft<'_>, change: Change) -> Result<(), StoreErr
     Ok(())
 }
 
-fn commit_if_full(house: &House, draft: &mut Draft<'_>) -> Result<(), StoreError> {
+fn commit_if_full<'a>(house: &'a House, draft: &mut Draft<'a>) -> Result<(), StoreError> {
     if draft.len() >= BATCH {
         let next = Draft::new(house.inventory(), house.now());
         std::mem::replace(draft, next).commit()?;

@@ -1,0 +1,174 @@
+//! The composition root: from a configuration to a store that is open, connectors that can look, figures to judge by.
+//! It must never read a setting that the configuration did not check, nor keep a secret longer than it takes to hand it on.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use provost_connectors::{Connector, Spec, fingerprint::FingerprintKey};
+use provost_engine::{Policy, PolicyConfig, own::Labels};
+use provost_model::{Clock, Span, Time};
+use provost_store::{OpenOptions, Store, StoreError};
+use secrecy::ExposeSecret as _;
+use thiserror::Error;
+
+use crate::{
+    clock::WallClock,
+    config::{Config, Environment, Reference, Schedule, Source},
+    house::House,
+    jobs::{assess::Watched, judge::Yardstick, scan::Looking},
+};
+
+/// Why a configuration cannot be put to work.
+#[derive(Debug, Error)]
+pub enum WireError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A source or threshold makes no sense to those who use it.
+    #[error("{setting}: {said}")]
+    Setting {
+        /// Which setting.
+        setting: String,
+        /// What is wrong with it.
+        said: String,
+    },
+    /// The key for fingerprints cannot be had.
+    #[error("the key for fingerprints: {0}")]
+    FingerprintKey(String),
+}
+
+/// Everything that follows from one configuration; replaced as a whole by a reload.
+pub struct Wiring {
+    /// The configuration.
+    pub config: Config,
+    /// Figures to judge by.
+    pub yardstick: Yardstick,
+    /// What the process was started with.
+    pub environment: Environment,
+    fingerprints: Arc<FingerprintKey>,
+}
+
+impl Wiring {
+    /// Puts a configuration together. Every connector is built once, so that a bad setting shows now.
+    pub fn new(config: Config, environment: Environment) -> Result<Self, WireError> {
+        let wrong = |setting: &str, said: String| WireError::Setting { setting: setting.to_owned(), said };
+        let typed: PolicyConfig =
+            config.thresholds().clone().try_into().map_err(|error: toml::de::Error| wrong("thresholds", error.message().to_owned()))?;
+        let policy = Policy::new(typed).map_err(|error| wrong("thresholds", error.to_string()))?;
+        let labels = Labels::new(config.owner_tags.clone());
+        let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
+        let wiring = Self { config, yardstick: Yardstick { policy, labels }, environment, fingerprints };
+        for source in &wiring.config.sources {
+            wiring.connector(source)?;
+        }
+        Ok(wiring)
+    }
+
+    /// Opens the store, waiting that long for another process to give it back.
+    pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
+        let options = OpenOptions { wait, ..OpenOptions::default() };
+        let store: Arc<dyn Store> = Arc::new(provost_store::open(&self.config.store.path, &options)?);
+        Ok(Arc::new(House::new(store, Arc::new(WallClock))))
+    }
+
+    /// What a run of that source is about.
+    pub fn looking(&self, source: &Source, sweep_now: bool) -> Result<Looking, WireError> {
+        let (spec, connector) = self.connector(source)?;
+        let full_every = Span::seconds(i64::try_from(source.full_every.as_secs()).unwrap_or(i64::MAX));
+        let (name, limit) = (source.name.clone(), source.time_limit);
+        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now })
+    }
+
+    /// The connector of a source, and its description.
+    pub fn connector(&self, source: &Source) -> Result<(&'static Spec, Arc<dyn Connector>), WireError> {
+        let wrong = |said: String| WireError::Setting { setting: format!("source {:?}", source.name), said };
+        let spec = provost_connectors::find(&source.connector).ok_or_else(|| {
+            let known: Vec<&str> = provost_connectors::ALL.iter().map(|spec| spec.name).collect();
+            wrong(format!("there is no connector {:?}; there are {}", source.connector, known.join(", ")))
+        })?;
+        let mut settings = source.settings.clone();
+        if spec.paced {
+            settings.insert("pace".into(), if source.full_pace { "full" } else { "shared" }.into());
+            settings.insert("sweep_every".into(), format!("{}h", (source.sweep_every.as_secs() / 3600).max(1)).into());
+        }
+        let handed = provost_connectors::Source {
+            name: source.name.clone(),
+            settings,
+            fingerprints: Arc::clone(&self.fingerprints),
+            home: self.environment.get("HOME").map(Into::into),
+            config_home: self.environment.get("XDG_CONFIG_HOME").map(Into::into),
+        };
+        let built = (spec.build)(&handed).map_err(|said| match Source::probably_meant_in(&said) {
+            Some(known) => wrong(format!("{said}; did you mean {known:?}?")),
+            None => wrong(said),
+        })?;
+        Ok((spec, Arc::from(built)))
+    }
+
+    /// What judging a source needs to know of it.
+    pub fn watched(&self, source: &Source, now: Time) -> Watched {
+        let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
+        Watched { name: source.name.clone(), connector: source.connector.clone(), period }
+    }
+}
+
+/// When a schedule comes round next after a moment.
+pub fn next(schedule: &Schedule, after: Time) -> Option<Time> {
+    let after = jiff::Timestamp::from_microsecond(after.as_micros()).ok()?.to_zoned(schedule.time_zone.clone());
+    let next = schedule.cron.find_next_occurrence(&after, false).ok()?;
+    Some(Time::from_micros(next.timestamp().as_microsecond()))
+}
+
+/// The longest time between neighbours of the next few occurrences.
+fn longest_gap(schedule: &Schedule, from: Time) -> Option<Span> {
+    let mut last = next(schedule, from)?;
+    let mut longest = None;
+    for _ in 0..16 {
+        let following = next(schedule, last)?;
+        longest = longest.max(Some(following - last));
+        last = following;
+    }
+    longest
+}
+
+/// The key for fingerprints: made at first start where the configuration names a file that is not there.
+fn fingerprint_key(config: &Config, environment: &Environment) -> Result<FingerprintKey, WireError> {
+    let failed = |error: &dyn std::fmt::Display| WireError::FingerprintKey(error.to_string());
+    if let Reference::File(path) = &config.fingerprint_key {
+        make_key(path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
+    }
+    let secret = config.fingerprint_key.resolve(environment).map_err(|error| failed(&error))?;
+    let mut key = [0; 32];
+    hex::decode_to_slice(secret.expose_secret().trim(), &mut key)
+        .map_err(|_| WireError::FingerprintKey("it must be 64 hexadecimal digits".into()))?;
+    Ok(FingerprintKey::new(config.fingerprint_key_id.clone(), key))
+}
+
+fn make_key(path: &Path) -> io::Result<()> {
+    if path.try_exists()? {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut key = [0_u8; 32];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(mut file) => file.write_all(format!("{}\n", hex::encode(key)).as_bytes()).and_then(|()| file.sync_all()),
+        // Somebody else was faster: theirs is as good.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The wall clock, as the house uses it.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(WallClock)
+}
