@@ -1,0 +1,109 @@
+//! A process that writes is killed at twenty-five points: what it was told is durable is there, and no half batch is.
+//! It must never close the store in order before the kill.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use provost_model::Time;
+use tempfile::TempDir;
+
+use super::{PLAIN, ROWS, batch, put};
+use crate::{CommitNo, Embedded, Go, KeyRange, Op, OpenOptions, Sled, Store, Table, open};
+
+const ROUNDS: u64 = 25;
+const WIDTH: u64 = 60;
+/// Names the directory to the process that is to be killed.
+const DIR: &str = "PROVOST_STORE_KILLED_IN";
+
+fn opened(dir: &Path) -> Embedded<Sled> {
+    open(dir, &OpenOptions { wait: Duration::from_secs(30), ..OpenOptions::default() }).unwrap()
+}
+
+/// Writes one batch over every shape there is; each of its parts tells the number of its commit.
+fn write(store: &dyn Store) -> u64 {
+    let number = store.head().unwrap().number.0 + 1;
+    let value = format!("{number} {}", "x".repeat(200));
+    let mut ops = vec![Op::Append { stream: "s", value: value.clone().into() }];
+    for row in 0..WIDTH {
+        let item = format!("{row}").into_bytes();
+        ops.extend([put(ROWS, &format!("{row}"), &value), put(PLAIN, &format!("{row}"), &value)]);
+        ops.push(Op::Schedule { queue: "q", item, at: Time::from_micros(number.cast_signed()) });
+    }
+    store.commit(batch(number.cast_signed(), ops)).unwrap().number.0
+}
+
+/// Whether everything in a store is of one commit, and the past is whole.
+fn check(store: &dyn Store) {
+    let head = store.head().unwrap().number.0;
+    let told =
+        |value: Option<Vec<u8>>| String::from_utf8(value.unwrap()).unwrap().split(' ').next().unwrap().to_owned();
+    let all_of = |table: Table, at: u64| {
+        let mut seen = 0;
+        let mut each = |_: &[u8], row: crate::Row| {
+            assert_eq!(told(row.value), at.to_string());
+            seen += 1;
+            Ok(Go::On)
+        };
+        store.scan(table, &KeyRange::all(), Some(CommitNo(at)), &mut each).unwrap();
+        assert_eq!(seen, if at == 0 { 0 } else { WIDTH }, "at commit {at} of {head}");
+    };
+    all_of(PLAIN, head);
+    (head.saturating_sub(3)..=head).for_each(|at| all_of(ROWS, at));
+    let due = store.due("q", Time::from_micros(i64::MAX), 9_999).unwrap();
+    assert!(due.iter().all(|(at, _)| at.as_micros().cast_unsigned() == head));
+    assert_eq!(due.len() as u64, if head == 0 { 0 } else { WIDTH });
+    let entries = store.entries("s", 1, usize::MAX).unwrap();
+    assert_eq!(entries.len() as u64, head);
+    let mut before = [0; 32];
+    for entry in entries {
+        before = crate::embedded::streams::chained(&before, entry.sequence, &entry.value);
+        assert_eq!(entry.hash, before);
+    }
+}
+
+/// The process that is killed runs this test with a directory; by itself it writes a few batches and is not killed.
+#[test]
+fn a_writer_that_is_not_killed_leaves_whole_batches() {
+    let spare = TempDir::new().unwrap();
+    let dir = std::env::var_os(DIR);
+    let store = opened(dir.as_deref().map_or(spare.path(), Path::new));
+    for _ in 0..dir.map_or(3, |_| u64::MAX) {
+        let number = write(&store);
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\nacknowledged {number}").and_then(|()| out.flush()).unwrap();
+    }
+    check(&store);
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_a_kill_whole() {
+    let dir = TempDir::new().unwrap();
+    let (mut dice, mut before) = (0x9e37_79b9_u64, 0);
+    for round in 0..ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "suite::kills::a_writer_that_is_not_killed_leaves_whole_batches", "--nocapture"])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let number = |line: &String| line.strip_prefix("acknowledged ").and_then(|number| number.parse::<u64>().ok());
+        // Every third is killed wherever it is: opening, rehearsing, or before its first batch is durable.
+        let first = if round % 3 == 0 { before } else { lines.by_ref().find_map(|line| number(&line)).unwrap() };
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_micros((dice >> 33) % 60_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let last = lines.filter_map(|line| number(&line)).last().unwrap_or(first);
+        let store = opened(dir.path());
+        let head = store.head().unwrap().number.0;
+        assert!(head == last || head == last + 1, "round {round}: {last} was acknowledged, {head} is there");
+        check(&store);
+        before = head;
+    }
+}
