@@ -2,12 +2,15 @@
 //! It must never do I/O, ask the time, or depend on the order in which it is called.
 
 pub mod environment;
+pub mod explain;
 pub mod judge;
 pub mod own;
 pub mod rules;
 pub mod severity;
 pub mod thresholds;
 
+pub use explain::{Told, explain};
 pub use judge::{Case, finding_id, judge, source_subject};
+pub use own::{OwnerTags, owner_of};
 pub use rules::{Covered, Neighbour, Outcome, Place, Rule, SourceView, Subject, Verdict, View};
 pub use thresholds::{Policy, PolicyConfig, Thresholds};
