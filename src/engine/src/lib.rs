@@ -3,6 +3,7 @@
 
 pub mod absence;
 pub mod environment;
+pub mod explain;
 pub mod judge;
 pub mod own;
 pub mod reconcile;
@@ -10,6 +11,8 @@ pub mod rules;
 pub mod severity;
 pub mod thresholds;
 
+pub use explain::{Told, explain};
 pub use judge::{Case, finding_id, judge, source_subject};
+pub use own::{OwnerTags, owner_of};
 pub use rules::{Covered, Neighbour, Outcome, Place, Rule, SourceView, Subject, Verdict, View};
 pub use thresholds::{Policy, PolicyConfig, Thresholds};

@@ -75,6 +75,11 @@ impl Span {
         Self(seconds.saturating_mul(1_000_000))
     }
 
+    /// So many microseconds.
+    pub const fn micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
     /// Whole days, rounded towards zero.
     pub const fn whole_days(self) -> i64 {
         self.0 / 86_400_000_000

@@ -1,13 +1,32 @@
 //! The catalogue of faults: one file per rule, each describing itself and judging one subject.
 //! It must never let a rule see what it did not declare, ask the time, or know of another rule's findings.
 
-use provost_model::{Field, Frameworks, Kind, Severity, Time};
+use provost_model::{Field, Frameworks, Kind, Severity, Time, field};
 
+mod ai_agent_ungov;
+mod cfg_plaintext_store;
+mod cred_age;
+mod cred_expired_left;
+mod cred_expiring;
+mod cred_inactive_left;
+mod cred_multi_active;
+mod cred_never;
+mod cred_no_expiry;
+mod cred_reused;
+mod cred_stale;
+mod cred_usage_unknown;
+mod cred_weak_key;
+mod id_idle;
+mod life;
+mod own_none;
+mod priv_admin;
+mod root_key;
 #[cfg(test)]
 pub(crate) mod sample;
 mod source;
 mod verdict;
 mod view;
+mod who;
 
 pub use source::{Held, ScopeView, SourceView};
 pub use verdict::{Because, Lack, Outcome, Verdict, Why};
@@ -34,7 +53,8 @@ pub struct Rule {
     pub frameworks: Mapping,
     /// Kinds of records it judges; empty for rules about sources.
     pub needs: &'static [Kind],
-    /// Attributes of the subject it reads. A change of any other changes no verdict.
+    /// Attributes of the subject it reads, beside those that severity rests on (rights, environment, policies, tags) and,
+    /// with [`Neighbour::SameSecret`], those of a [`Place`].
     pub reads: &'static [Field],
     /// Neighbours it looks at. A change of one of them asks for a new verdict.
     pub neighbours: &'static [Neighbour],
@@ -42,13 +62,16 @@ pub struct Rule {
     pub check: Check,
 }
 
+/// A verdict; `Err` is one reached before the rule's own question was asked: not active, in grace, not known.
+pub type Judged = Result<Verdict, Verdict>;
+
 /// How a rule judges, by what it is about.
 #[derive(Clone, Copy, Debug)]
 pub enum Check {
     /// A record of the inventory.
-    Record(fn(&View<'_>, &Thresholds, Time) -> Verdict),
+    Record(fn(&View<'_>, &Thresholds, Time) -> Judged),
     /// A source.
-    Source(fn(&SourceView, &Thresholds, Time) -> Verdict),
+    Source(fn(&SourceView, &Thresholds, Time) -> Judged),
 }
 
 /// What a rule looks at beside its subject; the daemon loads it.
@@ -78,7 +101,28 @@ pub struct Mapping {
 }
 
 /// Every rule, by id.
-pub const ALL: &[&Rule] = &[];
+pub static ALL: &[&Rule] = &[
+    &ai_agent_ungov::SPEC,
+    &cfg_plaintext_store::SPEC,
+    &cred_age::SPEC,
+    &cred_expired_left::SPEC,
+    &cred_expiring::SPEC,
+    &cred_inactive_left::SPEC,
+    &cred_multi_active::SPEC,
+    &cred_never::SPEC,
+    &cred_no_expiry::SPEC,
+    &cred_reused::SPEC,
+    &cred_stale::SPEC,
+    &cred_usage_unknown::SPEC,
+    &cred_weak_key::SPEC,
+    &id_idle::SPEC,
+    &own_none::SPEC,
+    &priv_admin::SPEC,
+    &root_key::SPEC,
+    &source::held::SPEC,
+    &source::overprivileged::SPEC,
+    &source::stale::SPEC,
+];
 
 impl Rule {
     /// The rule of that id, in any case.
@@ -103,8 +147,11 @@ impl Rule {
             return Verdict::not_applicable();
         }
         let view = View::new(subject, self);
-        let mut verdict = check(&view, thresholds, now);
+        let mut verdict = check(&view, thresholds, now).unwrap_or_else(|early| early);
         verdict.as_of = Some(view.data_as_of());
+        // Whatever is said of a working credential may be otherwise once it has expired.
+        let end = view.get(field::EXPIRES_AT).known().filter(|end| *end > now);
+        verdict.until = verdict.until.into_iter().chain(end).min();
         verdict
     }
 
@@ -114,7 +161,7 @@ impl Rule {
         if thresholds.is_off(self.id) {
             return Verdict::not_applicable();
         }
-        let mut verdict = check(source, thresholds, now);
+        let mut verdict = check(source, thresholds, now).unwrap_or_else(|early| early);
         verdict.as_of = Some(now);
         verdict
     }

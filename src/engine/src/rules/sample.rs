@@ -162,6 +162,13 @@ impl World {
         self.places.push(Place::of(&it.build()));
         self
     }
+    pub(crate) fn record_with<T: Typed + Clone>(mut self, attr: Attr<T>, reading: impl Into<Reading<T>>) -> Self {
+        let reading = reading.into();
+        for said in &mut self.record.statements {
+            said.facts.set(attr, reading.clone());
+        }
+        self
+    }
     pub(crate) fn owned_by(mut self, name: &str, confidence: f64) -> Self {
         self.owner = Some(Owner { name: name.into(), confidence, evidence: Vec::new() });
         self

@@ -93,12 +93,10 @@ impl Place {
     }
 }
 
-/// Whether the secret part of a credential is in the place of this record: a readable value, a private key file, or
-/// the secret of a named key.
+/// Whether the secret part of a credential is in the place of this record: a readable value, or a private key file,
+/// encrypted or not. References, public keys and certificates hold none.
 pub fn holds_secret(record: &Record) -> bool {
-    record.get(field::PLAINTEXT).is_answered()
-        || record.get(field::PASSPHRASE).is_answered()
-        || record.get(field::OPENS).is_answered()
+    record.get(field::PLAINTEXT) == Reading::Known(true) || record.get(field::PASSPHRASE).is_answered()
 }
 
 impl<'a> Subject<'a> {
@@ -149,6 +147,11 @@ impl<'a> View<'a> {
     /// The authority that names it.
     pub fn realm(&self) -> &'a Realm {
         &self.subject.record.realm
+    }
+
+    /// Its main external id.
+    pub fn external(&self) -> &'a str {
+        self.subject.record.external()
     }
 
     /// Whether it is said to authenticate as some identity, loaded or not.

@@ -3,6 +3,12 @@
 
 use provost_model::{Reading, Span, Time};
 
+pub(super) mod held;
+pub(super) mod overprivileged;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(super) mod stale;
+
 /// A source as a rule may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceView {

@@ -1,0 +1,121 @@
+//! CRED-MULTI-ACTIVE: an identity keeps an older credential active beside a newer one of the same kind.
+//! It must never be raised for the newest one, nor during the overlap of a rotation.
+
+use provost_model::{Kind, Reading, Record, Severity, Status, Time, field};
+
+use super::{Check, Judged, Lack, Mapping, Neighbour, Rule, Verdict, View, life};
+use crate::thresholds::{Thresholds, days};
+
+/// What this rule is.
+pub(super) static SPEC: Rule = Rule {
+    id: "CRED-MULTI-ACTIVE",
+    version: 1,
+    severity: Severity::Medium,
+    title: "older credential still active beside a newer one",
+    why: "A second active credential doubles what can leak; after a rotation it means that the rotation was not finished.",
+    remedy: "See which users still need the older one, move them, then switch it off and delete it.",
+    frameworks: Mapping {
+        owasp_nhi: &["NHI7"],
+        nist_csf: &["PR.AA-01"],
+        other: &[("cis_aws_5.0", "1.12"), ("nist_sp_800_53_r5", "IA-5")],
+    },
+    needs: &[Kind::AccessKey, Kind::ClientSecret, Kind::Certificate, Kind::ServiceSpecificCredential],
+    reads: &[
+        field::STATUS.field(),
+        field::EXPIRES_AT.field(),
+        field::LOCATION.field(),
+        field::CREATED_AT.field(),
+        field::ROTATED_AT.field(),
+        field::ISSUED_AT.field(),
+        field::MULTI_ACTIVE_ALLOWED.field(),
+        field::SERVICE.field(),
+    ],
+    neighbours: &[Neighbour::Identity, Neighbour::Siblings],
+    check: Check::Record(check),
+};
+
+fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
+    let working = life::working(view, now)?;
+    let allowed = view.get(field::MULTI_ACTIVE_ALLOWED) == Reading::Known(true);
+    if allowed || !view.has_identity() || view.get(field::LOCATION).known().is_some() {
+        return Ok(Verdict::not_applicable());
+    }
+    let rivals: Vec<&Record> = view.siblings().iter().filter(|it| rivals(view, it, now)).collect();
+    if rivals.is_empty() {
+        return Ok(Verdict::pass());
+    }
+    let own = life::birth(view)?;
+    let mut newer: Vec<(Time, Time, &Record)> = Vec::new();
+    for rival in rivals {
+        let Some(birth) = life::birth_of(view, rival) else {
+            let words = format!("when {} was created is not known", rival.external());
+            return Err(Verdict::inconclusive(Lack::Collection, words));
+        };
+        if (birth.at, rival.id) > (own.at, view.id()) {
+            newer.push((birth.at, birth.as_of, rival));
+        }
+    }
+    let Some((born, as_of, rival)) = newer.into_iter().min_by_key(|(born, _, rival)| (*born, rival.id)) else {
+        return Ok(Verdict::pass());
+    };
+    let limit = thresholds.overlap_days;
+    let overlap = life::over(born, days(limit), as_of.min(own.as_of), now)?;
+    let words = format!(
+        "{working}, {} {}, beside {} of {}, together for {}, over {limit} days",
+        own.label,
+        life::date(own.at),
+        rival.external(),
+        life::date(born),
+        life::count(overlap),
+    );
+    Ok(Verdict::fail(words, view.raisers()))
+}
+
+/// Whether a sibling does the same work: active, of the same kind, for the same service.
+fn rivals(view: &View<'_>, sibling: &Record, now: Time) -> bool {
+    let same_service = view.get(field::SERVICE).known() == sibling.get(field::SERVICE).known();
+    sibling.kind == view.kind() && sibling.status(now) == Status::Active && same_service
+}
+
+#[cfg(test)]
+mod tests {
+    use provost_model::Span;
+
+    use super::*;
+    use crate::rules::sample::{NOW, Sample, World, ago, key, truth};
+
+    #[test]
+    fn truth_table() {
+        let old = || key().with(field::CREATED_AT, ago(400));
+        let newer = |days| key().id(8).named("AKIA2").with(field::CREATED_AT, ago(days));
+        let beside = |it: Sample| World::from(old()).sibling(it);
+        let slot = |it: Sample, days| it.with(field::CREATED_AT, Reading::NotCollected).with(field::ROTATED_AT, ago(days));
+        let mut other_kind = newer(100).build();
+        other_kind.kind = Kind::Password;
+        let twin = || key().with(field::CREATED_AT, ago(400));
+        let words = truth(&SPEC, vec![
+            ("older, the newer one is there for long", beside(newer(100)), "fail"),
+            ("alone", old().into(), "pass"),
+            ("it is the newer one", World::from(newer(100)).sibling(old()), "pass"),
+            ("grace: overlap of a rotation", beside(newer(3)), "pass"),
+            ("edge: exactly the overlap", beside(newer(14)), "pass"),
+            ("edge: a moment more", beside(newer(14).with(field::CREATED_AT, ago(14) - Span::micros(1))), "fail"),
+            ("inactive", World::from(old().with(field::STATUS, Status::Inactive)).sibling(newer(100)), "pass"),
+            ("the other one is inactive", beside(newer(100).with(field::STATUS, Status::Inactive)), "pass"),
+            ("the other one has expired", beside(newer(100).with(field::EXPIRES_AT, ago(1))), "pass"),
+            ("another kind", World { siblings: vec![other_kind], ..old().into() }, "pass"),
+            ("another service", beside(newer(100).with(field::SERVICE, "codecommit".to_owned())), "pass"),
+            ("several are normal", World::from(old().with(field::MULTI_ACTIVE_ALLOWED, true)).sibling(newer(100)), "not_applicable"),
+            ("nobody's", World::from(old().of_nobody()).sibling(newer(100)), "not_applicable"),
+            ("data lag", World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))), "inconclusive"),
+            ("data lag, covered since", World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))).covered(NOW), "fail"),
+            ("unknown: own age not collected", World::from(old().with(field::CREATED_AT, Reading::NotCollected)).sibling(newer(9)), "inconclusive"),
+            ("denied: age of the other one", beside(newer(9).with(field::CREATED_AT, Reading::NotPermitted)), "inconclusive"),
+            ("unknown: age of the other one not reported", beside(newer(9).with(field::CREATED_AT, Reading::NotReported)), "inconclusive"),
+            ("slots of a report", World::from(slot(old(), 300)).sibling(slot(newer(1), 100)), "fail"),
+            ("of two of one age, one", World::from(twin().id(1)).sibling(twin().id(2)), "fail"),
+            ("of two of one age, not both", World::from(twin().id(2)).sibling(twin().id(1)), "pass"),
+        ]);
+        assert_eq!(words[0], "active, created 2025-10-20, beside AKIA2 of 2026-08-16, together for 100 days, over 14 days");
+    }
+}
