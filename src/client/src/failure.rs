@@ -77,16 +77,38 @@ where
 fn answered(status: u16, code: Option<&str>, message: Option<&str>) -> (Why, String, String) {
     let code = code.unwrap_or_default();
     let why = match code {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled" | "RequestThrottledException"
-        | "TooManyRequestsException" | "RequestLimitExceeded" | "LimitExceededException" | "SlowDown" | "BandwidthLimitExceeded"
-        | "LimitExceeded" | "PriorRequestNotComplete" => Why::Throttled,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" | "AuthorizationError"
-        | "OptInRequired" | "UnauthorizedAccess" => Why::Denied,
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch" | "InvalidToken" | "RequestExpired" | "IncompleteSignature" | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" | "AuthFailure" | "InvalidAccessKeyId" | "TokenRefreshRequired" => {
-            Why::Unauthenticated
-        }
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "LimitExceededException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded"
+        | "LimitExceeded"
+        | "PriorRequestNotComplete" => Why::Throttled,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "NotAuthorized"
+        | "AuthorizationError"
+        | "OptInRequired"
+        | "UnauthorizedAccess" => Why::Denied,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "RequestExpired"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "AuthFailure"
+        | "InvalidAccessKeyId"
+        | "TokenRefreshRequired" => Why::Unauthenticated,
         _ if status == 429 => Why::Throttled,
         _ if status >= 500 => Why::Unavailable,
         _ if status == 401 => Why::Unauthenticated,

@@ -143,7 +143,12 @@ impl HttpConnector for Passage {
 }
 
 impl Door {
-    async fn pass(self, operation: &str, request: HttpRequest, way: &SharedHttpConnector) -> Result<HttpResponse, ConnectorError> {
+    async fn pass(
+        self,
+        operation: &str,
+        request: HttpRequest,
+        way: &SharedHttpConnector,
+    ) -> Result<HttpResponse, ConnectorError> {
         let inner = &self.gate.0;
         let sent = if self.paced { inner.pace.turn(operation).await } else { Instant::now() };
         let closed = |error: tokio::sync::AcquireError| ConnectorError::other(error.into(), None);
@@ -152,9 +157,8 @@ impl Door {
             return Err(ConnectorError::user(Refused::Budget(inner.limits.calls).into()));
         }
         let answer = tokio::time::timeout(inner.limits.attempt, whole(way.call(request), inner.limits.answer)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            Err(ConnectorError::timeout(Refused::Slow(inner.limits.attempt.as_secs()).into()))
-        });
+        let answer = answer
+            .unwrap_or_else(|_| Err(ConnectorError::timeout(Refused::Slow(inner.limits.attempt.as_secs()).into())));
         let throttled = answer.as_ref().is_ok_and(is_throttle);
         inner.tally.note(format!("{operation}{}", self.purpose), throttled);
         match &answer {

@@ -67,7 +67,9 @@ fn credential_call(request: &HttpRequest, host: &str, path: &str) -> Option<Stri
     let name = match host {
         "169.254.169.254" | "[fd00:ec2::254]" if method == "PUT" && path == "/latest/api/token" => "imds:GetToken",
         "169.254.169.254" | "[fd00:ec2::254]" if method == "GET" => "imds:GetMetadata",
-        "169.254.170.2" | "169.254.170.23" | "[fd00:ec2::23]" | "127.0.0.1" | "localhost" | "[::1]" if method == "GET" => {
+        "169.254.170.2" | "169.254.170.23" | "[fd00:ec2::23]" | "127.0.0.1" | "localhost" | "[::1]"
+            if method == "GET" =>
+        {
             "container:GetCredentials"
         }
         _ if method == "GET" && path == "/federation/credentials" && host.starts_with("portal.sso.") => {
@@ -102,7 +104,8 @@ mod tests {
         request.set_method(method).unwrap();
         request.set_uri(uri.to_owned()).unwrap();
         if let Some(service) = scope {
-            let value = format!("AWS4-HMAC-SHA256 Credential=AKIA/20261124/us-east-1/{service}/aws4_request, Signature=0");
+            let value =
+                format!("AWS4-HMAC-SHA256 Credential=AKIA/20261124/us-east-1/{service}/aws4_request, Signature=0");
             request.headers_mut().insert("authorization", value);
         }
         request
@@ -112,9 +115,27 @@ mod tests {
     fn a_request_is_named_by_its_action_and_its_signature() {
         let table = [
             ("POST", "https://iam.amazonaws.com/", Some("iam"), "Action=ListUsers&Version=2010-05-08", "iam:ListUsers"),
-            ("POST", "http://127.0.0.1:5100", Some("sts"), "Version=1&Action=GetCallerIdentity", "sts:GetCallerIdentity"),
-            ("POST", "https://sts.amazonaws.com/", None, "Action=AssumeRoleWithWebIdentity", "sts:AssumeRoleWithWebIdentity"),
-            ("GET", "https://portal.sso.eu-west-1.amazonaws.com/federation/credentials?role_name=x", None, "", "sso:GetRoleCredentials"),
+            (
+                "POST",
+                "http://127.0.0.1:5100",
+                Some("sts"),
+                "Version=1&Action=GetCallerIdentity",
+                "sts:GetCallerIdentity",
+            ),
+            (
+                "POST",
+                "https://sts.amazonaws.com/",
+                None,
+                "Action=AssumeRoleWithWebIdentity",
+                "sts:AssumeRoleWithWebIdentity",
+            ),
+            (
+                "GET",
+                "https://portal.sso.eu-west-1.amazonaws.com/federation/credentials?role_name=x",
+                None,
+                "",
+                "sso:GetRoleCredentials",
+            ),
             ("POST", "https://oidc.eu-west-1.amazonaws.com/token", None, "{}", "sso-oidc:CreateToken"),
             ("PUT", "http://169.254.169.254/latest/api/token", None, "", "imds:GetToken"),
             ("GET", "http://169.254.170.2/v2/credentials/x", None, "", "container:GetCredentials"),

@@ -1,7 +1,11 @@
 //! How fast calls may follow each other, per action: additive increase, multiplicative decrease on throttles.
 //! It must never be faster than the ceiling it was given, nor stop for good.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -21,13 +25,15 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Pace {
     mode: Mode,
-    lanes: Mutex<HashMap<String, Lane>>,
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
 }
 
 /// Slowest pace, calls a second: a throttled lane goes on trying.
 const LEAST: f64 = 0.5;
-/// Calls a second gained by each second of calls that went well.
-const RISE: f64 = 0.1;
+/// Share of the pace gained by each second of calls that went well: slow, since every throttle hits others too.
+const RISE: f64 = 0.015;
+/// Most calls a second so gained when the bucket belongs to others too.
+const RISE_MOST: f64 = 0.1;
 /// What is left of the pace after a throttle.
 const CUT: f64 = 0.6;
 /// Over how long the pace that led to a throttle is measured in full mode.
@@ -35,6 +41,13 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Lane {
+    /// Whoever holds it is the next to go. The others wait behind it, and so feel a cut at once.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     /// Calls a second; infinite in full mode until the first throttle.
     rate: f64,
     /// When the next call may go.
@@ -54,46 +67,54 @@ impl Pace {
 
     /// Waits until a call of that action may be sent, and gives the moment at which it is.
     pub async fn turn(&self, action: &str) -> Instant {
-        let at = self.lane(action, |lane| {
-            let at = lane.free_at.max(Instant::now());
-            if lane.rate.is_finite() {
-                lane.free_at = at + Duration::from_secs_f64(1.0 / lane.rate);
+        let lane = self.lane(action);
+        let _turn = lane.turn.lock().await;
+        loop {
+            let now = Instant::now();
+            let free_at = lane.with(|state| {
+                if state.free_at <= now && state.rate.is_finite() {
+                    state.free_at = now + Duration::from_secs_f64(1.0 / state.rate);
+                    return now;
+                }
+                state.free_at
+            });
+            if free_at <= now {
+                return now;
             }
-            at
-        });
-        tokio::time::sleep_until(at).await;
-        Instant::now()
+            tokio::time::sleep_until(free_at).await;
+        }
     }
 
     /// Learns that a call went through.
     pub fn went_well(&self, action: &str) {
         let ceiling = self.ceiling();
-        self.lane(action, |lane| {
-            if lane.rate.is_finite() {
-                let rise = RISE.max(lane.rate * if ceiling.is_finite() { 0.0 } else { RISE });
-                lane.rate = (lane.rate + rise / lane.rate).min(ceiling);
+        self.lane(action).with(|state| {
+            if state.rate.is_finite() {
+                let rise =
+                    if ceiling.is_finite() { (state.rate * RISE).min(RISE_MOST) } else { state.rate * 2.0 * RISE };
+                state.rate = (state.rate + rise / state.rate).min(ceiling);
                 return;
             }
             let now = Instant::now();
-            if now.duration_since(lane.counted_from) > WINDOW {
-                (lane.counted_from, lane.answered) = (now, 0);
+            if now.duration_since(state.counted_from) > WINDOW {
+                (state.counted_from, state.answered) = (now, 0);
             }
-            lane.answered = lane.answered.saturating_add(1);
+            state.answered = state.answered.saturating_add(1);
         });
     }
 
     /// Learns that a call sent at that moment was throttled.
     pub fn was_throttled(&self, action: &str, sent: Instant) {
-        self.lane(action, |lane| {
+        self.lane(action).with(|state| {
             let now = Instant::now();
-            if lane.cut_at.is_some_and(|cut_at| sent <= cut_at) {
+            if state.cut_at.is_some_and(|cut_at| sent <= cut_at) {
                 return;
             }
-            let before = if lane.rate.is_finite() { lane.rate } else { lane.measured(now) };
-            lane.rate = (before * CUT).max(LEAST);
-            lane.cut_at = Some(now);
+            let before = if state.rate.is_finite() { state.rate } else { state.measured(now) };
+            state.rate = (before * CUT).max(LEAST);
+            state.cut_at = Some(now);
             // Let the bucket gather a little before going on.
-            lane.free_at = lane.free_at.max(now + Duration::from_secs_f64(2.0 / lane.rate));
+            state.free_at = state.free_at.max(now + Duration::from_secs_f64(2.0 / state.rate));
         });
     }
 
@@ -104,22 +125,26 @@ impl Pace {
         }
     }
 
-    fn lane<T>(&self, action: &str, with: impl FnOnce(&mut Lane) -> T) -> T {
-        let now = Instant::now();
-        let ceiling = self.ceiling();
-        // A poisoned lock only means that another task panicked between two plain assignments: the numbers are sound.
-        let mut lanes = self.lanes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !lanes.contains_key(action) {
-            lanes.insert(action.to_owned(), Lane::new(ceiling, now));
+    fn lane(&self, action: &str) -> Arc<Lane> {
+        // A poisoned lock means that another task panicked between two plain assignments: the numbers are sound.
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(action) {
+            return lane.clone();
         }
-        match lanes.get_mut(action) {
-            Some(lane) => with(lane),
-            None => with(&mut Lane::new(ceiling, now)),
-        }
+        let state = State::new(self.ceiling(), Instant::now());
+        let lane = Arc::new(Lane { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) });
+        lanes.insert(action.to_owned(), lane.clone());
+        lane
     }
 }
 
 impl Lane {
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
     fn new(rate: f64, now: Instant) -> Self {
         Self { rate, free_at: now, cut_at: None, answered: 0, counted_from: now }
     }
@@ -133,8 +158,6 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     /// A provider's bucket: `rate` a second, `burst` at most.

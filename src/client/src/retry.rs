@@ -50,7 +50,11 @@ impl Patience {
 }
 
 /// Makes a call until it answers or patience ends. `luck` gives numbers between 0 and 1.
-pub async fn with_patience<T, F, A>(patience: Patience, luck: &(dyn Fn() -> f64 + Sync), attempt: F) -> Result<T, Failure>
+pub async fn with_patience<T, F, A>(
+    patience: Patience,
+    luck: &(dyn Fn() -> f64 + Sync),
+    attempt: F,
+) -> Result<T, Failure>
 where
     F: Fn() -> A,
     A: Future<Output = Result<T, Failure>>,
@@ -89,7 +93,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_what_may_pass_is_tried_again() {
-        let table = [(Why::Throttled, 12), (Why::Unavailable, 4), (Why::Denied, 1), (Why::Unauthenticated, 1), (Why::Malformed, 1)];
+        let table = [
+            (Why::Throttled, 12),
+            (Why::Unavailable, 4),
+            (Why::Denied, 1),
+            (Why::Unauthenticated, 1),
+            (Why::Malformed, 1),
+        ];
         for (why, expected) in table {
             assert_eq!(tries(why).await, expected, "{why}");
         }

@@ -25,7 +25,8 @@ pub(crate) struct Tally {
 impl Tally {
     /// Takes one of `most` calls, or says that there are none left.
     pub(crate) fn admit(&self, most: u64) -> bool {
-        let counted = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| (sent < most).then_some(sent + 1));
+        let counted =
+            self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| (sent < most).then_some(sent + 1));
         counted.is_ok()
     }
 
