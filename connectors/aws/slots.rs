@@ -139,6 +139,11 @@ impl Listed {
         self.0.get(&user_digest(user_id)) == Some(&columns)
     }
 
+    /// Whether this user's keys were ever listed.
+    pub fn has(&self, user_id: &str) -> bool {
+        self.0.contains_key(&user_digest(user_id))
+    }
+
     /// Remembers that this user's keys were listed while the columns were these.
     pub fn note(&mut self, user_id: &str, columns: u64) {
         self.0.insert(user_digest(user_id), columns);
