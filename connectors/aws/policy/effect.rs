@@ -332,6 +332,10 @@ mod tests {
         );
         let verdict = admin(&[direct("A", &all), direct("D", &denies)], None);
         assert!(verdict.admin && verdict.not_evaluated.len() == ALWAYS.len() + 1, "{verdict:?}");
+        let harmless = summary(
+            r#"{"Effect":"Allow","NotAction":"iam:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}"#,
+        );
+        assert_eq!(admin(&[direct("P", &harmless)], None).not_evaluated, ALWAYS, "it could not change the answer");
         let odd = summary(r#"{"Effect":"Allow","Action":"*","Resource":"*","When":"later"}"#);
         assert!(!admin(&[direct("P", &odd)], None).admin, "an unknown element may narrow it");
     }
