@@ -1,7 +1,7 @@
 //! Administrator rights from documents: a summary per document, composed per identity.
 //! It must never find more rights because a Deny was added.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse};
 
 use super::clause::{self, Clause};
 use super::{Document, Effect};
@@ -85,7 +85,7 @@ pub fn admin(policies: &[Named<'_>], boundary: Option<Named<'_>>) -> Verdict {
         summaries()
             .flat_map(|(named, summary)| summary.grants.iter().map(move |clause| (named, clause)))
             .filter(|(_, clause)| clause.powers & powers != 0)
-            .min_by_key(|(_, clause)| clause.rank)
+            .min_by_key(|(named, clause)| (clause.rank, order(named)))
     };
     let because = match (best(if powers == 0 { granted } else { powers }), boundary) {
         (None, _) => "no statement allows every action, or every IAM action, on every resource".to_owned(),
@@ -120,7 +120,12 @@ fn taken<'a>(policies: &'a [Named<'a>], powers: u16) -> Option<(&'a Named<'a>, &
     let denies = policies.iter().filter_map(|named| Some((named, named.summary?)));
     denies
         .flat_map(|(named, summary)| summary.denies.iter().map(move |clause| (named, clause)))
-        .max_by_key(|(_, clause)| (clause.powers & powers).count_ones())
+        .min_by_key(|(named, clause)| (Reverse((clause.powers & powers).count_ones()), order(named)))
+}
+
+/// Direct before group, then by name: the order in which AWS lists policies must not make an answer look changed.
+fn order<'a>(named: &Named<'a>) -> (Option<&'a str>, &'a str, bool) {
+    (named.group, named.policy, named.inline)
 }
 
 fn sentence((named, clause): (&Named<'_>, &Clause)) -> String {
@@ -136,25 +141,22 @@ fn place(named: &Named<'_>) -> String {
     }
 }
 
+/// What every answer leaves out, then what this one does, in order.
 fn not_evaluated(policies: &[Named<'_>], boundary: Option<Named<'_>>) -> Vec<Cow<'static, str>> {
-    let mut said: Vec<Cow<'static, str>> = ALWAYS.into_iter().map(Cow::Borrowed).collect();
+    let mut said: Vec<Cow<'static, str>> = Vec::new();
     for (named, what) in policies.iter().map(|named| (named, "")).chain(boundary.iter().map(|it| (it, "boundary "))) {
         match named.summary {
             None => said.push(format!("{what}{} (its document could not be read)", named.policy).into()),
-            Some(summary) => {
-                let conditions = summary.conditional.iter();
-                said.extend(conditions.map(|clause| {
-                    let Clause { place, said, under, .. } = clause;
-                    Cow::Owned(format!("{what}{}, statement {place}: {said} under {under}", named.policy))
-                }));
-            }
-        }
-        if said.len() >= NAMED_MAX {
-            said.truncate(NAMED_MAX);
-            return said;
+            Some(summary) => said.extend(summary.conditional.iter().map(|clause| {
+                let Clause { place, said, under, .. } = clause;
+                Cow::Owned(format!("{what}{}, statement {place}: {said} under {under}", named.policy))
+            })),
         }
     }
-    said
+    said.sort_unstable();
+    said.dedup();
+    said.truncate(NAMED_MAX);
+    ALWAYS.into_iter().map(Cow::Borrowed).chain(said).collect()
 }
 
 #[cfg(test)]
@@ -371,6 +373,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_order_in_which_policies_are_listed_changes_no_word(
+            documents in prop::collection::vec(prop::collection::vec(arbitrary_statement(), 1..4), 1..4),
+        ) {
+            let read: Vec<Summary> = documents.iter().map(|it| summary(&it.join(","))).collect();
+            let mut named: Vec<Named<'_>> = read.iter().zip(["a", "b", "c"]).map(|(it, name)| direct(name, it)).collect();
+            let one_way = admin(&named, None);
+            named.reverse();
+            prop_assert_eq!(one_way, admin(&named, None));
+        }
+
         #[test]
         fn a_deny_more_never_makes_an_administrator(
             documents in prop::collection::vec(prop::collection::vec(arbitrary_statement(), 1..4), 1..4),
