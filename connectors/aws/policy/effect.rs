@@ -356,6 +356,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_two_grants_alike_the_same_is_named_in_either_order() {
+        let (all, deny) = (summary(ADMIN), summary(r#"{"Effect":"Deny","Action":"iam:*","Resource":"*"}"#));
+        let ask = |names: [&str; 2], also: &[Named<'_>]| {
+            let [one, other] = names.map(|name| direct(name, &all));
+            admin(&[&[one, other], also].concat(), None).because
+        };
+        assert_eq!(ask(["A", "B"], &[]), ask(["B", "A"], &[]));
+        let denies = |one, other| [direct(one, &deny), direct(other, &deny)];
+        assert_eq!(ask(["A", "B"], &denies("D", "E")), ask(["A", "B"], &denies("E", "D")));
+    }
+
     fn arbitrary_statement() -> impl Strategy<Value = String> {
         let pattern = || {
             prop::sample::select(vec!["*", "iam:*", "iam:A*", "iam:P*", "iam:C*", "iam:[SU]*", "s3:*", "*:*", "i?m:*"])
