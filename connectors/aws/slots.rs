@@ -195,3 +195,166 @@ fn user_digest(user_id: &str) -> u64 {
 fn first_eight(hash: Sha256) -> u64 {
     hash.finalize().first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::aws::report;
+
+    fn slot(slot: u8, active: bool, date: i64) -> Slot {
+        Slot { slot, active, last_rotated: (date >= 0).then(|| Time::from_seconds(date)) }
+    }
+
+    fn key(active: bool, created: i64) -> ListedKey<'static> {
+        ListedKey { id: "AKIA", active, created: Time::from_seconds(created) }
+    }
+
+    fn adopted(slots: &[Slot], keys: &[ListedKey<'_>]) -> Vec<Option<u8>> {
+        adopt(slots, keys).into_iter().map(|it| it.slot).collect()
+    }
+
+    #[test]
+    fn keys_find_their_slots_only_where_that_is_certain() {
+        let (on, off) = (true, false);
+        type Case<'a> = (&'a str, &'a [Slot], &'a [ListedKey<'static>], &'a [Option<u8>]);
+        let cases: &[Case<'_>] = &[
+            ("equal time", &[slot(1, on, 10)], &[key(on, 10)], &[Some(1)]),
+            (
+                "equal times, listed the other way",
+                &[slot(1, on, 10), slot(2, on, 20)],
+                &[key(on, 20), key(on, 10)],
+                &[Some(2), Some(1)],
+            ),
+            (
+                "status changed since the report: the date still matches",
+                &[slot(1, on, 10)],
+                &[key(off, 10)],
+                &[Some(1)],
+            ),
+            (
+                "one matches, the other by elimination",
+                &[slot(1, on, 10), slot(2, off, 99)],
+                &[key(off, 20), key(on, 10)],
+                &[Some(2), Some(1)],
+            ),
+            ("one slot, one key, date moved by a status change", &[slot(2, off, 99)], &[key(off, 20)], &[Some(2)]),
+            ("a key made after the report is another key", &[slot(1, on, 10)], &[key(on, 50)], &[None]),
+            ("another status: perhaps a hidden key", &[slot(1, on, 99)], &[key(off, 20)], &[None]),
+            (
+                "twins are not told apart",
+                &[slot(1, on, 10), slot(2, on, 10)],
+                &[key(on, 10), key(on, 10)],
+                &[None, None],
+            ),
+            ("twins of which one is left", &[slot(1, on, 10), slot(2, on, 10)], &[key(on, 10)], &[None]),
+            ("two keys of the slot's date", &[slot(1, on, 10)], &[key(on, 10), key(off, 10)], &[None, None]),
+            ("both dates moved", &[slot(1, off, 90), slot(2, off, 99)], &[key(off, 1), key(off, 2)], &[None, None]),
+            ("hidden inactive key", &[slot(1, on, 10)], &[key(off, 5), key(on, 10)], &[None, Some(1)]),
+            ("no date", &[slot(1, on, -1)], &[key(on, 10)], &[None]),
+            ("nothing shown", &[], &[key(off, 10)], &[None]),
+            ("nothing listed", &[slot(1, on, 10)], &[], &[]),
+        ];
+        for (what, slots, keys, wanted) in cases {
+            assert_eq!(adopted(slots, keys), *wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn slots_that_could_not_be_told_apart_later_get_no_name() {
+        let named = |slots: &[Slot]| nameable("AIDA1", slots).into_iter().map(|(slot, _)| slot).collect::<Vec<_>>();
+        assert_eq!(named(&[slot(1, true, 10), slot(2, true, 20)]), [1, 2]);
+        assert_eq!(named(&[slot(1, true, 10), slot(2, false, 10)]), [0_u8; 0]);
+        assert_eq!(named(&[slot(1, true, -1), slot(2, true, 20)]), [2]);
+        let made = Time::from_seconds(1_700_000_000);
+        assert_eq!(alias("AIDA1", 2, made), "AIDA1/slot-2@2023-11-14T22:13:20Z");
+    }
+
+    fn digest(user_id: &str, keys: &str) -> u64 {
+        let header = "user,arn,access_key_1_active,access_key_1_last_rotated,access_key_2_active,access_key_2_last_rotated,\
+            access_key_1_last_used_date";
+        let mut found = 0;
+        let counts = report::read(format!("{header}\nu,arn:x,{keys}").as_bytes(), &mut |row| {
+            found = key_columns_digest(user_id, &row);
+        });
+        assert_eq!(counts.unwrap().rows, 1);
+        found
+    }
+
+    #[test]
+    fn the_digest_follows_everything_but_last_use() {
+        let (t1, t2) = ("2023-11-14T22:13:20Z", "2024-11-14T22:13:20Z");
+        let base = digest("AIDA1", &format!("true,{t1},false,N/A,N/A"));
+        assert_eq!(base, digest("AIDA1", &format!("true,{t1},false,N/A,{t2}")), "last use");
+        for (what, user, keys) in [
+            ("recreated user", "AIDA2", format!("true,{t1},false,N/A,N/A")),
+            ("status", "AIDA1", format!("false,{t1},false,N/A,N/A")),
+            ("date", "AIDA1", format!("true,{t2},false,N/A,N/A")),
+            ("second key", "AIDA1", format!("true,{t1},true,{t1},N/A")),
+            ("other slot", "AIDA1", format!("false,N/A,true,{t1},N/A")),
+        ] {
+            assert_ne!(base, digest(user, &keys), "{what}");
+        }
+    }
+
+    #[test]
+    fn fifty_thousand_users_fit_in_eight_tenths_of_a_megabyte() {
+        let mut listed = Listed::new();
+        for user in 0..50_000_u64 {
+            listed.note(&format!("AIDA{user}"), user);
+        }
+        let bytes = listed.encode();
+        assert!(bytes.len() <= 800_009, "{}", bytes.len());
+        let mut back = Listed::decode(&bytes).unwrap();
+        assert!(back == listed && back.knows("AIDA7", 7) && !back.knows("AIDA7", 8) && !back.knows("AIDB7", 7));
+        let mut later = Listed::new();
+        later.note("AIDA7", 8);
+        back.merge(&later);
+        assert!(back.knows("AIDA7", 8) && back.len() == listed.len());
+    }
+
+    #[test]
+    fn a_cursor_that_is_cut_altered_or_foreign_is_read_cold() {
+        let mut listed = Listed::new();
+        listed.note("AIDA1", 1);
+        listed.note("AIDA2", 2);
+        let bytes = listed.encode();
+        for at in 0..bytes.len() {
+            assert_eq!(Listed::decode(&bytes[..at]), None);
+            let mut altered = bytes.clone();
+            altered[at] ^= 1;
+            assert_eq!(Listed::decode(&altered), None, "byte {at}");
+        }
+        let mut newer = vec![VERSION + 1];
+        newer.extend_from_slice(&first_eight(Sha256::new().chain_update([VERSION + 1])).to_be_bytes());
+        assert_eq!(Listed::decode(&newer), None);
+        assert_eq!(Listed::decode(&Listed::new().encode()), Some(Listed::new()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn garbage_is_no_cursor(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(Listed::decode(&bytes), None);
+        }
+
+        #[test]
+        fn no_key_and_no_slot_is_given_twice(
+            slots in prop::collection::vec((any::<bool>(), -1..3_i64), 1..3),
+            keys in prop::collection::vec((any::<bool>(), 0..3_i64), 1..4),
+        ) {
+            let slots: Vec<Slot> = slots.into_iter().zip(1..).map(|((on, date), no)| slot(no, on, date)).collect();
+            let keys: Vec<ListedKey<'_>> = keys.into_iter().map(|(on, created)| key(on, created)).collect();
+            let adopted = adopt(&slots, &keys);
+            prop_assert_eq!(adopted.iter().map(|it| it.key).collect::<Vec<_>>(), (0..keys.len()).collect::<Vec<_>>());
+            let mut taken: Vec<u8> = adopted.iter().filter_map(|it| it.slot).collect();
+            taken.sort_unstable();
+            let all = taken.len();
+            taken.dedup();
+            prop_assert_eq!(taken.len(), all);
+            prop_assert!(taken.iter().all(|no| slots.iter().any(|slot| slot.slot == *no)));
+        }
+    }
+}

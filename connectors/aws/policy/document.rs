@@ -226,3 +226,102 @@ fn percent_decoded(text: &str) -> Result<Vec<u8>, PolicyError> {
     }
     Ok(decoded)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_forms_iam_returns_are_read() {
+        let encoded = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%7B%22Sid%22%3A%22A%22%2C%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22s3%3AGet%2B%22%2C%22Resource%22%3A%5B%22a+b%22%5D%7D%7D";
+        let document = Document::parse(encoded).unwrap();
+        let statement = &document.statements[0];
+        assert_eq!(statement.sid.as_deref(), Some("A"));
+        assert_eq!(statement.actions, Selection::Only(vec!["s3:Get+".into()]));
+        assert_eq!(statement.resources, Some(Selection::Only(vec!["a+b".into()])), "a plus sign is a plus sign");
+        assert!(!statement.is_conditional());
+    }
+
+    #[test]
+    fn what_is_no_policy_is_refused() {
+        let deep = format!("{}{}", r#"{"Statement":"#, "[".repeat(100_000));
+        let long = format!(r#"{{"Statement":[],"Id":"{}"}}"#, "x".repeat(DOCUMENT_MAX));
+        for text in [
+            "",
+            "%",
+            "%7",
+            "%zz",
+            "{",
+            "[]",
+            "null",
+            "{}",
+            r#"{"Statement":1}"#,
+            r#"{"Statement":[1]}"#,
+            r#"{"Statement":{"Effect":"allow","Action":"*"}}"#,
+            r#"{"Statement":{"Effect":"Allow"}}"#,
+            r#"{"Statement":{"Effect":"Allow","Action":"*","NotAction":"*"}}"#,
+            r#"{"Statement":{"Effect":"Allow","Action":[1]}}"#,
+            r#"{"Statement":{"Effect":"Allow","Action":"*","Condition":[]}}"#,
+            &deep,
+            &long,
+        ] {
+            assert!(Document::parse(text).is_err(), "{}", &text[..text.len().min(80)]);
+        }
+        let many = vec![r#"{"Effect":"Allow","Action":"*"}"#; STATEMENTS_MAX + 1].join(",");
+        assert_eq!(Document::parse(&format!(r#"{{"Statement":[{many}]}}"#)), Err(PolicyError::TooLong));
+    }
+
+    fn arbitrary_json() -> impl Strategy<Value = Value> {
+        let word = prop::sample::select(vec!["Allow", "Deny", "*", "iam:*", "sts:AssumeRole", "x"]);
+        let name = prop::sample::select(vec![
+            "Statement",
+            "Effect",
+            "Action",
+            "NotAction",
+            "Resource",
+            "NotResource",
+            "Principal",
+            "NotPrincipal",
+            "Condition",
+            "AWS",
+            "Federated",
+            "Bool",
+            "Sid",
+            "Odd",
+        ]);
+        let leaf = prop_oneof![
+            word.prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            Just(Value::Null)
+        ];
+        leaf.prop_recursive(5, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((name.clone(), inner), 0..6).prop_map(|pairs| Value::Object(
+                    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+                )),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,200}", encoded in "(%[0-9a-fA-F]{0,2}|[{}a\"]){0,60}") {
+            let _ = Document::parse(&text);
+            let _ = Document::parse(&encoded);
+        }
+
+        #[test]
+        fn any_json_is_read_or_refused(root in arbitrary_json(), wrapped in any::<bool>()) {
+            let text = if wrapped { format!(r#"{{"Statement":{root}}}"#) } else { root.to_string() };
+            if let Ok(document) = Document::parse(&text) {
+                let _ = crate::aws::policy::Summary::of(&document);
+                let _ = crate::aws::policy::trusted_principals(&document);
+                let _ = crate::aws::policy::Trust::of(&document);
+            }
+        }
+    }
+}

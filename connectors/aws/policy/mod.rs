@@ -1,6 +1,7 @@
 //! Policy documents: who may do what, as far as the documents alone can tell.
 //! It must never call a right certain that a condition guards, nor let a document cost unbounded time.
 
+mod clause;
 mod document;
 mod effect;
 mod pattern;

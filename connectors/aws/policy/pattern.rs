@@ -79,3 +79,63 @@ fn mark(reach: &mut [bool], index: usize, value: bool) {
         *slot |= value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_pattern_covers_another_only_if_all_of_it() {
+        for (pattern, target, wanted) in [
+            ("*", "*:*", true),
+            ("*:*", "*:*", true),
+            ("IAM:*", "iam:*", true),
+            ("i?m:*", "iam:*", true),
+            ("ia*", "iam:*", true),
+            ("iam:**", "iam:*", true),
+            ("iam:?*", "iam:*", false),
+            ("iam:Get*", "iam:*", false),
+            ("iam:?", "iam:*", false),
+            ("iam:Get*", "iam:GetUser", true),
+            ("iam:*User", "iam:GetUser", true),
+            ("iam:*Use", "iam:GetUser", false),
+            ("", "", true),
+            ("", "*", false),
+        ] {
+            assert_eq!(covers(pattern, target), wanted, "{pattern} {target}");
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_if_some_text_is_in_both() {
+        for (one, other, wanted) in [
+            ("*", "arn:*:iam::*", true),
+            ("arn:aws:s3:::x", "arn:*:iam::*", false),
+            ("arn:aws:iam::*:user/x", "arn:*:iam::*", true),
+            ("*/x", "arn:*:iam::*", true),
+            ("a*c", "ab?", true),
+            ("a*d", "ab?e", false),
+            ("", "*", true),
+            ("", "?", false),
+        ] {
+            assert_eq!(overlaps(one, other), wanted, "{one} {other}");
+            assert_eq!(overlaps(other, one), wanted, "{other} {one}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn covering_and_overlapping_agree_with_texts(one in "[ab*?]{0,6}", other in "[ab*?]{0,6}", text in "[ab]{0,6}") {
+            let (in_one, in_other) = (covers(&one, &text), covers(&other, &text));
+            if covers(&one, &other) && in_other {
+                prop_assert!(in_one, "{one} covers {other} but not {text}");
+            }
+            if in_one && in_other {
+                prop_assert!(overlaps(&one, &other), "{one} and {other} share {text}");
+            }
+            prop_assert_eq!(overlaps(&one, &text), in_one);
+        }
+    }
+}

@@ -92,3 +92,49 @@ fn limits(statement: &Statement) -> String {
     }
     said
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(statements: &str) -> Document {
+        Document::parse(&format!(r#"{{"Statement":[{statements}]}}"#)).unwrap()
+    }
+
+    #[test]
+    fn whoever_may_act_as_a_role_is_named_with_the_limits() {
+        let github = "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com";
+        let cases: &[(&str, &[&str])] = &[
+            (
+                r#"{"Effect":"Allow","Principal":{"Service":["lambda.amazonaws.com","ec2.amazonaws.com"]},"Action":"sts:AssumeRole"}"#,
+                &["ec2.amazonaws.com", "lambda.amazonaws.com"],
+            ),
+            (r#"{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}"#, &["*"]),
+            (
+                r#"{"Effect":"Allow","Principal":{"AWS":["*","999988887777","AROAGONE"]},"Action":"sts:AssumeRole"}"#,
+                &["*", "999988887777", "AROAGONE"],
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::2:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"s3cr3t"}}}"#,
+                &["arn:aws:iam::2:root under conditions on sts:ExternalId"],
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"token.actions.githubusercontent.com:sub":["repo:acme/a:*","repo:acme/b:*"]}}}"#,
+                &[
+                    "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com when token.actions.githubusercontent.com:sub StringLike repo:acme/a:* or repo:acme/b:*",
+                ],
+            ),
+            (
+                r#"{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::2:root"},"Action":"sts:AssumeRole"}"#,
+                &["everyone but those named"],
+            ),
+            (r#"{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}"#, &[]),
+        ];
+        for (statement, wanted) in cases {
+            assert_eq!(trusted_principals(&document(statement)), *wanted, "{statement}");
+        }
+        let trust = Trust::of(&document(cases[4].0));
+        assert_eq!(trust.oidc, [github]);
+        assert!(Trust::of(&document(cases[1].0)).anyone && Trust::of(&document(cases[5].0)).anyone);
+    }
+}
