@@ -1,1 +1,16 @@
-//! x
+//! The outbound door: every call to a provider passes a [`Gate`] that knows which reads are allowed, paces and counts.
+//! It must never send an operation that was not named to it as allowed.
+
+mod failure;
+mod gate;
+mod operation;
+mod pace;
+mod retry;
+mod tally;
+
+pub use failure::{Failure, Refused, classified};
+pub use gate::{Door, Gate, Limits};
+pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};
+pub use pace::{Mode, Pace};
+pub use retry::{Patience, with_patience};
+pub use tally::Call;

@@ -1,0 +1,339 @@
+//! Users, roles, groups and policies, from GetAccountAuthorizationDetails.
+//! It must never take a short page for the last one: only IsTruncated says that there is no more.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use aws_sdk_iam::types::{
+    AttachedPermissionsBoundary, AttachedPolicy, EntityType, GroupDetail, ManagedPolicyDetail, PolicyDetail, RoleDetail, Tag,
+    UserDetail,
+};
+use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput as Page;
+use provost_client::Failure;
+use provost_model::{Cover, Entity, Key, Kind, Reading, Realm, Scope, Span, Status, Time, Why, field};
+use sha2::{Digest, Sha256};
+
+use super::{
+    nature,
+    people::{User, Users},
+    policy::{self, Document, Named, Summary, Trust, Verdict},
+    session::{Session, stopped},
+};
+use crate::{Emitter, Stopped};
+
+const OPERATION: &str = "iam:GetAccountAuthorizationDetails";
+/// Most elements of a page; pages may hold fewer.
+const PAGE: i32 = 1000;
+/// Most pages of one listing: an endpoint that never ends would be listed for ever.
+const PAGES_MAX: usize = 10_000;
+/// Uses of roles are kept for at least 400 days (IAM User Guide, "last accessed information").
+const ROLE_USE_KEPT: Span = Span::days(400);
+/// Different inline documents whose reading is kept.
+const DOCUMENTS_MAX: usize = 4096;
+
+/// The listing in progress.
+pub(super) struct Authorization<'a> {
+    session: &'a Session,
+    scope: Scope,
+    users: Users,
+    policies: HashMap<String, (String, Option<Summary>)>,
+    groups: HashMap<String, Policies>,
+    documents: HashMap<u64, Option<Arc<Summary>>>,
+}
+
+/// The policies of a user, group or role.
+struct Policies {
+    /// ARNs of attached ones.
+    attached: Vec<String>,
+    /// Names of those written into it, with what their document gives.
+    inline: Vec<(String, Option<Arc<Summary>>)>,
+}
+
+impl<'a> Authorization<'a> {
+    pub(super) fn new(session: &'a Session, realm: &Realm) -> Self {
+        Self {
+            session,
+            scope: Scope::new(realm.clone(), "iam/authorization"),
+            users: Users::default(),
+            policies: HashMap::new(),
+            groups: HashMap::new(),
+            documents: HashMap::new(),
+        }
+    }
+
+    /// Lists everything and says it. Gives the users met, complete or not.
+    pub(super) async fn list(mut self, to: &mut Emitter) -> Result<(Users, Option<Failure>), Stopped> {
+        to.begin(&self.scope.clone(), None).await?;
+        // Policies and groups first: whether a user is an administrator follows from them.
+        let first = [EntityType::LocalManagedPolicy, EntityType::AwsManagedPolicy, EntityType::Group];
+        let then = [EntityType::User, EntityType::Role];
+        for filter in [first.as_slice(), then.as_slice()] {
+            if let Some(failure) = self.pages(filter, to).await? {
+                to.partial(&self.scope, failure.why, failure.to_string()).await?;
+                return Ok((self.users, Some(failure)));
+            }
+        }
+        self.users.complete = true;
+        let now = to.now();
+        to.cover(&self.scope, None, now, Cover::Full { next: None, atomic: false }).await?;
+        Ok((self.users, None))
+    }
+
+    /// Every page of some kinds. While one page is told, the next is already asked for.
+    async fn pages(&mut self, filter: &[EntityType], to: &mut Emitter) -> Result<Option<Failure>, Stopped> {
+        let session = self.session;
+        let mut page = match ask(session, filter, None).await {
+            Ok(page) => page,
+            Err(failure) => return Ok(Some(failure)),
+        };
+        let as_of = to.now();
+        for _ in 0..PAGES_MAX {
+            if !page.is_truncated {
+                self.tell(page, as_of, to).await?;
+                return Ok(None);
+            }
+            let Some(marker) = page.marker.take().filter(|marker| !marker.is_empty()) else {
+                self.tell(page, as_of, to).await?;
+                return Ok(Some(malformed("a page is cut short and names no next one")));
+            };
+            let (told, next) = tokio::join!(self.tell(page, as_of, to), ask(session, filter, Some(&marker)));
+            told?;
+            page = match next {
+                Ok(next) => next,
+                Err(failure) => return Ok(Some(failure)),
+            };
+            if page.marker.as_deref() == Some(marker.as_str()) {
+                return Ok(Some(malformed("a page names itself as the next one")));
+            }
+        }
+        Ok(Some(malformed("the listing does not end")))
+    }
+
+    async fn tell(&mut self, page: Page, as_of: Time, to: &mut Emitter) -> Result<(), Stopped> {
+        for policy in page.policies.unwrap_or_default() {
+            if let Some(entity) = self.policy(policy) {
+                to.see(&self.scope, None, as_of, entity).await?;
+            }
+        }
+        for group in page.group_detail_list.unwrap_or_default() {
+            if let Some(entity) = self.group(group) {
+                to.see(&self.scope, None, as_of, entity).await?;
+            }
+        }
+        for user in page.user_detail_list.unwrap_or_default() {
+            if let Some(entity) = self.user(user) {
+                to.see(&self.scope, None, as_of, entity).await?;
+            }
+        }
+        for role in page.role_detail_list.unwrap_or_default() {
+            if let Some(entity) = self.role(role, as_of) {
+                to.see(&self.scope, None, as_of, entity).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A policy of the account, or one of AWS that something in the account uses.
+    fn policy(&mut self, detail: ManagedPolicyDetail) -> Option<Entity> {
+        let (arn, name) = (detail.arn?, detail.policy_name.unwrap_or_default());
+        let versions = detail.policy_version_list.unwrap_or_default();
+        let document = versions.into_iter().find(|version| version.is_default_version).and_then(|version| version.document);
+        let summary = document.as_deref().and_then(summary);
+        self.policies.insert(arn.clone(), (name.clone(), summary));
+        let uses = detail.attachment_count.unwrap_or(0) + detail.permissions_boundary_usage_count.unwrap_or(0);
+        if arn.contains(":aws:policy/") && uses == 0 {
+            return None;
+        }
+        let mut entity = self.entity(Kind::Policy, arn.clone(), name).with(field::ARN, arn);
+        set(&mut entity, field::PATH, detail.path);
+        set(&mut entity, field::DESCRIPTION, detail.description);
+        set(&mut entity, field::CREATED_AT, detail.create_date.map(time));
+        set(&mut entity, field::MODIFIED_AT, detail.update_date.map(time));
+        set(&mut entity, field::ATTACHMENT_COUNT, detail.attachment_count.map(i64::from));
+        set(&mut entity, field::POLICY_DIGEST, document.map(|text| hex::encode(Sha256::digest(text.as_bytes()))));
+        Some(entity)
+    }
+
+    fn group(&mut self, detail: GroupDetail) -> Option<Entity> {
+        let (id, name) = (detail.group_id?, detail.group_name?);
+        let policies = self.policies_of(detail.attached_managed_policies, detail.group_policy_list);
+        let mut entity = self.entity(Kind::Group, id, name.clone()).with(field::STATUS, Status::Active);
+        set(&mut entity, field::ARN, detail.arn);
+        set(&mut entity, field::PATH, detail.path);
+        set(&mut entity, field::CREATED_AT, detail.create_date.map(time));
+        policies.say(&mut entity);
+        self.groups.insert(name, policies);
+        Some(entity)
+    }
+
+    fn user(&mut self, detail: UserDetail) -> Option<Entity> {
+        let (id, name) = (detail.user_id?, detail.user_name?);
+        let groups = detail.group_list.unwrap_or_default();
+        let policies = self.policies_of(detail.attached_managed_policies, detail.user_policy_list);
+        let created = detail.create_date.map(time);
+        let tags = pairs(detail.tags);
+        let mut entity = self.entity(Kind::User, id.clone(), name.clone()).with(field::STATUS, Status::Active);
+        set(&mut entity, field::ARN, detail.arn.clone());
+        set(&mut entity, field::PATH, detail.path.clone());
+        set(&mut entity, field::CREATED_AT, created);
+        policies.say(&mut entity);
+        let boundary = boundary_arn(detail.permissions_boundary);
+        self.verdict(&policies, &groups, boundary.as_deref()).say(&mut entity);
+        set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
+        let entity = entity.with(field::GROUPS, groups).with(field::TAGS, tag_map(&tags));
+        let (arn, path) = (detail.arn.unwrap_or_default(), detail.path.unwrap_or_default());
+        self.users.add(User { id, name, arn, path, created, tags });
+        Some(entity)
+    }
+
+    fn role(&mut self, detail: RoleDetail, as_of: Time) -> Option<Entity> {
+        let (id, name) = (detail.role_id?, detail.role_name?);
+        let policies = self.policies_of(detail.attached_managed_policies, detail.role_policy_list);
+        let created = detail.create_date.map(time);
+        let tags = pairs(detail.tags);
+        let document = detail.assume_role_policy_document.as_deref().and_then(|text| Document::parse(text).ok());
+        let trust = document.as_ref().map(Trust::of);
+        let path = detail.path.unwrap_or_default();
+        let (nature, because) = nature::of_role(&name, &path, trust.as_ref(), &tags);
+        let profiles = detail.instance_profile_list.unwrap_or_default();
+        let profiles: Vec<String> = profiles.into_iter().map(|profile| profile.arn).collect();
+        let mut entity = self.entity(Kind::Role, id, name).with(field::STATUS, Status::Active);
+        set(&mut entity, field::ARN, detail.arn);
+        set(&mut entity, field::CREATED_AT, created);
+        set(&mut entity, field::TRUSTED_PRINCIPALS, document.as_ref().map(policy::trusted_principals));
+        policies.say(&mut entity);
+        let boundary = boundary_arn(detail.permissions_boundary);
+        self.verdict(&policies, &[], boundary.as_deref()).say(&mut entity);
+        set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
+        let used = detail.role_last_used.unwrap_or_else(|| aws_sdk_iam::types::RoleLastUsed::builder().build());
+        set(&mut entity, field::LAST_USED_REGION, used.region);
+        let last_used = used.last_used_date.map_or(Reading::Never, |at| Reading::Known(time(at)));
+        let entity = entity
+            .with(field::PATH, path)
+            .with(field::TAGS, tag_map(&tags))
+            .with(field::INSTANCE_PROFILES, profiles)
+            .with(field::NATURE, nature.word().to_owned())
+            .with(field::NATURE_BECAUSE, because)
+            .with(field::USAGE_SINCE, role_usage_since(created, as_of))
+            .with(field::LAST_USED_AT, last_used);
+        Some(entity)
+    }
+
+    fn entity(&self, kind: Kind, external: String, name: String) -> Entity {
+        Entity::new(Key::new(self.scope.realm.clone(), kind, external), name)
+    }
+
+    fn policies_of(&mut self, attached: Option<Vec<AttachedPolicy>>, inline: Option<Vec<PolicyDetail>>) -> Policies {
+        let attached = attached.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn).collect();
+        let mut named = Vec::new();
+        for policy in inline.unwrap_or_default() {
+            let text = policy.policy_document.unwrap_or_default();
+            let digest = digest(&text);
+            if self.documents.len() >= DOCUMENTS_MAX && !self.documents.contains_key(&digest) {
+                self.documents.clear();
+            }
+            let summary = self.documents.entry(digest).or_insert_with(|| summary(&text).map(Arc::new)).clone();
+            named.push((policy.policy_name.unwrap_or_default(), summary));
+        }
+        Policies { attached, inline: named }
+    }
+
+    /// Whether these policies, with those of the groups, make an administrator.
+    fn verdict(&self, own: &Policies, groups: &[String], boundary: Option<&str>) -> Verdict {
+        let mut named = Vec::new();
+        self.named(own, None, &mut named);
+        for group in groups {
+            match self.groups.get(group) {
+                Some(policies) => self.named(policies, Some(group.as_str()), &mut named),
+                None => named.push(Named { policy: "policies of an unlisted group", inline: false, group: Some(group), summary: None }),
+            }
+        }
+        policy::admin(&named, boundary.map(|arn| self.managed(arn, None)))
+    }
+
+    fn named<'p>(&'p self, policies: &'p Policies, group: Option<&'p str>, into: &mut Vec<Named<'p>>) {
+        into.extend(policies.attached.iter().map(|arn| self.managed(arn, group)));
+        into.extend(policies.inline.iter().map(|(name, summary)| {
+            Named { policy: name, inline: true, group, summary: summary.as_deref() }
+        }));
+    }
+
+    fn managed<'p>(&'p self, arn: &'p str, group: Option<&'p str>) -> Named<'p> {
+        let (name, summary) = self.policies.get(arn).map_or((arn, None), |(name, it)| (name.as_str(), it.as_ref()));
+        Named { policy: name, inline: false, group, summary }
+    }
+}
+
+impl Policies {
+    fn say(&self, entity: &mut Entity) {
+        entity.facts.set(field::POLICIES, self.attached.clone());
+        entity.facts.set(field::INLINE_POLICIES, self.inline.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+    }
+}
+
+impl Verdict {
+    fn say(self, entity: &mut Entity) {
+        entity.facts.set(field::ADMIN, self.admin);
+        entity.facts.set(field::ADMIN_BECAUSE, self.because);
+        let not_evaluated: Vec<String> = self.not_evaluated.into_iter().map(|it| it.into_owned()).collect();
+        entity.facts.set(field::NOT_EVALUATED, not_evaluated);
+    }
+}
+
+async fn ask(session: &Session, filter: &[EntityType], marker: Option<&str>) -> Result<Page, Failure> {
+    if session.is_stopping() {
+        return Err(stopped(OPERATION));
+    }
+    let call = || {
+        let request = session.iam.get_account_authorization_details().max_items(PAGE);
+        request.set_filter(Some(filter.to_vec())).set_marker(marker.map(str::to_owned)).send()
+    };
+    session.ask(OPERATION, call).await
+}
+
+fn malformed(said: &str) -> Failure {
+    Failure { operation: OPERATION.to_owned(), why: Why::Malformed, code: String::new(), said: said.to_owned() }
+}
+
+/// Since when a role's silence means something: its birth, or 400 days ago, moved to a grid of 30 days so that it does not
+/// change with every run.
+fn role_usage_since(created: Option<Time>, as_of: Time) -> Time {
+    let kept = as_of - ROLE_USE_KEPT;
+    let grid = Time::from_seconds((kept.day().div_euclid(30) + 1) * 30 * 86_400);
+    created.filter(|created| *created >= kept).unwrap_or(grid)
+}
+
+fn summary(document: &str) -> Option<Summary> {
+    Document::parse(document).ok().map(|document| Summary::of(&document))
+}
+
+fn digest(text: &str) -> u64 {
+    Sha256::digest(text.as_bytes()).first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+fn boundary_arn(boundary: Option<AttachedPermissionsBoundary>) -> Option<String> {
+    boundary.and_then(|boundary| boundary.permissions_boundary_arn)
+}
+
+fn pairs(tags: Option<Vec<Tag>>) -> Vec<(String, String)> {
+    tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
+pub(super) fn tag_map(tags: &[(String, String)]) -> BTreeMap<String, String> {
+    tags.iter().cloned().collect()
+}
+
+/// Sets an attribute that the listing may leave out.
+pub(super) fn set<T: field::Typed>(entity: &mut Entity, attr: provost_model::Attr<T>, value: Option<T>) {
+    if let Some(value) = value {
+        entity.facts.set(attr, value);
+    }
+}
+
+/// The SDK's instant as ours.
+pub(super) fn time(at: aws_smithy_types::DateTime) -> Time {
+    let micros = at.secs().saturating_mul(1_000_000).saturating_add(i64::from(at.subsec_nanos() / 1_000));
+    Time::from_micros(micros)
+}

@@ -1,0 +1,272 @@
+//! How one run reaches the account: the credential chain, the SDK's clients, and one way to ask.
+//! It must never send anything past the gate.
+
+use std::{
+    fmt,
+    future::Future,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use aws_config::{
+    BehaviorVersion, Region, ecs::EcsCredentialsProvider, environment::EnvironmentVariableCredentialsProvider,
+    imds::credentials::ImdsCredentialsProvider, meta::region::RegionProviderChain, profile::ProfileFileCredentialsProvider,
+    profile::ProfileFileRegionProvider, provider_config::ProviderConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+    web_identity_token::WebIdentityTokenCredentialsProvider,
+};
+use aws_credential_types::{
+    Credentials,
+    credential_feature::AwsCredentialFeature,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::os_shim_internal::Env;
+use provost_client::{CREDENTIAL_CALLS, Failure, Gate, INSTANCE_CALLS, Patience, classified, with_patience};
+use provost_model::{Realm, Why};
+use tokio_util::sync::CancellationToken;
+
+use super::{SPEC, settings::Settings};
+
+/// Stands behind an operation that a sweep sends.
+const SWEEP: &str = " (sweep)";
+/// Where IAM's global endpoint signs for, unless told otherwise.
+const REGION: &str = "us-east-1";
+
+/// One run's way to the account.
+pub(super) struct Session {
+    pub(super) gate: Gate,
+    /// For what a run needs.
+    pub(super) iam: aws_sdk_iam::Client,
+    /// For what a sweep asks; counted apart.
+    pub(super) sweeping: aws_sdk_iam::Client,
+    sts: aws_sdk_sts::Client,
+    origin: Arc<Mutex<String>>,
+    patience: Patience,
+    luck: AtomicU64,
+    stop: CancellationToken,
+    at_once: usize,
+}
+
+/// Whose eyes these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub(super) account: String,
+    pub(super) arn: String,
+    /// Where the credentials came from, in words.
+    pub(super) origin: String,
+}
+
+impl Session {
+    /// Sets up the chain and the clients; asks nobody yet.
+    pub(super) async fn new(settings: &Settings, gate: &Gate, patience: Patience, stop: CancellationToken) -> Self {
+        let mut allowed = CREDENTIAL_CALLS.to_vec();
+        if settings.instance_credentials {
+            allowed.extend(INSTANCE_CALLS);
+        }
+        let door = gate.credentials(allowed);
+        let mut profile_region = ProfileFileRegionProvider::builder();
+        if let Some(profile) = &settings.profile {
+            profile_region = profile_region.profile_name(profile);
+        }
+        let region = RegionProviderChain::first_try(settings.region.clone().map(Region::new))
+            .or_else(aws_config::environment::region::EnvironmentVariableRegionProvider::new())
+            .or_else(profile_region.build())
+            .or_else(Region::new(REGION));
+        let region = region.region().await;
+        let providers = ProviderConfig::without_region().with_region(region.clone()).with_http_client(door.clone());
+        let origin = Arc::new(Mutex::new(String::new()));
+        let chain = Chain { places: places(settings, &providers), origin: origin.clone() };
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(door)
+            .region(region)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .credentials_provider(chain);
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = &settings.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        let shared = loader.load().await;
+        let reads = |purpose| gate.reads(SPEC.reads.iter().map(|read| read.0), purpose);
+        let iam = |purpose| {
+            let config = aws_sdk_iam::config::Builder::from(&shared).http_client(reads(purpose)).build();
+            aws_sdk_iam::Client::from_conf(config)
+        };
+        let sts = aws_sdk_sts::config::Builder::from(&shared).http_client(reads("")).build();
+        Self {
+            gate: gate.clone(),
+            iam: iam(""),
+            sweeping: iam(SWEEP),
+            sts: aws_sdk_sts::Client::from_conf(sts),
+            origin,
+            patience,
+            // Only spreads waits apart; no result depends on it.
+            luck: AtomicU64::new(RandomState::new().build_hasher().finish()),
+            stop,
+            at_once: settings.in_flight,
+        }
+    }
+
+    /// Asks as whom this run looks.
+    pub(super) async fn caller(&self) -> Result<Caller, Failure> {
+        let operation = "sts:GetCallerIdentity";
+        let answer = self.ask(operation, || self.sts.get_caller_identity().send()).await?;
+        let account = answer.account.unwrap_or_default();
+        if account.is_empty() || account.len() > 32 || !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let said = "the answer names no account".to_owned();
+            return Err(Failure { operation: operation.to_owned(), why: Why::Malformed, code: String::new(), said });
+        }
+        Ok(Caller { account, arn: answer.arn.unwrap_or_default(), origin: self.origin() })
+    }
+
+    /// Where the credentials in use came from, in words; empty before the first call.
+    pub(super) fn origin(&self) -> String {
+        self.origin.lock().map(|origin| origin.clone()).unwrap_or_default()
+    }
+
+    /// Makes a call, again and again where that may help, until the run is to stop.
+    pub(super) async fn ask<T, E, F, A>(&self, operation: &str, call: F) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Fn() -> A,
+        A: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let luck = || self.luck();
+        let tries = with_patience(self.patience, &luck, || async { call().await.map_err(|error| classified(operation, &error)) });
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(stopped(operation)),
+            answer = tries => answer,
+        }
+    }
+
+    /// How many calls to have in flight.
+    pub(super) fn at_once(&self) -> usize {
+        self.at_once
+    }
+
+    /// Whether the run is to end soon.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Waits, unless the run is to stop.
+    pub(super) async fn wait(&self, time: std::time::Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+
+    /// A number between 0 and 1 (SplitMix64).
+    fn luck(&self) -> f64 {
+        let mut z = self.luck.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        f64::from((z >> 32) as u32) / f64::from(u32::MAX)
+    }
+}
+
+impl Caller {
+    /// The account as a realm.
+    pub(super) fn realm(&self) -> Realm {
+        Realm::new("aws", &self.account)
+    }
+}
+
+/// The failure of a call that was not made because the run ends.
+pub(super) fn stopped(operation: &str) -> Failure {
+    let said = "the run was stopped".to_owned();
+    Failure { operation: operation.to_owned(), why: Why::Stopped, code: String::new(), said }
+}
+
+/// The places credentials are looked for in, in the order of every AWS tool. A profile that was named comes alone.
+fn places(settings: &Settings, providers: &ProviderConfig) -> Vec<(&'static str, SharedCredentialsProvider)> {
+    let mut profile = ProfileFileCredentialsProvider::builder().configure(providers);
+    if let Some(name) = &settings.profile {
+        profile = profile.profile_name(name);
+        return vec![("profile", SharedCredentialsProvider::new(profile.build()))];
+    }
+    let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(providers).build();
+    let container = EcsCredentialsProvider::builder().configure(providers).build();
+    let mut places = vec![
+        ("environment", SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
+        ("profile", SharedCredentialsProvider::new(profile.build())),
+        ("web identity token", SharedCredentialsProvider::new(web_identity)),
+        ("container", SharedCredentialsProvider::new(container)),
+    ];
+    if settings.instance_credentials {
+        let instance = ImdsCredentialsProvider::builder().configure(providers).build();
+        places.push(("instance metadata", SharedCredentialsProvider::new(instance)));
+    }
+    places
+}
+
+/// The credential chain: the first place that has credentials gives them, and its name is kept.
+struct Chain {
+    places: Vec<(&'static str, SharedCredentialsProvider)>,
+    origin: Arc<Mutex<String>>,
+}
+
+impl Chain {
+    async fn look(&self) -> Result<Credentials, CredentialsError> {
+        for (place, provider) in &self.places {
+            match provider.provide_credentials().await {
+                Ok(credentials) => {
+                    if let Ok(mut origin) = self.origin.lock() {
+                        *origin = described(place, &credentials);
+                    }
+                    return Ok(credentials);
+                }
+                Err(CredentialsError::CredentialsNotLoaded(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(CredentialsError::not_loaded_no_source())
+    }
+}
+
+impl ProvideCredentials for Chain {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.look())
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.places.iter().map(|(place, _)| place)).finish()
+    }
+}
+
+fn described(place: &str, credentials: &Credentials) -> String {
+    let features = credentials.get_property::<Vec<AwsCredentialFeature>>();
+    let has = |wanted: &[AwsCredentialFeature]| features.is_some_and(|all| all.iter().any(|it| wanted.contains(it)));
+    let how = if has(&[AwsCredentialFeature::CredentialsSso, AwsCredentialFeature::CredentialsProfileSso]) {
+        " (single sign-on)"
+    } else if has(&[AwsCredentialFeature::CredentialsProcess, AwsCredentialFeature::CredentialsProfileProcess]) {
+        " (credential process)"
+    } else if has(&[AwsCredentialFeature::CredentialsStsAssumeRole]) {
+        " (assumed role)"
+    } else {
+        ""
+    };
+    match place {
+        "environment" => "environment variables".to_owned(),
+        "profile" => match Env::real().get("AWS_PROFILE") {
+            Ok(name) => format!("profile {name}{how}"),
+            Err(_) => format!("profile{how}"),
+        },
+        other => format!("{other}{how}"),
+    }
+}

@@ -1,0 +1,148 @@
+//! A source's settings as typed and as meant.
+//! It must never hold a credential: those come from the places every AWS tool looks in.
+
+use std::time::Duration;
+
+use provost_client::Mode;
+use serde::Deserialize;
+
+/// Calls a second for each action when the bucket belongs to others too. AWS publishes no limits; 15 a second were observed
+/// for the slowest actions.
+const SHARED_MOST: f64 = 10.0;
+/// Calls in flight unless set.
+const IN_FLIGHT: usize = 16;
+/// Time in which a sweep gets round unless set.
+const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
+
+/// What the settings mean.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Settings {
+    /// Profile of the shared configuration files; the environment's choice if `None`.
+    pub(super) profile: Option<String>,
+    /// Region for signing; IAM itself is global.
+    pub(super) region: Option<String>,
+    /// Another endpoint for every call.
+    pub(super) endpoint_url: Option<String>,
+    /// How fast.
+    pub(super) pace: Mode,
+    /// Calls in flight.
+    pub(super) in_flight: usize,
+    /// The account this source is meant for.
+    pub(super) account: Option<String>,
+    /// Time in which a sweep gets round.
+    pub(super) sweep_every: Duration,
+    /// Whether the machine's metadata service may be asked for credentials.
+    pub(super) instance_credentials: bool,
+    /// Calls in one run.
+    pub(super) max_calls: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    profile: Option<String>,
+    region: Option<String>,
+    endpoint_url: Option<String>,
+    pace: Option<String>,
+    in_flight: Option<usize>,
+    account: Option<String>,
+    sweep_every: Option<String>,
+    #[serde(default)]
+    instance_credentials: bool,
+    max_calls: Option<u64>,
+}
+
+impl Settings {
+    /// Reads a `[[sources]]` entry's own settings.
+    pub(super) fn read(table: &serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
+        let typed: Typed =
+            serde_json::from_value(serde_json::Value::Object(table.clone())).map_err(|error| error.to_string())?;
+        let pace = match typed.pace.as_deref() {
+            None | Some("shared") => Mode::Shared { most: SHARED_MOST },
+            Some("full") => Mode::Full,
+            Some(other) => return Err(format!("pace = {other:?}: expected \"shared\" or \"full\"")),
+        };
+        let in_flight = typed.in_flight.unwrap_or(IN_FLIGHT);
+        if !(1..=256).contains(&in_flight) {
+            return Err(format!("in_flight = {in_flight}: expected 1 to 256"));
+        }
+        if let Some(account) = &typed.account {
+            if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(format!("account = {account:?}: expected twelve digits"));
+            }
+        }
+        if let Some(url) = &typed.endpoint_url {
+            checked_url(url)?;
+        }
+        Ok(Self {
+            profile: typed.profile,
+            region: typed.region,
+            endpoint_url: typed.endpoint_url,
+            pace,
+            in_flight,
+            account: typed.account,
+            sweep_every: typed.sweep_every.as_deref().map_or(Ok(SWEEP_EVERY), span)?,
+            instance_credentials: typed.instance_credentials,
+            max_calls: typed.max_calls.unwrap_or(u64::MAX),
+        })
+    }
+}
+
+fn checked_url(text: &str) -> Result<(), String> {
+    let url = url::Url::parse(text).map_err(|error| format!("endpoint_url: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+        return Err("endpoint_url: expected http:// or https:// without user and password".to_owned());
+    }
+    Ok(())
+}
+
+/// A length of time such as `7d`, `12h` or `30m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("sweep_every = {text:?}: expected a number with d, h or m, such as \"7d\"");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3_600,
+        "m" => 60,
+        _ => return Err(wrong()),
+    };
+    if number == 0 || number > 10_000 {
+        return Err(wrong());
+    }
+    Ok(Duration::from_secs(number * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: serde_json::Value) -> Result<Settings, String> {
+        Settings::read(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn nothing_set_means_a_small_share_and_no_metadata_service() {
+        let settings = read(json!({})).unwrap();
+        assert_eq!(settings.pace, Mode::Shared { most: SHARED_MOST });
+        assert!(!settings.instance_credentials);
+        assert_eq!(settings.sweep_every, SWEEP_EVERY);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_would() {
+        for (table, says) in [
+            (json!({"pace": "fast"}), "shared"),
+            (json!({"in_flight": 0}), "1 to 256"),
+            (json!({"account": "12"}), "twelve"),
+            (json!({"sweep_every": "soon"}), "7d"),
+            (json!({"endpoint_url": "https://me:secret@host"}), "without user"),
+            (json!({"secret_key": "x"}), "unknown field"),
+        ] {
+            let error = read(table).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}
