@@ -269,7 +269,7 @@ mod tests {
         ] {
             let problem = parse(&text).unwrap_err();
             assert!(!format!("{problem} {problem:?}").contains(secret), "{problem}");
-            assert_eq!(problem.line.is_some(), true, "{problem}");
+            assert!(problem.line.is_some(), "{problem}");
         }
     }
 }
