@@ -77,11 +77,21 @@ fn the_users_and_directories_are_accepted() {
 #[test]
 fn the_unit_says_what_the_daemon_relies_on() {
     let unit = std::fs::read_to_string(Path::new(UNITS).join("provost.service")).unwrap();
-    for line in ["Type=notify", "TimeoutStopSec=30", "LimitCORE=0", "DynamicUser=yes", "User=provost", "RestartPreventExitStatus=2 5"] {
+    for line in [
+        "Type=notify",
+        "TimeoutStopSec=30",
+        "LimitCORE=0",
+        "DynamicUser=yes",
+        "User=provost",
+        "RestartPreventExitStatus=2 5",
+    ] {
         assert!(unit.lines().any(|found| found == line), "{line}");
     }
     assert!(unit.lines().any(|line| line.starts_with("WatchdogSec=")));
     let credentials: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("LoadCredential=")).collect();
     assert!(!credentials.is_empty() && credentials.iter().all(|id| !id.contains(['/', ':'])), "{credentials:?}");
-    assert!(!unit.lines().any(|line| !line.starts_with('#') && line.contains("/home")), "the shipped unit sees no homes");
+    assert!(
+        !unit.lines().any(|line| !line.starts_with('#') && line.contains("/home")),
+        "the shipped unit sees no homes"
+    );
 }

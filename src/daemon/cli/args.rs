@@ -281,7 +281,11 @@ fn presence() -> impl clap::builder::TypedValueParser<Value = Presence> {
 
 fn reason(words: &str) -> Result<String, String> {
     let words = words.trim();
-    if words.is_empty() || words.len() > 1000 { Err("say why, in up to 1000 letters".to_owned()) } else { Ok(words.to_owned()) }
+    if words.is_empty() || words.len() > 1000 {
+        Err("say why, in up to 1000 letters".to_owned())
+    } else {
+        Ok(words.to_owned())
+    }
 }
 
 impl ValueEnum for Format {
@@ -365,7 +369,8 @@ mod tests {
 
     #[test]
     fn a_date_means_its_last_instant() {
-        let Command::Inventory(Inventory::Show { when, .. }) = parsed("provost inventory show x --at 2026-10-01").unwrap().command
+        let Command::Inventory(Inventory::Show { when, .. }) =
+            parsed("provost inventory show x --at 2026-10-01").unwrap().command
         else {
             panic!("another command")
         };

@@ -27,7 +27,7 @@ pub enum Exit {
 }
 
 /// The table as `--help` shows it.
-pub const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 Exit status:
   0  done
   1  failed, nothing changed

@@ -1,1 +1,24 @@
-//! x
+//! The command line: what may be typed, and how answers are shown.
+//! It must never decide or compute what is shown: commands are handed plain rows and structs.
+
+mod args;
+pub mod baseline;
+pub mod check;
+pub mod completions;
+pub mod config;
+mod exit;
+pub mod findings;
+pub mod inventory;
+pub mod quickstart;
+pub mod scan;
+mod screen;
+pub mod snapshot;
+pub mod sources;
+pub mod status;
+
+pub use args::{
+    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection, Snapshot,
+    Sources, When,
+};
+pub use exit::Exit;
+pub use screen::{CliError, Screen};

@@ -17,7 +17,9 @@ mod tests {
 
     #[test]
     fn lengths_need_a_unit() {
-        for (text, seconds) in [("5m", 300), ("25s", 25), ("7d", 604_800), ("1h 30m", 5_400), ("2 hours", 7_200), ("0s", 0)] {
+        for (text, seconds) in
+            [("5m", 300), ("25s", 25), ("7d", 604_800), ("1h 30m", 5_400), ("2 hours", 7_200), ("0s", 0)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "5", "-5m", "soon", "1y", "9999999999999999d"] {

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use croner::{Cron, parser::{CronParser, Seconds, Year}};
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
 use jiff::tz::TimeZone;
 use toml::Table;
 
@@ -179,7 +182,11 @@ impl Check {
     fn store(&mut self, typed: &Typed, paths: &Paths) -> StoreChoice {
         if typed.store.url.is_some() {
             let both = typed.store.path.is_some();
-            let said = if both { "path and url exclude each other" } else { "a store at an address is not supported yet; use path" };
+            let said = if both {
+                "path and url exclude each other"
+            } else {
+                "a store at an address is not supported yet; use path"
+            };
             self.fault("store.url", said);
         }
         let min_free = self.or("store.min_free", typed.store.min_free.as_deref().map(Size::parse), Size::Default);

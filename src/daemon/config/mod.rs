@@ -11,7 +11,7 @@ mod size;
 mod text;
 mod typed;
 
-pub use meant::{Config, DaemonSettings, Schedule, Source, Snapshots, StoreChoice};
+pub use meant::{Config, DaemonSettings, Schedule, Snapshots, Source, StoreChoice};
 pub use paths::{Paths, Scene};
 pub use problem::Problem;
 pub use reference::{MalformedReference, Reference};

@@ -70,9 +70,14 @@ impl Paths {
 
 /// A directory of the XDG base directory specification, which says to ignore relative ones.
 fn home(environment: &Environment, variable: &str, below: &str) -> Result<PathBuf, Problem> {
-    absolute(environment, variable).or_else(|| absolute(environment, "HOME").map(|home| home.join(below))).ok_or_else(|| {
-        Problem::new("", format!("neither {variable} nor HOME is set; name the file with --config and the store in it"))
-    })
+    absolute(environment, variable).or_else(|| absolute(environment, "HOME").map(|home| home.join(below))).ok_or_else(
+        || {
+            Problem::new(
+                "",
+                format!("neither {variable} nor HOME is set; name the file with --config and the store in it"),
+            )
+        },
+    )
 }
 
 fn absolute(environment: &Environment, variable: &str) -> Option<PathBuf> {
@@ -110,7 +115,9 @@ mod tests {
 
     #[test]
     fn the_service_has_the_system_places() {
-        for found in [paths(None, &[("STATE_DIRECTORY", "/var/lib/provost")]), paths(Some("/etc/provost/provost.toml"), &[])] {
+        for found in
+            [paths(None, &[("STATE_DIRECTORY", "/var/lib/provost")]), paths(Some("/etc/provost/provost.toml"), &[])]
+        {
             let found = found.unwrap();
             assert_eq!(found.scene, Scene::System);
             assert_eq!(found.file, Path::new("/etc/provost/provost.toml"));

@@ -148,12 +148,20 @@ fn trusted(name: &str, program: &Path, uid: u32) -> Result<PathBuf, ResolveError
             return Err(refused("it is not a regular file".into()));
         }
         if about.uid() != 0 && about.uid() != uid {
-            return Err(refused(format!("{} belongs to uid {}, not to root or uid {uid}", place.display(), about.uid())));
+            return Err(refused(format!(
+                "{} belongs to uid {}, not to root or uid {uid}",
+                place.display(),
+                about.uid()
+            )));
         }
         // In a sticky directory others can add files but not replace this one.
         let sticky = !is_program && about.mode() & 0o1000 != 0;
         if about.mode() & 0o022 != 0 && !sticky {
-            return Err(refused(format!("{} can be written by others (mode {:o})", place.display(), about.mode() & 0o7777)));
+            return Err(refused(format!(
+                "{} can be written by others (mode {:o})",
+                place.display(),
+                about.mode() & 0o7777
+            )));
         }
     }
     Ok(real)
@@ -247,7 +255,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("secret");
         let reference = format!("file:{}", file.display());
-        for (content, found) in [("s\n", Some("s")), ("s\r\n", Some("s")), (" s \n\n", Some(" s \n")), ("\n", None), ("", None)] {
+        for (content, found) in
+            [("s\n", Some("s")), ("s\r\n", Some("s")), (" s \n\n", Some(" s \n")), ("\n", None), ("", None)]
+        {
             std::fs::write(&file, content).unwrap();
             assert_eq!(value(&reference, &here()).ok().as_deref(), found, "{content:?}");
         }

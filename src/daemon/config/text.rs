@@ -40,10 +40,16 @@ mod tests {
         let setting = |line: &str| {
             let body = line.trim_start_matches("# ");
             let name = body.split(['=', '[']).next().unwrap_or_default().trim();
-            (line.starts_with("# ") && !line.starts_with("#  ") && body.contains(" = ") && name.chars().all(|it| it.is_ascii_lowercase() || it == '_'))
+            (line.starts_with("# ")
+                && !line.starts_with("#  ")
+                && body.contains(" = ")
+                && name.chars().all(|it| it.is_ascii_lowercase() || it == '_'))
                 || line.starts_with("# [")
         };
-        text.lines().map(|line| if setting(line) { line.trim_start_matches("# ") } else { line }).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .map(|line| if setting(line) { line.trim_start_matches("# ") } else { line })
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]
@@ -60,7 +66,10 @@ mod tests {
         let definitions = schema["$defs"].as_object().unwrap();
         for definition in definitions.values().filter_map(|it| it["properties"].as_object()) {
             for name in definition.keys() {
-                assert!(DEFAULT.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{name} = "))), "{name}");
+                assert!(
+                    DEFAULT.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{name} = "))),
+                    "{name}"
+                );
             }
         }
     }

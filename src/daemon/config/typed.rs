@@ -10,10 +10,7 @@ use serde::{
 };
 use toml::{Table, Value};
 
-use super::{
-    Problem, Reference,
-    problem::nearest,
-};
+use super::{Problem, Reference, problem::nearest};
 
 /// A configuration file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -246,7 +243,10 @@ mod tests {
     fn problems_have_a_place_a_setting_and_a_hint() {
         let table = [
             ("[stor]\n", "line 1, column 2: stor: there is no setting \"stor\"; did you mean \"store\"?"),
-            ("[store]\npth = \"/x\"\n", "line 2, column 1: store.pth: there is no setting \"pth\"; did you mean \"path\"?"),
+            (
+                "[store]\npth = \"/x\"\n",
+                "line 2, column 1: store.pth: there is no setting \"pth\"; did you mean \"path\"?",
+            ),
             ("[store]\npath = 3\n", "line 2, column 8: store.path: the type is wrong, expected a string"),
             ("[[sources]]\nname = \"a\"\n", "line 1, column 1: sources[0]: the source names no connector"),
         ];
@@ -269,7 +269,7 @@ mod tests {
         ] {
             let problem = parse(&text).unwrap_err();
             assert!(!format!("{problem} {problem:?}").contains(secret), "{problem}");
-            assert_eq!(problem.line.is_some(), true, "{problem}");
+            assert!(problem.line.is_some(), "{problem}");
         }
     }
 }

@@ -107,7 +107,9 @@ impl Walk<'_> {
             Expr::Select(select) => self.visit(&mut select.operand, below),
             Expr::List(list) => list.elements.iter_mut().try_for_each(|element| self.visit(element, below)),
             Expr::Map(map) => map.entries.iter_mut().try_for_each(|entry| self.entry(&mut entry.expr, below)),
-            Expr::Struct(structure) => structure.entries.iter_mut().try_for_each(|entry| self.entry(&mut entry.expr, below)),
+            Expr::Struct(structure) => {
+                structure.entries.iter_mut().try_for_each(|entry| self.entry(&mut entry.expr, below))
+            }
             Expr::Comprehension(comprehension) => self.comprehension(comprehension, below),
         }
     }
@@ -214,7 +216,8 @@ impl Walk<'_> {
     /// compared with a text, an instant compared with a text.
     fn check_call(&self, call: &CallExpr) -> Result<(), FilterError> {
         let [left, right] = call.args.as_slice() else { return Ok(()) };
-        let (Some((name, shape)), Some(text)) = (self.typed(&left.expr).or(self.typed(&right.expr)), text_of(left, right))
+        let (Some((name, shape)), Some(text)) =
+            (self.typed(&left.expr).or(self.typed(&right.expr)), text_of(left, right))
         else {
             return Ok(());
         };

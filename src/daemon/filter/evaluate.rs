@@ -11,8 +11,7 @@ use cel::{Context, ExecutionError, Value};
 use provost_model::{Reading, Time};
 
 use super::{
-    Filter, FilterError, Subject,
-    bounds,
+    Filter, FilterError, Subject, bounds,
     compile::{Asked, Wanted},
 };
 
@@ -33,18 +32,31 @@ enum Said {
 
 impl Filter {
     /// The rows the expression is true of, and a count of those it could not tell about.
-    pub fn keep<S: Subject>(&self, rows: Vec<S>, now: Time, within: Duration) -> Result<(Vec<S>, LeftOut), FilterError> {
+    pub fn keep<S: Subject>(
+        &self,
+        rows: Vec<S>,
+        now: Time,
+        within: Duration,
+    ) -> Result<(Vec<S>, LeftOut), FilterError> {
         bounds::on_big_stack(|| self.keep_here(rows, now, within))?
     }
 
-    fn keep_here<S: Subject>(&self, rows: Vec<S>, now: Time, within: Duration) -> Result<(Vec<S>, LeftOut), FilterError> {
+    fn keep_here<S: Subject>(
+        &self,
+        rows: Vec<S>,
+        now: Time,
+        within: Duration,
+    ) -> Result<(Vec<S>, LeftOut), FilterError> {
         let begun = Instant::now();
         let base = Context::default();
         let mut left_out = LeftOut::default();
         let mut kept = Vec::new();
         for row in rows {
             if begun.elapsed() > within {
-                return Err(FilterError::plain(format!("the expression took more than {} s; narrow it", within.as_secs())));
+                return Err(FilterError::plain(format!(
+                    "the expression took more than {} s; narrow it",
+                    within.as_secs()
+                )));
             }
             match self.ask(&row, &base, now)? {
                 Said::Yes => kept.push(row),
@@ -77,7 +89,8 @@ impl Filter {
 
     fn explained<S: Subject>(&self, error: ExecutionError, row: &S, now: Time) -> Result<Said, FilterError> {
         match &error {
-            ExecutionError::UndeclaredReference(name) => match self.wanted.iter().find(|wanted| wanted.bound == **name) {
+            ExecutionError::UndeclaredReference(name) => match self.wanted.iter().find(|wanted| wanted.bound == **name)
+            {
                 Some(wanted) => {
                     let word = row.look(wanted.name, now).word().replace('_', " ");
                     Ok(Said::Unknown(wanted.name.to_owned(), word))
@@ -88,7 +101,8 @@ impl Filter {
             ExecutionError::NoSuchOverload(it) if it.argument_types().iter().any(|kind| kind == "null_type") => {
                 Ok(Said::Unknown(self.null_name(row, now), "absent".to_owned()))
             }
-            ExecutionError::ValuesNotComparable(Value::Null, _) | ExecutionError::ValuesNotComparable(_, Value::Null) => {
+            ExecutionError::ValuesNotComparable(Value::Null, _)
+            | ExecutionError::ValuesNotComparable(_, Value::Null) => {
                 Ok(Said::Unknown(self.null_name(row, now), "absent".to_owned()))
             }
             ExecutionError::NoSuchOverload(it) => {

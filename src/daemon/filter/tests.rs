@@ -13,7 +13,8 @@ fn row(name: &str, facts: Facts) -> InventoryRow {
 /// Of these rows: which are kept, and what is said of those left out.
 fn kept(source: &str, rows: Vec<InventoryRow>) -> (Vec<String>, String) {
     let filter = Filter::compile::<InventoryRow>(source).unwrap_or_else(|error| panic!("{source}: {error}"));
-    let (rows, left_out) = filter.keep(rows, samples::NOW, DEADLINE).unwrap_or_else(|error| panic!("{source}: {error}"));
+    let (rows, left_out) =
+        filter.keep(rows, samples::NOW, DEADLINE).unwrap_or_else(|error| panic!("{source}: {error}"));
     let said = if left_out.rows() == 0 { String::new() } else { left_out.to_string() };
     (rows.into_iter().map(|row| row.name).collect(), said)
 }
@@ -49,7 +50,10 @@ fn an_expression_keeps_refuses_or_leaves_out() {
         ("expires_at > timestamp(\"2026-10-01T00:00:00Z\") || status == \"active\"", "kept"),
         ("status == \"active\" || expires_at > timestamp(\"2026-10-01T00:00:00Z\")", "kept"),
         ("expires_at > timestamp(\"2026-10-01T00:00:00Z\") && status == \"inactive\"", "refused"),
-        ("status == \"active\" && expires_at > timestamp(\"2026-10-01T00:00:00Z\")", "unknown expires_at (not reported: 1)"),
+        (
+            "status == \"active\" && expires_at > timestamp(\"2026-10-01T00:00:00Z\")",
+            "unknown expires_at (not reported: 1)",
+        ),
         ("bits < 2048", "unknown bits (not collected: 1)"),
         ("\"aws-prod\" in source", "kept"),
         ("source.exists(it, it.startsWith(\"aws\"))", "kept"),
@@ -205,7 +209,8 @@ fn no_time_left_is_an_error_not_a_shorter_list() {
 
 #[test]
 fn only_what_is_asked_for_is_looked_up() {
-    let filter = Filter::compile::<InventoryRow>("tags.exists(name, name == \"x\") || reading(mfa) == \"known\"").unwrap();
+    let filter =
+        Filter::compile::<InventoryRow>("tags.exists(name, name == \"x\") || reading(mfa) == \"known\"").unwrap();
     let names: Vec<&str> = filter.wanted.iter().map(|wanted| wanted.bound.as_str()).collect();
     assert_eq!(names, ["tags", "reading@mfa"]);
 }
@@ -221,7 +226,10 @@ fn times_of_any_size_are_comparable() {
 
 #[test]
 fn findings_answer_by_their_own_names() {
-    let rows = vec![FindingRow::from(&finding("CRED-STALE", Severity::High)), FindingRow::from(&finding("OWN-NONE", Severity::Low))];
+    let rows = vec![
+        FindingRow::from(&finding("CRED-STALE", Severity::High)),
+        FindingRow::from(&finding("OWN-NONE", Severity::Low)),
+    ];
     let filter = Filter::compile::<FindingRow>(
         "severity in [\"high\", \"critical\"] && rule.startsWith(\"CRED-\") && state == \"open\" && resolved_at == null \
          && frameworks.owasp_nhi.exists(id, id == \"NHI1\") && age_days == 4",

@@ -56,6 +56,6 @@ mod tests {
         }
         assert_eq!(reading(&Reading::Never, now), "never");
         assert_eq!(reading(&Reading::NotPermitted, now), "not permitted");
-        assert_eq!(since(Time::from_micros(i64::MIN), Time::from_micros(i64::MAX)).ends_with(" d"), true);
+        assert!(since(Time::from_micros(i64::MIN), Time::from_micros(i64::MAX)).ends_with(" d"));
     }
 }

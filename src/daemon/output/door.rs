@@ -32,7 +32,8 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
 /// To a cell of a CSV file: shown as on a terminal, and kept from being taken for a formula by a spreadsheet.
 pub fn csv_cell(text: &str) -> Cow<'_, str> {
     let first = text.chars().find(|letter| *letter != ' ');
-    let formula = matches!(first, Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}'));
+    let formula =
+        matches!(first, Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}'));
     let shown = terminal(text);
     if formula { Cow::Owned(format!("'{shown}")) } else { shown }
 }

@@ -80,7 +80,12 @@ impl InventoryRow {
             presence: record.presence(),
             first_seen: record.first_seen,
             last_seen: beside.last_seen.unwrap_or(record.first_seen),
-            attributes: record.facts().iter().filter(|(field, _)| !has_column(*field)).map(|(f, r)| (f, r.clone())).collect(),
+            attributes: record
+                .facts()
+                .iter()
+                .filter(|(field, _)| !has_column(*field))
+                .map(|(f, r)| (f, r.clone()))
+                .collect(),
         }
     }
 
