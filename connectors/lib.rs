@@ -3,6 +3,7 @@
 
 pub mod emitter;
 pub mod fingerprint;
+pub mod host;
 pub mod spec;
 
 pub use emitter::{Bookmarks, Emitter, Event, Stopped};
