@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod emitter;
 pub mod fingerprint;
+pub mod host;
 pub mod spec;
 
 pub use emitter::{Bookmarks, Emitter, Event, Stopped};

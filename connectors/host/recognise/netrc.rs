@@ -1,0 +1,44 @@
+//! Logins in `.netrc` files.
+//! It must never read the bodies of macros.
+
+use provost_model::Kind;
+
+use super::{Recogniser, text};
+use crate::host::{
+    found::{Finds, Item},
+    place::Place,
+    tree::Malformed,
+};
+
+pub(super) const NETRC: Recogniser = Recogniser {
+    name: "netrc",
+    title: ".netrc logins",
+    keeps_secrets: true,
+    takes: |place| matches!(place.name(), ".netrc" | "_netrc" | ".authinfo"),
+    read,
+};
+
+fn read(_: &Place, bytes: &[u8], finds: &mut Finds<'_>) -> Result<(), Malformed> {
+    let text = text(bytes)?;
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let mut words = lines.flat_map(str::split_ascii_whitespace);
+    let (mut machine, mut login) = ("default", "");
+    while let Some(word) = words.next() {
+        match word {
+            "machine" => (machine, login) = (words.next().unwrap_or_default(), ""),
+            "default" => (machine, login) = ("default", ""),
+            "login" | "user" => login = words.next().unwrap_or_default(),
+            "password" | "passwd" => {
+                let value = words.next().unwrap_or_default();
+                let position = format!("{machine}/{login}");
+                finds.slot(
+                    Item::new(Kind::Password, "netrc_password", position, value).service(machine).username(login),
+                );
+            }
+            // A macro ends at an empty line, which this splitting does not show: nothing behind it is read.
+            "macdef" => break,
+            _ => {}
+        }
+    }
+    Ok(())
+}
