@@ -7,5 +7,13 @@ pub mod fingerprint;
 pub mod host;
 pub mod spec;
 
+/// Every connector, in the order in which they are listed.
+pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC];
+
+/// The connector of that name.
+pub fn find(name: &str) -> Option<&'static Spec> {
+    ALL.iter().copied().find(|spec| spec.name == name)
+}
+
 pub use emitter::{Bookmarks, Emitter, Event, Stopped};
-pub use spec::{Access, Check, Connector, Permission, Read, Source, Spec, Verdict};
+pub use spec::{Access, Check, Connector, Permission, Reach, Read, Source, Spec, Verdict};

@@ -21,6 +21,15 @@ pub struct Permission {
     pub why: &'static str,
 }
 
+/// Where a connector looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// At this machine: it is handed the user's home and the machine's names, unless its settings name others.
+    Host,
+    /// At a provider, within a budget of calls: it is handed `pace` and `sweep_every`.
+    Provider,
+}
+
 /// A connector's description of itself.
 #[derive(Debug)]
 pub struct Spec {
@@ -32,6 +41,8 @@ pub struct Spec {
     pub about: &'static str,
     /// Grows whenever the same answers would lead to other entities; old cursors are then read cold.
     pub version: u32,
+    /// Where it looks, and so which of the common settings it is handed.
+    pub reach: Reach,
     /// Kinds of records it can make.
     pub kinds: &'static [Kind],
     /// Every operation it may send. The read gate refuses all others.

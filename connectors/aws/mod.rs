@@ -28,7 +28,7 @@ use self::{
     settings::Settings,
     slots::Listed,
 };
-use crate::{Access, Bookmarks, Connector, Emitter, Permission, Read, Source, Spec, Stopped};
+use crate::{Access, Bookmarks, Connector, Emitter, Permission, Reach, Read, Source, Spec, Stopped};
 
 /// What this connector is.
 pub static SPEC: Spec = Spec {
@@ -36,6 +36,7 @@ pub static SPEC: Spec = Spec {
     title: "Amazon Web Services",
     about: "IAM of one account: users, roles, groups, policies, access keys, passwords, certificates, identity providers, root",
     version: 1,
+    reach: Reach::Provider,
     kinds: &[
         Kind::User,
         Kind::Role,

@@ -44,14 +44,15 @@ use self::{
     settings::Settings,
     walk::Enough,
 };
-use crate::{Access, Bookmarks, Connector, Emitter, Permission, Read, Source, Spec, fingerprint::FingerprintKey};
+use crate::{Access, Bookmarks, Connector, Emitter, Permission, Reach, Read, Source, Spec, fingerprint::FingerprintKey};
 
 /// The connector's description of itself.
-pub const SPEC: Spec = Spec {
+pub static SPEC: Spec = Spec {
     name: "host",
     title: "This host",
     about: "Credential files, keys, certificates, systemd units, CI files and AI agents in the files of one machine.",
     version: 1,
+    reach: Reach::Host,
     kinds: &[
         Kind::AiAgent,
         Kind::Workload,

@@ -10,3 +10,4 @@ pub mod ids;
 pub mod jobs;
 pub mod output;
 pub mod rows;
+pub mod wire;

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use provost_engine::own;
+use provost_engine::own::owner_of;
 use provost_model::{Key, Record, RecordId, ScopeNo, Standing, Time};
 use provost_store::{
     StoreError,
@@ -45,7 +45,7 @@ impl<'a> Rows<'a> {
     /// The row of a record.
     pub fn of(&self, record: &Record) -> Result<InventoryRow, StoreError> {
         let identity = record.identity.as_ref().map(|key| self.identity(key)).transpose()?.flatten();
-        let owner = own::own(record, identity.as_ref().map(|(_, it)| it), &self.yardstick.labels);
+        let owner = owner_of(record, identity.as_ref().map(|(_, it)| it), &self.yardstick.owners);
         let beside = Beside {
             sources: self.sources(record),
             identity: identity.map(|(id, _)| id),

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use provost_connectors::{Connector, Spec, fingerprint::FingerprintKey};
-use provost_engine::{Policy, PolicyConfig, own::Labels};
+use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
+use provost_engine::{Policy, PolicyConfig, own::OwnerTags};
 use provost_model::{Clock, Span, Time};
 use provost_store::{OpenOptions, Store, StoreError};
 use secrecy::ExposeSecret as _;
@@ -61,9 +61,9 @@ impl Wiring {
         let typed: PolicyConfig =
             config.thresholds().clone().try_into().map_err(|error: toml::de::Error| wrong("thresholds", error.message().to_owned()))?;
         let policy = Policy::new(typed).map_err(|error| wrong("thresholds", error.to_string()))?;
-        let labels = Labels::new(config.owner_tags.clone());
+        let owners = OwnerTags { tags: config.owner_tags.clone() };
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
-        let wiring = Self { config, yardstick: Yardstick { policy, labels }, environment, fingerprints };
+        let wiring = Self { config, yardstick: Yardstick { policy, owners }, environment, fingerprints };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }
@@ -93,22 +93,39 @@ impl Wiring {
             wrong(format!("there is no connector {:?}; there are {}", source.connector, known.join(", ")))
         })?;
         let mut settings = source.settings.clone();
-        if spec.paced {
-            settings.insert("pace".into(), if source.full_pace { "full" } else { "shared" }.into());
-            settings.insert("sweep_every".into(), format!("{}h", (source.sweep_every.as_secs() / 3600).max(1)).into());
+        match spec.reach {
+            Reach::Provider => {
+                settings.insert("pace".into(), if source.full_pace { "full" } else { "shared" }.into());
+                settings.insert("sweep_every".into(), format!("{}h", (source.sweep_every.as_secs() / 3600).max(1)).into());
+            }
+            Reach::Host => self.machine(&mut settings),
         }
         let handed = provost_connectors::Source {
             name: source.name.clone(),
             settings,
             fingerprints: Arc::clone(&self.fingerprints),
-            home: self.environment.get("HOME").map(Into::into),
-            config_home: self.environment.get("XDG_CONFIG_HOME").map(Into::into),
         };
-        let built = (spec.build)(&handed).map_err(|said| match Source::probably_meant_in(&said) {
+        let built = (spec.build)(&handed).map_err(|said| match misspelt(&said) {
             Some(known) => wrong(format!("{said}; did you mean {known:?}?")),
             None => wrong(said),
         })?;
         Ok((spec, Arc::from(built)))
+    }
+
+    /// What a connector that looks at this machine is told of it, unless its settings say otherwise.
+    fn machine(&self, settings: &mut serde_json::Map<String, serde_json::Value>) {
+        let told = [
+            ("home", self.environment.get("HOME").map(str::to_owned)),
+            ("xdg_config_home", self.environment.get("XDG_CONFIG_HOME").map(str::to_owned)),
+            ("machine_id", fs::read_to_string("/etc/machine-id").ok()),
+            ("hostname", rustix::system::uname().nodename().to_str().ok().map(str::to_owned)),
+        ];
+        for (name, value) in told {
+            if let Some(value) = value {
+                settings.entry(name).or_insert_with(|| value.into());
+            }
+        }
+        settings.entry("uid").or_insert_with(|| self.environment.uid().into());
     }
 
     /// What judging a source needs to know of it.
@@ -135,6 +152,12 @@ fn longest_gap(schedule: &Schedule, from: Time) -> Option<Span> {
         last = following;
     }
     longest
+}
+
+/// A common setting that the unknown one a connector complains of is probably a misspelling of.
+fn misspelt(said: &str) -> Option<&'static str> {
+    let unknown = said.strip_prefix("unknown field `")?.split('`').next()?;
+    Source::probably_meant(unknown)
 }
 
 /// The key for fingerprints: made at first start where the configuration names a file that is not there.

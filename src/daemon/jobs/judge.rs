@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use provost_engine::{
     Case, Covered, Place, Policy, Rule, Subject, finding_id, judge,
-    own::{self, Labels},
+    own::{OwnerTags, owner_of},
 };
 use provost_model::{Finding, Key, PartId, Reading, Record, RecordId, Time, field};
 use provost_store::{
@@ -26,7 +26,7 @@ pub struct Yardstick {
     /// Thresholds, with their overrides.
     pub policy: Policy,
     /// Tags that name an owner.
-    pub labels: Labels,
+    pub owners: OwnerTags,
 }
 
 /// Judges these records and whomever their change concerns; gives the findings that changed.
@@ -159,7 +159,7 @@ impl<'a> Bench<'a> {
 
     fn judge(&self, draft: &mut Draft<'_>, household: &Household, now: Time) -> Result<u64, StoreError> {
         let mut changed = 0;
-        let owner = household.identity.as_ref().and_then(|it| own::own(it, None, &self.yardstick.labels));
+        let owner = household.identity.as_ref().and_then(|it| owner_of(it, None, &self.yardstick.owners));
         let there: Vec<Record> = household.members.iter().filter(|it| is_there(it)).cloned().collect();
         if let Some(identity) = &household.identity {
             let places = self.places(identity)?;
@@ -175,7 +175,7 @@ impl<'a> Bench<'a> {
         for record in &household.members {
             let siblings: Vec<Record> = there.iter().filter(|it| it.id != record.id).cloned().collect();
             let places = self.places(record)?;
-            let owner = own::own(record, household.identity.as_ref(), &self.yardstick.labels);
+            let owner = owner_of(record, household.identity.as_ref(), &self.yardstick.owners);
             let subject = Subject {
                 identity: household.identity.as_ref(),
                 siblings: &siblings,

@@ -16,7 +16,7 @@ use provost::{
         scan::{Looking, scan},
     },
 };
-use provost_connectors::{Access, Bookmarks, Connector, Emitter, Spec};
+use provost_connectors::{Access, Bookmarks, Connector, Emitter, Reach, Spec};
 use provost_model::{
     Clock, Cover, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Time, Trouble, Why, field,
 };
@@ -61,6 +61,7 @@ static SPEC: Spec = Spec {
     title: "Scripted",
     about: "Says what a test wants.",
     version: 1,
+    reach: Reach::Provider,
     kinds: &[Kind::User, Kind::AccessKey],
     reads: &[],
     permissions: &[],
