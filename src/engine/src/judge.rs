@@ -199,3 +199,6 @@ fn derived(domain: &str, parts: &[&[u8]]) -> RecordId {
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     RecordId::from_bytes(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -358,3 +358,76 @@ fn digest_of(it: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(it).unwrap_or_default();
     Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use provost_model::{PartId, ScopeNo, Time};
+
+    use super::*;
+    use crate::rules::sample;
+
+    fn policy(text: &str) -> Result<Policy, String> {
+        let config: PolicyConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        Policy::new(config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn later_overrides_win_where_they_match() {
+        let policy = policy(
+            r#"
+            thresholds = { age_key_days = 80 }
+            [[overrides]]
+            match = { realm = "aws", kind = "access_key" }
+            thresholds = { age_key_days = 60, off = ["CRED-STALE"] }
+            [[overrides]]
+            match = { source = "aws-dev", scope = "iam", tag = "env=dev" }
+            thresholds = { age_key_days = 200 }
+            "#,
+        )
+        .unwrap();
+        let cover = |source: &'static str, path: &'static str| {
+            [Covered { scope: ScopeNo(1), part: PartId::WHOLE, as_of: Time::from_seconds(0), source, path }]
+        };
+        let tags = |value: &str| BTreeMap::from([("Env".to_owned(), value.to_owned())]);
+        let key = |value: &str| sample::key().with(field::TAGS, tags(value)).build();
+        let days = |record: &Record, covers: &[Covered<'_>]| policy.of_record(record, covers).age_key_days;
+        assert_eq!(days(&sample::user().build(), &[]), 80);
+        assert_eq!(days(&sample::key().realm("gcp:1").build(), &[]), 80);
+        assert_eq!(days(&key("dev"), &[]), 60);
+        assert_eq!(days(&key("dev"), &cover("aws-dev", "iam/users")), 200);
+        assert_eq!(days(&key("dev"), &cover("aws-dev", "iamx")), 60);
+        assert_eq!(days(&key("prod"), &cover("aws-dev", "iam")), 60);
+        assert_eq!(days(&key("dev"), &cover("aws-prod", "iam")), 60);
+        assert!(policy.of_record(&key("dev"), &[]).is_off("cred-stale"));
+        assert_eq!(policy.of_source("aws-dev").age_key_days, 80);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_reason() {
+        let table = [
+            ("thresholds = { age_key_day = 3 }", "age_key_day"),
+            ("thresholds = { age_key_days = -3 }", "age_key_days"),
+            ("thresholds = { off = [\"CRED-STAL\"] }", "no rule \"CRED-STAL\""),
+            ("thresholds = { owner_confidence = 1.5 }", "between 0 and 1"),
+            ("thresholds = { expiring_days = [] }", "one to ten"),
+            ("thresholds = { reused_in = 1 }", "at least 2"),
+            ("thresholds = { source_periods = 0 }", "at least 1"),
+            ("[[overrides]]\nmatch = {}\nthresholds = {}", "must say what it matches"),
+            ("[[overrides]]\nmatch = { realms = \"aws\" }\nthresholds = {}", "realms"),
+            ("unknown = 1", "unknown"),
+        ];
+        for (text, reason) in table {
+            let error = policy(text).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_figure_moves_the_digest_and_nothing_else_does() {
+        assert_eq!(policy("").unwrap().digest(), Policy::default().digest());
+        assert_eq!(Thresholds::default().with(&Limits::default()), Thresholds::default());
+        assert_ne!(policy("thresholds = { grace_days = 8 }").unwrap().digest(), Policy::default().digest());
+    }
+}

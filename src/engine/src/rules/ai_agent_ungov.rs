@@ -48,7 +48,9 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     }
     match view.get(field::TOOLS) {
         Reading::Never => faults.push("it may use every tool".to_owned()),
-        Reading::Known(tools) if tools.iter().any(|tool| tool == "*") => faults.push("it may use every tool".to_owned()),
+        Reading::Known(tools) if tools.iter().any(|tool| tool == "*") => {
+            faults.push("it may use every tool".to_owned())
+        }
         Reading::Known(_) | Reading::NotReported => {}
         unknown => doubt = doubt.or_else(|| Some(Verdict::unknown("tools", &unknown))),
     }
@@ -58,7 +60,11 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         let Some(used) = credential.get(field::LAST_USED_AT).known() else { continue };
         let as_of = view.neighbour_as_of(credential, field::LAST_USED_AT.field()).unwrap_or(now);
         match life::over(used, days(limit), as_of, now) {
-            Ok(ago) => faults.push(format!("its key {} was last used {} ago, over {limit} days", credential.name(), life::count(ago))),
+            Ok(ago) => faults.push(format!(
+                "its key {} was last used {} ago, over {limit} days",
+                credential.name(),
+                life::count(ago)
+            )),
             Err(quiet) => until = until.into_iter().chain(quiet.until).min(),
         }
     }
@@ -96,26 +102,38 @@ mod tests {
         let tools = |reading| owned(agent().with(field::TOOLS, reading));
         let used = |at: Time| owned(agent()).credential(key().with(field::LAST_USED_AT, at));
         let later = |days| agent().with(field::CREATED_AT, ago(days));
-        let words = truth(&SPEC, vec![
-            ("nobody answers for it", agent().into(), "fail"),
-            ("somebody does, and it is limited", owned(agent()), "pass"),
-            ("edge: not sure enough who", World::from(agent()).owned_by("root", 0.59), "fail"),
-            ("every tool, by omission", tools(Reading::Never), "fail"),
-            ("every tool, by a star", tools(Reading::Known(vec!["*".to_owned()])), "fail"),
-            ("its key lies idle", used(ago(200)), "fail"),
-            ("its key is in use", used(ago(2)), "pass"),
-            ("edge: exactly the threshold", used(ago(90)), "pass"),
-            ("edge: a moment more", used(ago(90) - Span::micros(1)), "fail"),
-            ("data lag: the key may have been used since", owned(agent()).credential(key().with(field::LAST_USED_AT, ago(91)).as_of(ago(3))), "pass"),
-            ("its idle key is inactive", owned(agent()).credential(key().with(field::LAST_USED_AT, ago(200)).with(field::STATUS, Status::Inactive)), "pass"),
-            ("grace: made lately", later(2).into(), "pass"),
-            ("edge: exactly the grace", later(7).into(), "fail"),
-            ("unknown: limits not reported", tools(Reading::NotReported), "pass"),
-            ("unknown: limits not collected", tools(Reading::NotCollected), "inconclusive"),
-            ("denied: limits", tools(Reading::NotPermitted), "inconclusive"),
-            ("denied: who answers for it", agent().with(field::TAGS, Reading::NotPermitted).into(), "inconclusive"),
-            ("inactive", agent().with(field::STATUS, Status::Inactive).into(), "pass"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("nobody answers for it", agent().into(), "fail"),
+                ("somebody does, and it is limited", owned(agent()), "pass"),
+                ("edge: not sure enough who", World::from(agent()).owned_by("root", 0.59), "fail"),
+                ("every tool, by omission", tools(Reading::Never), "fail"),
+                ("every tool, by a star", tools(Reading::Known(vec!["*".to_owned()])), "fail"),
+                ("its key lies idle", used(ago(200)), "fail"),
+                ("its key is in use", used(ago(2)), "pass"),
+                ("edge: exactly the threshold", used(ago(90)), "pass"),
+                ("edge: a moment more", used(ago(90) - Span::micros(1)), "fail"),
+                (
+                    "data lag: the key may have been used since",
+                    owned(agent()).credential(key().with(field::LAST_USED_AT, ago(91)).as_of(ago(3))),
+                    "pass",
+                ),
+                (
+                    "its idle key is inactive",
+                    owned(agent())
+                        .credential(key().with(field::LAST_USED_AT, ago(200)).with(field::STATUS, Status::Inactive)),
+                    "pass",
+                ),
+                ("grace: made lately", later(2).into(), "pass"),
+                ("edge: exactly the grace", later(7).into(), "fail"),
+                ("unknown: limits not reported", tools(Reading::NotReported), "pass"),
+                ("unknown: limits not collected", tools(Reading::NotCollected), "inconclusive"),
+                ("denied: limits", tools(Reading::NotPermitted), "inconclusive"),
+                ("denied: who answers for it", agent().with(field::TAGS, Reading::NotPermitted).into(), "inconclusive"),
+                ("inactive", agent().with(field::STATUS, Status::Inactive).into(), "pass"),
+            ],
+        );
         assert_eq!(words[0], "not known to be revoked; nobody answers for it");
         assert!(NOW > ago(1));
     }

@@ -121,25 +121,28 @@ mod tests {
             it.record.baseline = false;
             it
         };
-        let words = truth(&SPEC, vec![
-            ("in a place for configuration", kept("dotenv", false).into(), "fail"),
-            ("a service's environment", kept("systemd_unit", false).into(), "fail"),
-            ("an agent's configuration", kept("mcp_config", false).into(), "fail"),
-            ("a program's own file, private", kept("aws_credentials", false).into(), "pass"),
-            ("edge: the same file, open to others", kept("aws_credentials", true).into(), "fail"),
-            ("a reference", plain(Reading::Known(false)), "pass"),
-            ("grace: appeared after the first run", later(3), "pass"),
-            ("edge: exactly the grace", later(7), "fail"),
-            ("met by the first run: no grace", kept("dotenv", false).first_seen(NOW).into(), "fail"),
-            ("expired", kept("dotenv", true).with(field::EXPIRES_AT, ago(1)).into(), "pass"),
-            ("inactive", kept("dotenv", true).with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("unknown: not reported", plain(Reading::NotReported), "not_applicable"),
-            ("unknown: not collected", plain(Reading::NotCollected), "not_applicable"),
-            ("denied", plain(Reading::NotPermitted), "inconclusive"),
-            ("who can read it is not collected", kept("npmrc", Reading::NotCollected).into(), "inconclusive"),
-            ("a provider's record", key().into(), "not_applicable"),
-            ("data lag does not matter", kept("dotenv", false).as_of(ago(9)).into(), "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("in a place for configuration", kept("dotenv", false).into(), "fail"),
+                ("a service's environment", kept("systemd_unit", false).into(), "fail"),
+                ("an agent's configuration", kept("mcp_config", false).into(), "fail"),
+                ("a program's own file, private", kept("aws_credentials", false).into(), "pass"),
+                ("edge: the same file, open to others", kept("aws_credentials", true).into(), "fail"),
+                ("a reference", plain(Reading::Known(false)), "pass"),
+                ("grace: appeared after the first run", later(3), "pass"),
+                ("edge: exactly the grace", later(7), "fail"),
+                ("met by the first run: no grace", kept("dotenv", false).first_seen(NOW).into(), "fail"),
+                ("expired", kept("dotenv", true).with(field::EXPIRES_AT, ago(1)).into(), "pass"),
+                ("inactive", kept("dotenv", true).with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("unknown: not reported", plain(Reading::NotReported), "not_applicable"),
+                ("unknown: not collected", plain(Reading::NotCollected), "not_applicable"),
+                ("denied", plain(Reading::NotPermitted), "inconclusive"),
+                ("who can read it is not collected", kept("npmrc", Reading::NotCollected).into(), "inconclusive"),
+                ("a provider's record", key().into(), "not_applicable"),
+                ("data lag does not matter", kept("dotenv", false).as_of(ago(9)).into(), "fail"),
+            ],
+        );
         assert_eq!(words[0], "not known to be revoked, written out in dotenv");
         assert_eq!(
             words[3],

@@ -43,7 +43,6 @@ pub(super) static SPEC: Rule = Rule {
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
         field::MODIFIED_AT.field(),
-        field::STORE_KIND.field(),
     ],
     neighbours: &[Neighbour::Identity, Neighbour::SameSecret],
     check: Check::Record(check),
@@ -87,10 +86,11 @@ fn concerned(view: &View<'_>) -> bool {
     let human = view.kind() == Kind::Password && view.identity().is_some_and(who::is_human);
     let root = view.kind() == Kind::Password && who::authenticates_as_root(view);
     // A host key is the name of a machine: replacing it makes every client doubt.
-    let host_key = view.get(field::STORE_KIND).known().is_some_and(|it| it.contains("host_key"));
+    let location = view.get(field::LOCATION).known();
+    let host_key =
+        location.as_ref().is_some_and(|path| path.rsplit('/').next().is_some_and(|it| it.starts_with("ssh_host_")));
     // What its own provider dates needs no guess from a file's time.
-    let in_file = view.get(field::LOCATION).known().is_some();
-    let at_provider = in_file && view.places().iter().any(|place| place.location.is_none());
+    let at_provider = location.is_some() && view.places().iter().any(|place| place.location.is_none());
     !human && !root && !host_key && !at_provider && life::keeps_secret(view)
 }
 
@@ -115,28 +115,45 @@ mod tests {
         let unknown = |reading| World::from(key().with(field::CREATED_AT, reading));
         let slot = |days| unknown(Reading::NotCollected).record_with(field::ROTATED_AT, ago(days));
         let password = |nature: &str| {
-            World::from(record(Kind::Password).of("AIDA1").with(field::STATUS, Status::Active).with(field::ROTATED_AT, ago(99)))
-                .identity(user().with(field::NATURE, nature.to_owned()))
+            World::from(
+                record(Kind::Password).of("AIDA1").with(field::STATUS, Status::Active).with(field::ROTATED_AT, ago(99)),
+            )
+            .identity(user().with(field::NATURE, nature.to_owned()))
         };
-        let words = truth(&SPEC, vec![
-            ("old", made(ago(500)), "fail"),
-            ("young", made(ago(10)), "pass"),
-            ("grace lies within the threshold", made(ago(1)), "pass"),
-            ("edge: exactly the threshold", made(ago(90)), "pass"),
-            ("edge: a moment more", made(ago(90) - Span::micros(1)), "fail"),
-            ("data lag: it may have been replaced since", key().with(field::CREATED_AT, ago(91)).as_of(ago(5)).into(), "inconclusive"),
-            ("data lag, covered since", World::from(key().with(field::CREATED_AT, ago(91)).as_of(ago(5))).covered(NOW), "fail"),
-            ("unknown: not reported", unknown(Reading::NotReported), "inconclusive"),
-            ("unknown: not collected", unknown(Reading::NotCollected), "inconclusive"),
-            ("unknown: never", unknown(Reading::Never), "inconclusive"),
-            ("denied", unknown(Reading::NotPermitted), "inconclusive"),
-            ("inactive", key().with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("slot of a report, created or last changed long ago", slot(120), "fail"),
-            ("slot of a report, changed lately: may be older", slot(10), "inconclusive"),
-            ("key whose status changed lately is as old as ever", key().with(field::ROTATED_AT, ago(1)).into(), "fail"),
-            ("machine's password", password("machine"), "fail"),
-            ("person's password", password("human"), "not_applicable"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("old", made(ago(500)), "fail"),
+                ("young", made(ago(10)), "pass"),
+                ("grace lies within the threshold", made(ago(1)), "pass"),
+                ("edge: exactly the threshold", made(ago(90)), "pass"),
+                ("edge: a moment more", made(ago(90) - Span::micros(1)), "fail"),
+                (
+                    "data lag: it may have been replaced since",
+                    key().with(field::CREATED_AT, ago(91)).as_of(ago(5)).into(),
+                    "inconclusive",
+                ),
+                (
+                    "data lag, covered since",
+                    World::from(key().with(field::CREATED_AT, ago(91)).as_of(ago(5))).covered(NOW),
+                    "fail",
+                ),
+                ("unknown: not reported", unknown(Reading::NotReported), "inconclusive"),
+                ("unknown: not collected", unknown(Reading::NotCollected), "inconclusive"),
+                ("unknown: never", unknown(Reading::Never), "inconclusive"),
+                ("denied", unknown(Reading::NotPermitted), "inconclusive"),
+                ("inactive", key().with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("slot of a report, created or last changed long ago", slot(120), "fail"),
+                ("slot of a report, changed lately: may be older", slot(10), "inconclusive"),
+                (
+                    "key whose status changed lately is as old as ever",
+                    key().with(field::ROTATED_AT, ago(1)).into(),
+                    "fail",
+                ),
+                ("machine's password", password("machine"), "fail"),
+                ("person's password", password("human"), "not_applicable"),
+            ],
+        );
         assert_eq!(words[0], "active, created 2025-07-12, 500 days ago, over 90 days");
         assert!(words.contains(&"active, created or last changed 2026-07-27, 120 days ago, over 90 days".to_owned()));
     }
@@ -144,19 +161,38 @@ mod tests {
     #[test]
     fn truth_table_of_files() {
         let token = |days| file(Kind::Token).with(field::MODIFIED_AT, ago(days));
-        let words = truth(&SPEC, vec![
-            ("file unchanged for long", token(300).into(), "fail"),
-            ("file changed lately", token(10).into(), "pass"),
-            ("no time known", file(Kind::Token).into(), "inconclusive"),
-            ("the token says when it was issued", token(300).with(field::ISSUED_AT, ago(2)).into(), "pass"),
-            ("its provider knows better", World::from(token(300)).place(key()), "not_applicable"),
-            ("a reference, not a secret", token(300).with(field::PLAINTEXT, false).into(), "not_applicable"),
-            ("a secret has a year", file(Kind::Secret).with(field::MODIFIED_AT, ago(300)).into(), "pass"),
-            ("a private key has a year", file(Kind::SshKey).with(field::MODIFIED_AT, ago(366)).into(), "fail"),
-            ("a machine's host key", file(Kind::SshKey).with(field::MODIFIED_AT, ago(900)).with(field::STORE_KIND, "ssh_host_key".to_owned()).into(), "not_applicable"),
-            ("a certificate without its key", file(Kind::Certificate).with(field::PLAINTEXT, false).with(field::ISSUED_AT, ago(900)).into(), "not_applicable"),
-            ("a certificate with its key", World::from(file(Kind::Certificate).with(field::PLAINTEXT, false).with(field::ISSUED_AT, ago(900))).place(file(Kind::Secret)), "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("file unchanged for long", token(300).into(), "fail"),
+                ("file changed lately", token(10).into(), "pass"),
+                ("no time known", file(Kind::Token).into(), "inconclusive"),
+                ("the token says when it was issued", token(300).with(field::ISSUED_AT, ago(2)).into(), "pass"),
+                ("its provider knows better", World::from(token(300)).place(key()), "not_applicable"),
+                ("a reference, not a secret", token(300).with(field::PLAINTEXT, false).into(), "not_applicable"),
+                ("a secret has a year", file(Kind::Secret).with(field::MODIFIED_AT, ago(300)).into(), "pass"),
+                ("a private key has a year", file(Kind::SshKey).with(field::MODIFIED_AT, ago(366)).into(), "fail"),
+                (
+                    "a machine's host key",
+                    file(Kind::SshKey)
+                        .with(field::MODIFIED_AT, ago(900))
+                        .with(field::LOCATION, "/etc/ssh/ssh_host_rsa_key".to_owned())
+                        .into(),
+                    "not_applicable",
+                ),
+                (
+                    "a certificate without its key",
+                    file(Kind::Certificate).with(field::PLAINTEXT, false).with(field::ISSUED_AT, ago(900)).into(),
+                    "not_applicable",
+                ),
+                (
+                    "a certificate with its key",
+                    World::from(file(Kind::Certificate).with(field::PLAINTEXT, false).with(field::ISSUED_AT, ago(900)))
+                        .place(file(Kind::Secret)),
+                    "fail",
+                ),
+            ],
+        );
         let first = "not known to be revoked, file unchanged since 2026-01-28, so at least 300 days old, over 90 days";
         assert_eq!(words[0], first);
     }

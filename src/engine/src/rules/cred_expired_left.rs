@@ -70,24 +70,27 @@ mod tests {
         let mut public = World::from(file().of_nobody().with(field::PLAINTEXT, false));
         public.record.kind = Kind::Certificate;
         let private = public.clone().place(record(Kind::Secret).with(field::PLAINTEXT, true));
-        let words = truth(&SPEC, vec![
-            ("ended long ago", ended(ago(327)).into(), "fail"),
-            ("grace: ended lately", ended(ago(5)).into(), "pass"),
-            ("edge: exactly the threshold", ended(ago(30)).into(), "pass"),
-            ("edge: a moment more", ended(ago(30) - Span::micros(1)).into(), "fail"),
-            ("not ended", ended(ahead(5)).into(), "pass"),
-            ("data lag: it may be removed by now", ended(ago(31)).as_of(ago(4)).into(), "inconclusive"),
-            ("data lag, covered since", World::from(ended(ago(31)).as_of(ago(4))).covered(NOW), "fail"),
-            ("no end", ends(Reading::Never), "pass"),
-            ("unknown: not reported", ends(Reading::NotReported), "pass"),
-            ("unknown: not collected", ends(Reading::NotCollected), "inconclusive"),
-            ("denied", ends(Reading::NotPermitted), "inconclusive"),
-            ("inactive ones are counted too", ended(ago(327)).with(field::STATUS, Status::Inactive).into(), "fail"),
-            ("said to be expired for long", World::from(said(40)).covered(NOW), "fail"),
-            ("said to be expired of late", World::from(said(4)).covered(NOW), "pass"),
-            ("a public certificate", public, "not_applicable"),
-            ("a certificate with its key", private, "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("ended long ago", ended(ago(327)).into(), "fail"),
+                ("grace: ended lately", ended(ago(5)).into(), "pass"),
+                ("edge: exactly the threshold", ended(ago(30)).into(), "pass"),
+                ("edge: a moment more", ended(ago(30) - Span::micros(1)).into(), "fail"),
+                ("not ended", ended(ahead(5)).into(), "pass"),
+                ("data lag: it may be removed by now", ended(ago(31)).as_of(ago(4)).into(), "inconclusive"),
+                ("data lag, covered since", World::from(ended(ago(31)).as_of(ago(4))).covered(NOW), "fail"),
+                ("no end", ends(Reading::Never), "pass"),
+                ("unknown: not reported", ends(Reading::NotReported), "pass"),
+                ("unknown: not collected", ends(Reading::NotCollected), "inconclusive"),
+                ("denied", ends(Reading::NotPermitted), "inconclusive"),
+                ("inactive ones are counted too", ended(ago(327)).with(field::STATUS, Status::Inactive).into(), "fail"),
+                ("said to be expired for long", World::from(said(40)).covered(NOW), "fail"),
+                ("said to be expired of late", World::from(said(4)).covered(NOW), "pass"),
+                ("a public certificate", public, "not_applicable"),
+                ("a certificate with its key", private, "fail"),
+            ],
+        );
         assert_eq!(words[0], "expired 2026-01-01, 327 days ago, over 30 days, and still there");
     }
 }

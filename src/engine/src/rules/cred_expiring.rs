@@ -14,11 +14,7 @@ pub(super) static SPEC: Rule = Rule {
     title: "credential in use expires soon and has no successor",
     why: "When it ends, whatever uses it stops, usually at the worst time.",
     remedy: "Make its successor now, move its users over, and let a machine renew it from then on.",
-    frameworks: Mapping {
-        owasp_nhi: &["NHI7"],
-        nist_csf: &["ID.AM-08"],
-        other: &[("nist_sp_800_53_r5", "IA-5")],
-    },
+    frameworks: Mapping { owasp_nhi: &["NHI7"], nist_csf: &["ID.AM-08"], other: &[("nist_sp_800_53_r5", "IA-5")] },
     needs: &[
         Kind::AccessKey,
         Kind::Password,
@@ -114,31 +110,42 @@ mod tests {
             World::from(ending(born + Span::hours(hours)).with(field::CREATED_AT, born))
         };
         let successor = |end| World::from(ending(ahead(10))).sibling(key().id(8).with(field::EXPIRES_AT, end));
-        let words = truth(&SPEC, vec![
-            ("ends soon", ending(ahead(12)).into(), "fail"),
-            ("ends later", ending(ahead(60)).into(), "pass"),
-            ("edge: exactly the first step", ending(ahead(30)).into(), "fail"),
-            ("edge: a moment before it", ending(ahead(30) + Span::micros(1)).into(), "pass"),
-            ("ended: another rule's", ending(ago(1)).into(), "pass"),
-            ("no grace: what ends ends", ending(NOW + Span::hours(20)).with(field::CREATED_AT, ago(5)).into(), "fail"),
-            ("lives an hour: renewed as a matter of course", short(1), "not_applicable"),
-            ("lives a week, six days left", short(24 * 7), "pass"),
-            ("not used lately", usage(Reading::Known(ago(31))), "pass"),
-            ("used within thirty days", usage(Reading::Known(ago(30))), "fail"),
-            ("data lag: used lately when the data were taken", ending(ahead(10)).with(field::LAST_USED_AT, ago(40)).as_of(ago(20)).into(), "fail"),
-            ("never used", usage(Reading::Never), "pass"),
-            ("use unknown: not reported", usage(Reading::NotReported), "fail"),
-            ("use unknown: not collected", usage(Reading::NotCollected), "fail"),
-            ("use denied", usage(Reading::NotPermitted), "fail"),
-            ("expiry: never", ends(Reading::Never), "pass"),
-            ("expiry: not reported", ends(Reading::NotReported), "pass"),
-            ("expiry unknown", ends(Reading::NotCollected), "inconclusive"),
-            ("expiry denied", ends(Reading::NotPermitted), "inconclusive"),
-            ("inactive", ending(ahead(10)).with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("a successor is there", successor(Reading::Known(ahead(400))), "pass"),
-            ("the other one ends as soon", successor(Reading::Known(ahead(9))), "fail"),
-            ("the end of the other one is not known", successor(Reading::NotCollected), "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("ends soon", ending(ahead(12)).into(), "fail"),
+                ("ends later", ending(ahead(60)).into(), "pass"),
+                ("edge: exactly the first step", ending(ahead(30)).into(), "fail"),
+                ("edge: a moment before it", ending(ahead(30) + Span::micros(1)).into(), "pass"),
+                ("ended: another rule's", ending(ago(1)).into(), "pass"),
+                (
+                    "no grace: what ends ends",
+                    ending(NOW + Span::hours(20)).with(field::CREATED_AT, ago(5)).into(),
+                    "fail",
+                ),
+                ("lives an hour: renewed as a matter of course", short(1), "not_applicable"),
+                ("lives a week, six days left", short(24 * 7), "pass"),
+                ("not used lately", usage(Reading::Known(ago(31))), "pass"),
+                ("used within thirty days", usage(Reading::Known(ago(30))), "fail"),
+                (
+                    "data lag: used lately when the data were taken",
+                    ending(ahead(10)).with(field::LAST_USED_AT, ago(40)).as_of(ago(20)).into(),
+                    "fail",
+                ),
+                ("never used", usage(Reading::Never), "pass"),
+                ("use unknown: not reported", usage(Reading::NotReported), "fail"),
+                ("use unknown: not collected", usage(Reading::NotCollected), "fail"),
+                ("use denied", usage(Reading::NotPermitted), "fail"),
+                ("expiry: never", ends(Reading::Never), "pass"),
+                ("expiry: not reported", ends(Reading::NotReported), "pass"),
+                ("expiry unknown", ends(Reading::NotCollected), "inconclusive"),
+                ("expiry denied", ends(Reading::NotPermitted), "inconclusive"),
+                ("inactive", ending(ahead(10)).with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("a successor is there", successor(Reading::Known(ahead(400))), "pass"),
+                ("the other one ends as soon", successor(Reading::Known(ahead(9))), "fail"),
+                ("the end of the other one is not known", successor(Reading::NotCollected), "fail"),
+            ],
+        );
         assert_eq!(words[0], "active, expires 2026-12-06, in 12 days, within 14 days, last used 2026-11-23");
     }
 
@@ -160,10 +167,13 @@ mod tests {
                 .with(field::EXPIRES_AT, ahead(3))
         };
         let private = record(Kind::Secret).with(field::PLAINTEXT, true);
-        truth(&SPEC, vec![
-            ("of a bundle", certificate().into(), "not_applicable"),
-            ("with its key", World::from(certificate()).place(private), "fail"),
-            ("somebody's proof", certificate().of("w").into(), "fail"),
-        ]);
+        truth(
+            &SPEC,
+            vec![
+                ("of a bundle", certificate().into(), "not_applicable"),
+                ("with its key", World::from(certificate()).place(private), "fail"),
+                ("somebody's proof", certificate().of("w").into(), "fail"),
+            ],
+        );
     }
 }

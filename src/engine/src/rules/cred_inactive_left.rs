@@ -14,11 +14,7 @@ pub(super) static SPEC: Rule = Rule {
     title: "inactive credential not deleted",
     why: "What is only switched off can be switched on again by anybody with the right to do so.",
     remedy: "If nothing broke since it was switched off, delete it.",
-    frameworks: Mapping {
-        owasp_nhi: &["NHI1"],
-        nist_csf: &["ID.AM-08"],
-        other: &[("nist_sp_800_53_r5", "AC-2(3)")],
-    },
+    frameworks: Mapping { owasp_nhi: &["NHI1"], nist_csf: &["ID.AM-08"], other: &[("nist_sp_800_53_r5", "AC-2(3)")] },
     needs: &[
         Kind::AccessKey,
         Kind::SshKey,
@@ -48,7 +44,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     };
     let limit = thresholds.inactive_left_days;
     let off = life::over(since, days(limit), view.as_of(field::STATUS.field()), now)?;
-    let words = format!("inactive since {} at the latest, {} ago, over {limit} days", life::date(since), life::count(off));
+    let words =
+        format!("inactive since {} at the latest, {} ago, over {limit} days", life::date(since), life::count(off));
     Ok(Verdict::fail(words, view.raisers()))
 }
 
@@ -64,20 +61,27 @@ mod tests {
         let off = || key().with(field::STATUS, Status::Inactive);
         let changed = |at: Time| World::from(off().with(field::ROTATED_AT, at));
         let status = |reading| World::from(key().with(field::STATUS, reading).with(field::ROTATED_AT, ago(99)));
-        let words = truth(&SPEC, vec![
-            ("off for long", changed(ago(99)), "fail"),
-            ("grace: switched off lately", changed(ago(5)), "pass"),
-            ("edge: exactly the threshold", changed(ago(30)), "pass"),
-            ("edge: a moment more", changed(ago(30) - Span::micros(1)), "fail"),
-            ("old, but since when it is off is not known", off().into(), "pass"),
-            ("said to be off for long", World::from(off().as_of(ago(40))).covered(NOW), "fail"),
-            ("data lag: it may be deleted by now", off().with(field::ROTATED_AT, ago(31)).as_of(ago(4)).into(), "inconclusive"),
-            ("active", status(Reading::Known(Status::Active)), "pass"),
-            ("expired", status(Reading::Known(Status::Expired)), "pass"),
-            ("unknown: not reported", status(Reading::NotReported), "not_applicable"),
-            ("unknown: not collected", status(Reading::NotCollected), "inconclusive"),
-            ("denied", status(Reading::NotPermitted), "inconclusive"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("off for long", changed(ago(99)), "fail"),
+                ("grace: switched off lately", changed(ago(5)), "pass"),
+                ("edge: exactly the threshold", changed(ago(30)), "pass"),
+                ("edge: a moment more", changed(ago(30) - Span::micros(1)), "fail"),
+                ("old, but since when it is off is not known", off().into(), "pass"),
+                ("said to be off for long", World::from(off().as_of(ago(40))).covered(NOW), "fail"),
+                (
+                    "data lag: it may be deleted by now",
+                    off().with(field::ROTATED_AT, ago(31)).as_of(ago(4)).into(),
+                    "inconclusive",
+                ),
+                ("active", status(Reading::Known(Status::Active)), "pass"),
+                ("expired", status(Reading::Known(Status::Expired)), "pass"),
+                ("unknown: not reported", status(Reading::NotReported), "not_applicable"),
+                ("unknown: not collected", status(Reading::NotCollected), "inconclusive"),
+                ("denied", status(Reading::NotPermitted), "inconclusive"),
+            ],
+        );
         assert_eq!(words[0], "inactive since 2026-08-17 at the latest, 99 days ago, over 30 days");
     }
 }

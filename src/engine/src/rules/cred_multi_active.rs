@@ -89,33 +89,60 @@ mod tests {
         let old = || key().with(field::CREATED_AT, ago(400));
         let newer = |days| key().id(8).named("AKIA2").with(field::CREATED_AT, ago(days));
         let beside = |it: Sample| World::from(old()).sibling(it);
-        let slot = |it: Sample, days| it.with(field::CREATED_AT, Reading::NotCollected).with(field::ROTATED_AT, ago(days));
+        let slot =
+            |it: Sample, days| it.with(field::CREATED_AT, Reading::NotCollected).with(field::ROTATED_AT, ago(days));
         let mut other_kind = newer(100).build();
         other_kind.kind = Kind::Password;
         let twin = || key().with(field::CREATED_AT, ago(400));
-        let words = truth(&SPEC, vec![
-            ("older, the newer one is there for long", beside(newer(100)), "fail"),
-            ("alone", old().into(), "pass"),
-            ("it is the newer one", World::from(newer(100)).sibling(old()), "pass"),
-            ("grace: overlap of a rotation", beside(newer(3)), "pass"),
-            ("edge: exactly the overlap", beside(newer(14)), "pass"),
-            ("edge: a moment more", beside(newer(14).with(field::CREATED_AT, ago(14) - Span::micros(1))), "fail"),
-            ("inactive", World::from(old().with(field::STATUS, Status::Inactive)).sibling(newer(100)), "pass"),
-            ("the other one is inactive", beside(newer(100).with(field::STATUS, Status::Inactive)), "pass"),
-            ("the other one has expired", beside(newer(100).with(field::EXPIRES_AT, ago(1))), "pass"),
-            ("another kind", World { siblings: vec![other_kind], ..old().into() }, "pass"),
-            ("another service", beside(newer(100).with(field::SERVICE, "codecommit".to_owned())), "pass"),
-            ("several are normal", World::from(old().with(field::MULTI_ACTIVE_ALLOWED, true)).sibling(newer(100)), "not_applicable"),
-            ("nobody's", World::from(old().of_nobody()).sibling(newer(100)), "not_applicable"),
-            ("data lag", World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))), "inconclusive"),
-            ("data lag, covered since", World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))).covered(NOW), "fail"),
-            ("unknown: own age not collected", World::from(old().with(field::CREATED_AT, Reading::NotCollected)).sibling(newer(9)), "inconclusive"),
-            ("denied: age of the other one", beside(newer(9).with(field::CREATED_AT, Reading::NotPermitted)), "inconclusive"),
-            ("unknown: age of the other one not reported", beside(newer(9).with(field::CREATED_AT, Reading::NotReported)), "inconclusive"),
-            ("slots of a report", World::from(slot(old(), 300)).sibling(slot(newer(1), 100)), "fail"),
-            ("of two of one age, one", World::from(twin().id(1)).sibling(twin().id(2)), "fail"),
-            ("of two of one age, not both", World::from(twin().id(2)).sibling(twin().id(1)), "pass"),
-        ]);
-        assert_eq!(words[0], "active, created 2025-10-20, beside AKIA2 of 2026-08-16, together for 100 days, over 14 days");
+        let words = truth(
+            &SPEC,
+            vec![
+                ("older, the newer one is there for long", beside(newer(100)), "fail"),
+                ("alone", old().into(), "pass"),
+                ("it is the newer one", World::from(newer(100)).sibling(old()), "pass"),
+                ("grace: overlap of a rotation", beside(newer(3)), "pass"),
+                ("edge: exactly the overlap", beside(newer(14)), "pass"),
+                ("edge: a moment more", beside(newer(14).with(field::CREATED_AT, ago(14) - Span::micros(1))), "fail"),
+                ("inactive", World::from(old().with(field::STATUS, Status::Inactive)).sibling(newer(100)), "pass"),
+                ("the other one is inactive", beside(newer(100).with(field::STATUS, Status::Inactive)), "pass"),
+                ("the other one has expired", beside(newer(100).with(field::EXPIRES_AT, ago(1))), "pass"),
+                ("another kind", World { siblings: vec![other_kind], ..old().into() }, "pass"),
+                ("another service", beside(newer(100).with(field::SERVICE, "codecommit".to_owned())), "pass"),
+                (
+                    "several are normal",
+                    World::from(old().with(field::MULTI_ACTIVE_ALLOWED, true)).sibling(newer(100)),
+                    "not_applicable",
+                ),
+                ("nobody's", World::from(old().of_nobody()).sibling(newer(100)), "not_applicable"),
+                ("data lag", World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))), "inconclusive"),
+                (
+                    "data lag, covered since",
+                    World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))).covered(NOW),
+                    "fail",
+                ),
+                (
+                    "unknown: own age not collected",
+                    World::from(old().with(field::CREATED_AT, Reading::NotCollected)).sibling(newer(9)),
+                    "inconclusive",
+                ),
+                (
+                    "denied: age of the other one",
+                    beside(newer(9).with(field::CREATED_AT, Reading::NotPermitted)),
+                    "inconclusive",
+                ),
+                (
+                    "unknown: age of the other one not reported",
+                    beside(newer(9).with(field::CREATED_AT, Reading::NotReported)),
+                    "inconclusive",
+                ),
+                ("slots of a report", World::from(slot(old(), 300)).sibling(slot(newer(1), 100)), "fail"),
+                ("of two of one age, one", World::from(twin().id(1)).sibling(twin().id(2)), "fail"),
+                ("of two of one age, not both", World::from(twin().id(2)).sibling(twin().id(1)), "pass"),
+            ],
+        );
+        assert_eq!(
+            words[0],
+            "active, created 2025-10-20, beside AKIA2 of 2026-08-16, together for 100 days, over 14 days"
+        );
     }
 }

@@ -75,25 +75,36 @@ mod tests {
         let unknown = |reading| World::from(key().with(field::LAST_USED_AT, reading));
         let slot = |days| never().with(field::CREATED_AT, Reading::NotCollected).with(field::ROTATED_AT, ago(days));
         let unborn = || never().with(field::CREATED_AT, Reading::NotReported);
-        let words = truth(&SPEC, vec![
-            ("old and never used", made(ago(500)), "fail"),
-            ("used once", unknown(Reading::Known(ago(400))), "pass"),
-            ("grace: the threshold takes its place", made(ago(8)), "pass"),
-            ("edge: exactly the threshold", made(ago(30)), "pass"),
-            ("edge: a moment more", made(ago(30) - Span::micros(1)), "fail"),
-            ("data lag", never().with(field::CREATED_AT, ago(31)).as_of(ago(3)).into(), "inconclusive"),
-            ("data lag, covered since", World::from(never().as_of(ago(3))).covered(NOW), "fail"),
-            ("unknown: not reported", unknown(Reading::NotReported), "inconclusive"),
-            ("unknown: not collected", unknown(Reading::NotCollected), "inconclusive"),
-            ("denied", unknown(Reading::NotPermitted), "inconclusive"),
-            ("uses not known to be recorded", never().with(field::USAGE_SINCE, Reading::NotReported).into(), "inconclusive"),
-            ("uses recorded for too short a time", never().with(field::USAGE_SINCE, ago(10)).into(), "inconclusive"),
-            ("inactive", never().with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("slot of a report, created or last changed long ago", slot(200).into(), "fail"),
-            ("slot of a report, changed lately", slot(10).into(), "pass"),
-            ("age unknown, but seen for long", unborn().baseline().into(), "fail"),
-            ("age unknown, seen lately", unborn().first_seen(ago(2)).into(), "pass"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("old and never used", made(ago(500)), "fail"),
+                ("used once", unknown(Reading::Known(ago(400))), "pass"),
+                ("grace: the threshold takes its place", made(ago(8)), "pass"),
+                ("edge: exactly the threshold", made(ago(30)), "pass"),
+                ("edge: a moment more", made(ago(30) - Span::micros(1)), "fail"),
+                ("data lag", never().with(field::CREATED_AT, ago(31)).as_of(ago(3)).into(), "inconclusive"),
+                ("data lag, covered since", World::from(never().as_of(ago(3))).covered(NOW), "fail"),
+                ("unknown: not reported", unknown(Reading::NotReported), "inconclusive"),
+                ("unknown: not collected", unknown(Reading::NotCollected), "inconclusive"),
+                ("denied", unknown(Reading::NotPermitted), "inconclusive"),
+                (
+                    "uses not known to be recorded",
+                    never().with(field::USAGE_SINCE, Reading::NotReported).into(),
+                    "inconclusive",
+                ),
+                (
+                    "uses recorded for too short a time",
+                    never().with(field::USAGE_SINCE, ago(10)).into(),
+                    "inconclusive",
+                ),
+                ("inactive", never().with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("slot of a report, created or last changed long ago", slot(200).into(), "fail"),
+                ("slot of a report, changed lately", slot(10).into(), "pass"),
+                ("age unknown, but seen for long", unborn().baseline().into(), "fail"),
+                ("age unknown, seen lately", unborn().first_seen(ago(2)).into(), "pass"),
+            ],
+        );
         assert_eq!(words[0], "active, never used, created 2025-07-12, 500 days ago, over 30 days");
         assert!(words.iter().any(|it| it.contains("created or last changed 2026-05-08, 200 days ago")));
     }

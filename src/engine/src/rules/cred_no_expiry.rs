@@ -14,11 +14,7 @@ pub(super) static SPEC: Rule = Rule {
     title: "credential without an expiry, though one could be set",
     why: "A secret without an end works for whoever holds a copy, for ever, unless somebody remembers it.",
     remedy: "Replace it by one with an expiry, and let a machine renew it.",
-    frameworks: Mapping {
-        owasp_nhi: &["NHI7"],
-        nist_csf: &["PR.AA-01"],
-        other: &[("nist_sp_800_53_r5", "IA-5(1)")],
-    },
+    frameworks: Mapping { owasp_nhi: &["NHI7"], nist_csf: &["PR.AA-01"], other: &[("nist_sp_800_53_r5", "IA-5(1)")] },
     needs: &[
         Kind::AccessKey,
         Kind::SshKey,
@@ -70,17 +66,20 @@ mod tests {
         lenient.thresholds.no_expiry_days = 10;
         let mut patient = lenient.clone();
         patient.thresholds.no_expiry_days = 11;
-        truth(&SPEC, vec![
-            ("could expire and does not", endless().into(), "fail"),
-            ("expires", ends(Reading::Known(NOW + days(400))), "pass"),
-            ("no grace by default", endless().with(field::CREATED_AT, NOW).into(), "fail"),
-            ("edge: exactly the threshold configured", lenient, "fail"),
-            ("edge: below the threshold configured", patient, "pass"),
-            ("this kind has no expiry", ends(Reading::NotReported), "not_applicable"),
-            ("unknown: not collected", ends(Reading::NotCollected), "inconclusive"),
-            ("denied", ends(Reading::NotPermitted), "inconclusive"),
-            ("inactive", endless().with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("data lag does not matter", endless().as_of(ago(20)).into(), "fail"),
-        ]);
+        truth(
+            &SPEC,
+            vec![
+                ("could expire and does not", endless().into(), "fail"),
+                ("expires", ends(Reading::Known(NOW + days(400))), "pass"),
+                ("no grace by default", endless().with(field::CREATED_AT, NOW).into(), "fail"),
+                ("edge: exactly the threshold configured", lenient, "fail"),
+                ("edge: below the threshold configured", patient, "pass"),
+                ("this kind has no expiry", ends(Reading::NotReported), "not_applicable"),
+                ("unknown: not collected", ends(Reading::NotCollected), "inconclusive"),
+                ("denied", ends(Reading::NotPermitted), "inconclusive"),
+                ("inactive", endless().with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("data lag does not matter", endless().as_of(ago(20)).into(), "fail"),
+            ],
+        );
     }
 }

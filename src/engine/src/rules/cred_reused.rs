@@ -89,7 +89,8 @@ impl Shared {
         let counted = || places.iter().filter(|place| counts(place));
         let keeping = || counted().filter(|place| place.holds_secret);
         // At a provider the identity is who authenticates; in files, whose file it is.
-        let at_provider = counted().filter(|place| place.location.is_none()).filter_map(|place| place.identity.as_ref());
+        let at_provider =
+            counted().filter(|place| place.location.is_none()).filter_map(|place| place.identity.as_ref());
         let mut identities: BTreeSet<String> = at_provider.map(ToString::to_string).collect();
         let users: BTreeSet<String> =
             keeping().filter_map(|it| Some(format!("{} on {}", it.file_owner.as_ref()?, it.realm))).collect();
@@ -107,7 +108,9 @@ impl Shared {
 
     fn words(&self, places: &[&Place]) -> String {
         let mut parts = Vec::new();
-        for (set, what) in [(&self.identities, "identities"), (&self.systems, "systems"), (&self.environments, "environments")] {
+        for (set, what) in
+            [(&self.identities, "identities"), (&self.systems, "systems"), (&self.environments, "environments")]
+        {
             if set.len() > 1 {
                 let named = set.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let more = if set.len() > NAMED { ", …" } else { "" };
@@ -153,25 +156,53 @@ mod tests {
         let print = |reading| World::from(one().with(field::FINGERPRINT, reading)).place(file(2, "host:b", "alice"));
         let mut three = World::from(one()).place(file(2, "host:b", "alice"));
         three.thresholds.reused_in = 3;
-        let words = truth(&SPEC, vec![
-            ("in two systems", World::from(one()).place(file(2, "host:b", "alice")), "fail"),
-            ("one finding only", World::from(file(2, "host:b", "alice")).place(one()), "pass"),
-            ("of two users of one host", World::from(one()).place(file(2, "host:a", "bob")), "fail"),
-            ("five places of one user on one host", World::from(one()).place(file(2, "host:a", "alice")), "pass"),
-            ("alone", one().into(), "pass"),
-            ("a key and the file that keeps it", World::from(provider(1, "A")).place(file(2, "host:a", "alice")), "pass"),
-            ("two identities of a provider", World::from(provider(1, "A")).place(provider(2, "B")), "fail"),
-            ("two records of one identity", World::from(provider(1, "A")).place(provider(2, "A")), "pass"),
-            ("a private key and the servers that let it in", World::from(one()).place(public(2, "host:b")).place(public(3, "host:c")), "pass"),
-            ("prod and dev", World::from(one().with(field::ENVIRONMENT, "prod".to_owned())).place(file(2, "host:a", "alice").with(field::ENVIRONMENT, "dev".to_owned())), "fail"),
-            ("edge: below the threshold configured", three, "pass"),
-            ("grace: a new record of a later run", World::from(provider(1, "A").with(field::CREATED_AT, ago(2))).place(provider(2, "B")), "pass"),
-            ("inactive", World::from(provider(1, "A").with(field::STATUS, Status::Inactive)).place(provider(2, "B")), "pass"),
-            ("unknown: too weak for a fingerprint", print(Reading::NotReported), "not_applicable"),
-            ("unknown: not collected", print(Reading::NotCollected), "not_applicable"),
-            ("denied", print(Reading::NotPermitted), "inconclusive"),
-            ("data lag does not matter", World::from(one().as_of(ago(9))).place(file(2, "host:b", "alice")), "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("in two systems", World::from(one()).place(file(2, "host:b", "alice")), "fail"),
+                ("one finding only", World::from(file(2, "host:b", "alice")).place(one()), "pass"),
+                ("of two users of one host", World::from(one()).place(file(2, "host:a", "bob")), "fail"),
+                ("five places of one user on one host", World::from(one()).place(file(2, "host:a", "alice")), "pass"),
+                ("alone", one().into(), "pass"),
+                (
+                    "a key and the file that keeps it",
+                    World::from(provider(1, "A")).place(file(2, "host:a", "alice")),
+                    "pass",
+                ),
+                ("two identities of a provider", World::from(provider(1, "A")).place(provider(2, "B")), "fail"),
+                ("two records of one identity", World::from(provider(1, "A")).place(provider(2, "A")), "pass"),
+                (
+                    "a private key and the servers that let it in",
+                    World::from(one()).place(public(2, "host:b")).place(public(3, "host:c")),
+                    "pass",
+                ),
+                (
+                    "prod and dev",
+                    World::from(one().with(field::ENVIRONMENT, "prod".to_owned()))
+                        .place(file(2, "host:a", "alice").with(field::ENVIRONMENT, "dev".to_owned())),
+                    "fail",
+                ),
+                ("edge: below the threshold configured", three, "pass"),
+                (
+                    "grace: a new record of a later run",
+                    World::from(provider(1, "A").with(field::CREATED_AT, ago(2))).place(provider(2, "B")),
+                    "pass",
+                ),
+                (
+                    "inactive",
+                    World::from(provider(1, "A").with(field::STATUS, Status::Inactive)).place(provider(2, "B")),
+                    "pass",
+                ),
+                ("unknown: too weak for a fingerprint", print(Reading::NotReported), "not_applicable"),
+                ("unknown: not collected", print(Reading::NotCollected), "not_applicable"),
+                ("denied", print(Reading::NotPermitted), "inconclusive"),
+                (
+                    "data lag does not matter",
+                    World::from(one().as_of(ago(9))).place(file(2, "host:b", "alice")),
+                    "fail",
+                ),
+            ],
+        );
         assert_eq!(
             words[0],
             "not known to be revoked, the same secret in 2 identities (alice on host:a, alice on host:b), 2 systems \

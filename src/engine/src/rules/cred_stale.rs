@@ -72,23 +72,26 @@ mod tests {
         let used = |days| key().with(field::LAST_USED_AT, ago(days));
         let unknown = |reading| World::from(key().with(field::LAST_USED_AT, reading));
         let window = |since| World::from(used(60).with(field::USAGE_SINCE, ago(since)));
-        let words = truth(&SPEC, vec![
-            ("unused for longer than the threshold", used(267).into(), "fail"),
-            ("used lately", used(3).into(), "pass"),
-            ("edge: exactly the threshold", used(45).into(), "pass"),
-            ("edge: a moment more", key().with(field::LAST_USED_AT, ago(45) - Span::micros(1)).into(), "fail"),
-            ("grace does not matter: never used is another rule's", unknown(Reading::Never), "pass"),
-            ("data lag: the data end before the threshold", used(46).as_of(ago(2)).into(), "inconclusive"),
-            ("data lag: the scope was covered since", World::from(used(46).as_of(ago(2))).covered(NOW), "fail"),
-            ("unknown: not reported", unknown(Reading::NotReported), "inconclusive"),
-            ("unknown: not collected", unknown(Reading::NotCollected), "inconclusive"),
-            ("denied", unknown(Reading::NotPermitted), "inconclusive"),
-            ("uses recorded for too short a time", window(20), "inconclusive"),
-            ("uses recorded for long enough", window(50), "fail"),
-            ("inactive", used(267).with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("expired", used(267).with(field::EXPIRES_AT, ago(1)).into(), "pass"),
-            ("status denied", used(267).with(field::STATUS, Reading::NotPermitted).into(), "inconclusive"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("unused for longer than the threshold", used(267).into(), "fail"),
+                ("used lately", used(3).into(), "pass"),
+                ("edge: exactly the threshold", used(45).into(), "pass"),
+                ("edge: a moment more", key().with(field::LAST_USED_AT, ago(45) - Span::micros(1)).into(), "fail"),
+                ("grace does not matter: never used is another rule's", unknown(Reading::Never), "pass"),
+                ("data lag: the data end before the threshold", used(46).as_of(ago(2)).into(), "inconclusive"),
+                ("data lag: the scope was covered since", World::from(used(46).as_of(ago(2))).covered(NOW), "fail"),
+                ("unknown: not reported", unknown(Reading::NotReported), "inconclusive"),
+                ("unknown: not collected", unknown(Reading::NotCollected), "inconclusive"),
+                ("denied", unknown(Reading::NotPermitted), "inconclusive"),
+                ("uses recorded for too short a time", window(20), "inconclusive"),
+                ("uses recorded for long enough", window(50), "fail"),
+                ("inactive", used(267).with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("expired", used(267).with(field::EXPIRES_AT, ago(1)).into(), "pass"),
+                ("status denied", used(267).with(field::STATUS, Reading::NotPermitted).into(), "inconclusive"),
+            ],
+        );
         assert_eq!(words[0], "active, last used 2026-03-02, 267 days ago, over 45 days");
     }
 

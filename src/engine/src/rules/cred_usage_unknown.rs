@@ -14,11 +14,7 @@ pub(super) static SPEC: Rule = Rule {
     title: "privileged credential whose use nobody can see",
     why: "Where uses are not recorded, misuse is not noticed, and nobody dares to remove the credential.",
     remedy: "Grant the source the permission to see uses, or replace it by a kind of credential whose uses are recorded.",
-    frameworks: Mapping {
-        owasp_nhi: &["NHI1"],
-        nist_csf: &["DE.CM-09"],
-        other: &[("nist_sp_800_53_r5", "AU-2")],
-    },
+    frameworks: Mapping { owasp_nhi: &["NHI1"], nist_csf: &["DE.CM-09"], other: &[("nist_sp_800_53_r5", "AU-2")] },
     needs: &[
         Kind::AccessKey,
         Kind::SshKey,
@@ -70,21 +66,28 @@ mod tests {
         let of_admin = |it: Sample| World::from(it).identity(user().with(field::ADMIN, true));
         let unseen = || key().with(field::LAST_USED_AT, Reading::NotReported);
         let rights = |reading| World::from(unseen()).identity(user().with(field::ADMIN, reading));
-        truth(&SPEC, vec![
-            ("privileged, uses not reported", of_admin(unseen()), "fail"),
-            ("denied: uses may not be seen", of_admin(key().with(field::LAST_USED_AT, Reading::NotPermitted)), "fail"),
-            ("uses seen", of_admin(key().with(field::LAST_USED_AT, ago(1))), "pass"),
-            ("never used", of_admin(key().with(field::LAST_USED_AT, Reading::Never)), "pass"),
-            ("unknown: not collected", of_admin(key()), "inconclusive"),
-            ("no grace: created today", of_admin(unseen().with(field::CREATED_AT, NOW)), "fail"),
-            ("edge: not privileged", rights(Reading::Known(false)), "pass"),
-            ("rights unknown: not collected", rights(Reading::NotCollected), "inconclusive"),
-            ("rights unknown: not reported", rights(Reading::NotReported), "inconclusive"),
-            ("rights denied", rights(Reading::NotPermitted), "inconclusive"),
-            ("identity not in the inventory", unseen().into(), "inconclusive"),
-            ("inactive", of_admin(unseen().with(field::STATUS, Status::Inactive)), "pass"),
-            ("data lag does not matter", of_admin(unseen().as_of(ago(9))), "fail"),
-        ]);
+        truth(
+            &SPEC,
+            vec![
+                ("privileged, uses not reported", of_admin(unseen()), "fail"),
+                (
+                    "denied: uses may not be seen",
+                    of_admin(key().with(field::LAST_USED_AT, Reading::NotPermitted)),
+                    "fail",
+                ),
+                ("uses seen", of_admin(key().with(field::LAST_USED_AT, ago(1))), "pass"),
+                ("never used", of_admin(key().with(field::LAST_USED_AT, Reading::Never)), "pass"),
+                ("unknown: not collected", of_admin(key()), "inconclusive"),
+                ("no grace: created today", of_admin(unseen().with(field::CREATED_AT, NOW)), "fail"),
+                ("edge: not privileged", rights(Reading::Known(false)), "pass"),
+                ("rights unknown: not collected", rights(Reading::NotCollected), "inconclusive"),
+                ("rights unknown: not reported", rights(Reading::NotReported), "inconclusive"),
+                ("rights denied", rights(Reading::NotPermitted), "inconclusive"),
+                ("identity not in the inventory", unseen().into(), "inconclusive"),
+                ("inactive", of_admin(unseen().with(field::STATUS, Status::Inactive)), "pass"),
+                ("data lag does not matter", of_admin(unseen().as_of(ago(9))), "fail"),
+            ],
+        );
     }
 
     #[test]

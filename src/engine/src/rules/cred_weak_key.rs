@@ -14,11 +14,7 @@ pub(super) static SPEC: Rule = Rule {
     title: "key or signature that can be broken",
     why: "Short RSA keys, DSA, and signatures over SHA-1 or MD5 can be forged with means that money buys.",
     remedy: "Make a new key (Ed25519, ECDSA P-256, RSA of 3072 bits) and a certificate signed over SHA-256.",
-    frameworks: Mapping {
-        owasp_nhi: &["NHI4"],
-        nist_csf: &["PR.AA-03"],
-        other: &[("nist_sp_800_53_r5", "IA-5(2)")],
-    },
+    frameworks: Mapping { owasp_nhi: &["NHI4"], nist_csf: &["PR.AA-03"], other: &[("nist_sp_800_53_r5", "IA-5(2)")] },
     needs: &[Kind::SshKey, Kind::Certificate, Kind::Secret],
     reads: &[
         field::STATUS.field(),
@@ -69,7 +65,9 @@ fn weak_key(algorithm: &str, bits: Reading<i64>, thresholds: &Thresholds) -> Res
         return Ok(None); // Ed25519 and its kin have one size, which is enough.
     };
     match bits {
-        Reading::Known(bits) if bits < i64::from(least) => Ok(Some(format!("{algorithm} key of {bits} bits, under {least}"))),
+        Reading::Known(bits) if bits < i64::from(least) => {
+            Ok(Some(format!("{algorithm} key of {bits} bits, under {least}")))
+        }
         Reading::Known(_) => Ok(None),
         unknown => Err(Verdict::unknown("bits", &unknown)),
     }
@@ -106,36 +104,44 @@ mod tests {
         let algorithm = |reading| World::from(ssh("rsa", 1024).with(field::ALGORITHM, reading));
         let bits = |reading| World::from(ssh("rsa", 1024).with(field::BITS, reading));
         let signed = |with: &str| {
-            let mut it = World::from(ssh("rsa", 2048).with(field::SIGNATURE_ALGORITHM, with.to_owned()).with(field::SUBJECT, "CN=a".to_owned()).with(field::ISSUER, "CN=b".to_owned()));
+            let mut it = World::from(
+                ssh("rsa", 2048)
+                    .with(field::SIGNATURE_ALGORITHM, with.to_owned())
+                    .with(field::SUBJECT, "CN=a".to_owned())
+                    .with(field::ISSUER, "CN=b".to_owned()),
+            );
             it.record.kind = Kind::Certificate;
             it
         };
         let mut root = signed("sha1WithRSAEncryption").record_with(field::ISSUER, "CN=a".to_owned());
         root.record.kind = Kind::Certificate;
         let bundled = signed("sha1WithRSAEncryption").record_with(field::LOCATION, "/etc/ssl/ca.pem".to_owned());
-        let words = truth(&SPEC, vec![
-            ("short RSA", ssh("rsa", 1024).into(), "fail"),
-            ("edge: one bit too few", ssh("rsa", 2047).into(), "fail"),
-            ("edge: exactly enough", ssh("rsa", 2048).into(), "pass"),
-            ("DSA of any size", ssh("dsa", 3072).into(), "fail"),
-            ("short curve", ssh("ecdsa", 224).into(), "fail"),
-            ("curve of 256 bits", ssh("ecdsa", 256).into(), "pass"),
-            ("Ed25519", ssh("ed25519", 256).into(), "pass"),
-            ("SHA-1 signature", signed("sha1WithRSAEncryption"), "fail"),
-            ("SHA-1 signature, other spelling", signed("ecdsa-with-SHA1"), "fail"),
-            ("MD5 signature", signed("md5WithRSAEncryption"), "fail"),
-            ("SHA-256 signature", signed("sha256WithRSAEncryption"), "pass"),
-            ("a root's signature of itself", root, "pass"),
-            ("a certificate of a bundle", bundled, "not_applicable"),
-            ("grace: made lately", ssh("rsa", 1024).with(field::CREATED_AT, ago(2)).into(), "pass"),
-            ("inactive", ssh("rsa", 1024).with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("unknown: not reported", algorithm(Reading::NotReported), "not_applicable"),
-            ("unknown: not collected", algorithm(Reading::NotCollected), "inconclusive"),
-            ("denied", algorithm(Reading::NotPermitted), "inconclusive"),
-            ("size not collected", bits(Reading::NotCollected), "inconclusive"),
-            ("size denied", bits(Reading::NotPermitted), "inconclusive"),
-            ("data lag does not matter", ssh("rsa", 1024).as_of(NOW - provost_model::Span::days(9)).into(), "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("short RSA", ssh("rsa", 1024).into(), "fail"),
+                ("edge: one bit too few", ssh("rsa", 2047).into(), "fail"),
+                ("edge: exactly enough", ssh("rsa", 2048).into(), "pass"),
+                ("DSA of any size", ssh("dsa", 3072).into(), "fail"),
+                ("short curve", ssh("ecdsa", 224).into(), "fail"),
+                ("curve of 256 bits", ssh("ecdsa", 256).into(), "pass"),
+                ("Ed25519", ssh("ed25519", 256).into(), "pass"),
+                ("SHA-1 signature", signed("sha1WithRSAEncryption"), "fail"),
+                ("SHA-1 signature, other spelling", signed("ecdsa-with-SHA1"), "fail"),
+                ("MD5 signature", signed("md5WithRSAEncryption"), "fail"),
+                ("SHA-256 signature", signed("sha256WithRSAEncryption"), "pass"),
+                ("a root's signature of itself", root, "pass"),
+                ("a certificate of a bundle", bundled, "not_applicable"),
+                ("grace: made lately", ssh("rsa", 1024).with(field::CREATED_AT, ago(2)).into(), "pass"),
+                ("inactive", ssh("rsa", 1024).with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("unknown: not reported", algorithm(Reading::NotReported), "not_applicable"),
+                ("unknown: not collected", algorithm(Reading::NotCollected), "inconclusive"),
+                ("denied", algorithm(Reading::NotPermitted), "inconclusive"),
+                ("size not collected", bits(Reading::NotCollected), "inconclusive"),
+                ("size denied", bits(Reading::NotPermitted), "inconclusive"),
+                ("data lag does not matter", ssh("rsa", 1024).as_of(NOW - provost_model::Span::days(9)).into(), "fail"),
+            ],
+        );
         assert_eq!(words[0], "active, rsa key of 1024 bits, under 2048");
     }
 }

@@ -19,14 +19,7 @@ pub(super) static SPEC: Rule = Rule {
         nist_csf: &["ID.AM-08"],
         other: &[("nist_sp_800_53_r5", "AC-2(3)"), ("pci_dss_4.0.1", "7.2.5.1"), ("soc_2", "CC6.2")],
     },
-    needs: &[
-        Kind::User,
-        Kind::ServiceAccount,
-        Kind::Role,
-        Kind::ServicePrincipal,
-        Kind::Application,
-        Kind::Workload,
-    ],
+    needs: &[Kind::User, Kind::ServiceAccount, Kind::Role, Kind::ServicePrincipal, Kind::Application, Kind::Workload],
     reads: &[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
@@ -139,26 +132,37 @@ mod tests {
         let used = |days| user().with(field::LAST_USED_AT, ago(days)).with(field::USAGE_SINCE, ago(400));
         let blank = |since| user().with(field::LAST_USED_AT, Reading::Never).with(field::USAGE_SINCE, since);
         let own = |reading| role(user().with(field::LAST_USED_AT, reading));
-        let words = truth(&SPEC, vec![
-            ("unused for long", role(used(327)), "fail"),
-            ("used lately", role(used(5)), "pass"),
-            ("edge: exactly the threshold", role(used(90)), "pass"),
-            ("edge: a moment more", role(user().with(field::LAST_USED_AT, ago(90) - Span::micros(1))), "fail"),
-            ("a service account has twice the time", of_kind(Kind::ServiceAccount, used(100)), "pass"),
-            ("blank, recorded for long enough", role(blank(Reading::Known(ago(380)))), "fail"),
-            ("blank, recorded for too short a time", role(blank(Reading::Known(ago(50)))), "inconclusive"),
-            ("blank, recording not known", role(blank(Reading::NotReported)), "inconclusive"),
-            ("grace: blank because it is new", role(blank(Reading::Known(ago(380))).with(field::CREATED_AT, ago(20))), "pass"),
-            ("data lag", role(used(91).as_of(ago(3))), "inconclusive"),
-            ("data lag, covered since", role(used(91).as_of(ago(3))).covered(NOW), "fail"),
-            ("unknown: not reported", own(Reading::NotReported), "inconclusive"),
-            ("unknown: not collected", own(Reading::NotCollected), "inconclusive"),
-            ("denied", own(Reading::NotPermitted), "inconclusive"),
-            ("inactive", role(used(327).with(field::STATUS, Status::Inactive)), "pass"),
-            ("a person", World::from(used(327).with(field::NATURE, "human".to_owned())), "not_applicable"),
-            ("the root of an account", World::from(used(327).named("root")), "not_applicable"),
-            ("looked after by the provider", role(used(327).with(field::PATH, "/aws-service-role/x/".to_owned())), "not_applicable"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("unused for long", role(used(327)), "fail"),
+                ("used lately", role(used(5)), "pass"),
+                ("edge: exactly the threshold", role(used(90)), "pass"),
+                ("edge: a moment more", role(user().with(field::LAST_USED_AT, ago(90) - Span::micros(1))), "fail"),
+                ("a service account has twice the time", of_kind(Kind::ServiceAccount, used(100)), "pass"),
+                ("blank, recorded for long enough", role(blank(Reading::Known(ago(380)))), "fail"),
+                ("blank, recorded for too short a time", role(blank(Reading::Known(ago(50)))), "inconclusive"),
+                ("blank, recording not known", role(blank(Reading::NotReported)), "inconclusive"),
+                (
+                    "grace: blank because it is new",
+                    role(blank(Reading::Known(ago(380))).with(field::CREATED_AT, ago(20))),
+                    "pass",
+                ),
+                ("data lag", role(used(91).as_of(ago(3))), "inconclusive"),
+                ("data lag, covered since", role(used(91).as_of(ago(3))).covered(NOW), "fail"),
+                ("unknown: not reported", own(Reading::NotReported), "inconclusive"),
+                ("unknown: not collected", own(Reading::NotCollected), "inconclusive"),
+                ("denied", own(Reading::NotPermitted), "inconclusive"),
+                ("inactive", role(used(327).with(field::STATUS, Status::Inactive)), "pass"),
+                ("a person", World::from(used(327).with(field::NATURE, "human".to_owned())), "not_applicable"),
+                ("the root of an account", World::from(used(327).named("root")), "not_applicable"),
+                (
+                    "looked after by the provider",
+                    role(used(327).with(field::PATH, "/aws-service-role/x/".to_owned())),
+                    "not_applicable",
+                ),
+            ],
+        );
         assert_eq!(words[0], "active, last used 2026-01-01, 327 days ago, over 90 days");
         assert_eq!(words[2], "active, no use recorded since 2025-11-09, 380 days ago, over 90 days");
     }
@@ -167,14 +171,21 @@ mod tests {
     fn truth_table_of_credentials() {
         let with = |reading: Reading<Time>| World::from(user()).credential(key().with(field::LAST_USED_AT, reading));
         let old = || World::from(user().with(field::LAST_USED_AT, ago(200)));
-        truth(&SPEC, vec![
-            ("its key was used lately", with(Reading::Known(ago(2))), "pass"),
-            ("its key was used long ago", with(Reading::Known(ago(200))), "fail"),
-            ("its key was never used", with(Reading::Never), "fail"),
-            ("uses of its key are not seen", with(Reading::NotReported), "inconclusive"),
-            ("uses of another key are not seen", old().credential(key().with(field::LAST_USED_AT, Reading::NotPermitted)), "inconclusive"),
-            ("that key is inactive", old().credential(key().with(field::STATUS, Status::Inactive)), "fail"),
-            ("nothing is known at all", user().into(), "inconclusive"),
-        ]);
+        truth(
+            &SPEC,
+            vec![
+                ("its key was used lately", with(Reading::Known(ago(2))), "pass"),
+                ("its key was used long ago", with(Reading::Known(ago(200))), "fail"),
+                ("its key was never used", with(Reading::Never), "fail"),
+                ("uses of its key are not seen", with(Reading::NotReported), "inconclusive"),
+                (
+                    "uses of another key are not seen",
+                    old().credential(key().with(field::LAST_USED_AT, Reading::NotPermitted)),
+                    "inconclusive",
+                ),
+                ("that key is inactive", old().credential(key().with(field::STATUS, Status::Inactive)), "fail"),
+                ("nothing is known at all", user().into(), "inconclusive"),
+            ],
+        );
     }
 }

@@ -100,7 +100,12 @@ pub(super) fn quiet(view: &View<'_>, from: Time, limit: Span, now: Time) -> Resu
 
 /// The same for uses gathered from several records: `from` is the latest use, or what could be the first; `since` is when
 /// uses began to be recorded; `used` tells whether any is known. `within` is how fresh that is, the limit, and the time.
-pub(super) fn silent(from: Time, since: &Reading<Time>, used: bool, within: (Time, Span, Time)) -> Result<i64, Verdict> {
+pub(super) fn silent(
+    from: Time,
+    since: &Reading<Time>,
+    used: bool,
+    within: (Time, Span, Time),
+) -> Result<i64, Verdict> {
     let (as_of, limit, now) = within;
     let watched = match since {
         Reading::Known(since) => from.max(*since),
@@ -159,7 +164,8 @@ impl Times {
     fn birth(&self, kind: Kind, as_of: impl Fn(provost_model::Field) -> Time) -> Option<Birth> {
         // The secret part of these cannot be replaced: a later "rotation" is a change of status or of a name.
         let fixed = matches!(kind, Kind::AccessKey | Kind::SshKey | Kind::Certificate);
-        let known = |at, label, attr: provost_model::Field| Birth { at, label, may_be_older: false, as_of: as_of(attr) };
+        let known =
+            |at, label, attr: provost_model::Field| Birth { at, label, may_be_older: false, as_of: as_of(attr) };
         let (created, rotated) = (field::CREATED_AT.field(), field::ROTATED_AT.field());
         match (self.created, self.rotated) {
             (Some(at), _) if fixed => return Some(known(at, "created", created)),

@@ -178,3 +178,67 @@ impl Mapping {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_describes_itself() {
+        let ids: Vec<&str> = ALL.iter().map(|rule| rule.id).collect();
+        assert!(ids.is_sorted() && ids.iter().collect::<BTreeSet<_>>().len() == ids.len(), "{ids:?}");
+        for rule in ALL {
+            assert!(rule.version > 0 && !rule.title.is_empty(), "{}", rule.id);
+            assert!(rule.why.ends_with('.') && rule.remedy.ends_with('.'), "{}", rule.id);
+            let about_sources = matches!(rule.check, Check::Source(_));
+            assert_eq!(about_sources, rule.needs.is_empty(), "{}", rule.id);
+            assert_eq!(about_sources, rule.reads.is_empty(), "{}", rule.id);
+            let repeated = rule.reads.len() - rule.reads.iter().collect::<BTreeSet<_>>().len();
+            assert_eq!(repeated, 0, "{}", rule.id);
+            assert_eq!(Rule::of_id(&rule.id.to_lowercase()).map(|it| it.id), Some(rule.id));
+        }
+    }
+
+    #[test]
+    fn only_ids_of_the_second_nist_framework_are_given() {
+        let functions =
+            ["GV.", "ID.AM-", "ID.RA-", "ID.IM-", "PR.AA-", "PR.DS-", "PR.PS-", "DE.CM-", "DE.AE-", "RS.", "RC."];
+        for rule in ALL {
+            let ids = rule.frameworks.nist_csf;
+            assert!(ids.iter().all(|id| functions.iter().any(|it| id.starts_with(it))), "{}: {ids:?}", rule.id);
+            let owasp = rule.frameworks.owasp_nhi;
+            assert!(
+                owasp
+                    .iter()
+                    .all(|id| id.strip_prefix("NHI").is_some_and(|it| (1..=10).contains(&it.parse().unwrap_or(0))))
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_not_declared_is_not_seen() {
+        let record = sample::key().with(field::TAGS, std::collections::BTreeMap::new()).build();
+        let identity = sample::user().build();
+        let siblings = [sample::key().id(8).build()];
+        let subject = Subject { identity: Some(&identity), siblings: &siblings, ..Subject::alone(&record) };
+        let view = View::new(&subject, &cred_stale::SPEC);
+        assert!(view.get(field::STATUS).is_answered() && view.identity().is_some());
+        assert_eq!(view.get(field::TAGS), provost_model::Reading::NotCollected);
+        assert!(view.siblings().is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_is_off_or_about_something_else_does_not_apply() {
+        let record = sample::key().with(field::LAST_USED_AT, sample::ago(400)).build();
+        let subject = Subject::alone(&record);
+        let off = Thresholds::default()
+            .with(&crate::thresholds::Limits { off: Some(vec!["cred-stale".into()]), ..Default::default() });
+        let word = |rule: &'static Rule, figures| rule.of_record(&subject, figures, sample::NOW).word();
+        let usual = Thresholds::default();
+        assert_eq!(word(&cred_stale::SPEC, &usual), "fail");
+        assert_eq!(word(&cred_stale::SPEC, &off), "not_applicable");
+        assert_eq!(word(&id_idle::SPEC, &usual), "not_applicable");
+    }
+}

@@ -116,33 +116,50 @@ mod tests {
             it
         };
         let unborn = || untagged().with(field::CREATED_AT, Reading::NotReported);
-        let file = || record(Kind::Token).realm("host:a").baseline().with(field::LOCATION, "/x".to_owned()).with(field::PLAINTEXT, true);
-        let words = truth(&SPEC, vec![
-            ("no tag names anybody", untagged().into(), "fail"),
-            ("somebody answers", World::from(untagged()).owned_by("ops", 0.9), "pass"),
-            ("edge: exactly the confidence", World::from(untagged()).owned_by("ops", 0.6), "pass"),
-            ("edge: a little less", World::from(untagged()).owned_by("root", 0.59), "fail"),
-            ("grace: made lately", born(untagged(), ago(6)), "pass"),
-            ("edge: exactly the grace", born(untagged(), ago(7)), "fail"),
-            ("privileged in production: a day only", born(critical(), ago(1)), "fail"),
-            ("privileged in production, made today", born(critical(), NOW), "pass"),
-            ("age unknown, met by the first run: no grace", unborn().baseline().first_seen(NOW).into(), "fail"),
-            ("age unknown, met later", unborn().first_seen(ago(2)).into(), "pass"),
-            ("unknown: tags not reported", tags(Reading::NotReported), "fail"),
-            ("unknown: tags not collected", tags(Reading::NotCollected), "inconclusive"),
-            ("denied", tags(Reading::NotPermitted), "inconclusive"),
-            ("denied, but somebody answers", tags(Reading::NotPermitted).owned_by("ops", 0.9), "pass"),
-            ("inactive", untagged().with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("a person", untagged().with(field::NATURE, "human".to_owned()).into(), "not_applicable"),
-            ("the root of an account", untagged().with(field::ARN, "arn:aws:iam::1:root".to_owned()).into(), "not_applicable"),
-            ("a role of ours", role("/app/"), "fail"),
-            ("a role the provider looks after", role("/aws-service-role/rds.amazonaws.com/"), "not_applicable"),
-            ("a credential is answered for with its identity", key().with(field::TAGS, Reading::NotReported).into(), "not_applicable"),
-            ("a secret in a file of nobody known", file().into(), "fail"),
-            ("a secret in a user's file", World::from(file()).owned_by("alice", 0.6), "pass"),
-            ("a reference in a file", file().with(field::PLAINTEXT, false).into(), "not_applicable"),
-            ("data lag does not matter", untagged().as_of(ago(9)).into(), "fail"),
-        ]);
+        let file = || {
+            record(Kind::Token)
+                .realm("host:a")
+                .baseline()
+                .with(field::LOCATION, "/x".to_owned())
+                .with(field::PLAINTEXT, true)
+        };
+        let words = truth(
+            &SPEC,
+            vec![
+                ("no tag names anybody", untagged().into(), "fail"),
+                ("somebody answers", World::from(untagged()).owned_by("ops", 0.9), "pass"),
+                ("edge: exactly the confidence", World::from(untagged()).owned_by("ops", 0.6), "pass"),
+                ("edge: a little less", World::from(untagged()).owned_by("root", 0.59), "fail"),
+                ("grace: made lately", born(untagged(), ago(6)), "pass"),
+                ("edge: exactly the grace", born(untagged(), ago(7)), "fail"),
+                ("privileged in production: a day only", born(critical(), ago(1)), "fail"),
+                ("privileged in production, made today", born(critical(), NOW), "pass"),
+                ("age unknown, met by the first run: no grace", unborn().baseline().first_seen(NOW).into(), "fail"),
+                ("age unknown, met later", unborn().first_seen(ago(2)).into(), "pass"),
+                ("unknown: tags not reported", tags(Reading::NotReported), "fail"),
+                ("unknown: tags not collected", tags(Reading::NotCollected), "inconclusive"),
+                ("denied", tags(Reading::NotPermitted), "inconclusive"),
+                ("denied, but somebody answers", tags(Reading::NotPermitted).owned_by("ops", 0.9), "pass"),
+                ("inactive", untagged().with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("a person", untagged().with(field::NATURE, "human".to_owned()).into(), "not_applicable"),
+                (
+                    "the root of an account",
+                    untagged().with(field::ARN, "arn:aws:iam::1:root".to_owned()).into(),
+                    "not_applicable",
+                ),
+                ("a role of ours", role("/app/"), "fail"),
+                ("a role the provider looks after", role("/aws-service-role/rds.amazonaws.com/"), "not_applicable"),
+                (
+                    "a credential is answered for with its identity",
+                    key().with(field::TAGS, Reading::NotReported).into(),
+                    "not_applicable",
+                ),
+                ("a secret in a file of nobody known", file().into(), "fail"),
+                ("a secret in a user's file", World::from(file()).owned_by("alice", 0.6), "pass"),
+                ("a reference in a file", file().with(field::PLAINTEXT, false).into(), "not_applicable"),
+                ("data lag does not matter", untagged().as_of(ago(9)).into(), "fail"),
+            ],
+        );
         assert_eq!(words[0], "no owner is named anywhere");
         assert_eq!(words[1], "the best guess at an owner is root with confidence 0.59, under 0.60");
     }

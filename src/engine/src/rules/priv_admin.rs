@@ -87,21 +87,28 @@ mod tests {
         let rights = |reading| World::from(user().with(field::ADMIN, reading));
         let admin = || user().with(field::ADMIN, true).with(field::ADMIN_BECAUSE, "AdministratorAccess".to_owned());
         let limits = vec!["service control policies".to_owned()];
-        let words = truth(&SPEC, vec![
-            ("administrator", admin().with(field::NOT_EVALUATED, limits).into(), "fail"),
-            ("no administrator", rights(Reading::Known(false)), "pass"),
-            ("grace: made lately", admin().with(field::CREATED_AT, ago(6)).into(), "pass"),
-            ("edge: exactly the grace", admin().with(field::CREATED_AT, ago(7)).into(), "fail"),
-            ("unknown: not reported", rights(Reading::NotReported), "not_applicable"),
-            ("unknown: not collected", rights(Reading::NotCollected), "inconclusive"),
-            ("denied", rights(Reading::NotPermitted), "inconclusive"),
-            ("inactive", admin().with(field::STATUS, Status::Inactive).into(), "pass"),
-            ("a person", admin().with(field::NATURE, "human".to_owned()).into(), "not_applicable"),
-            ("unclear who uses it", admin().with(field::NATURE, "unclear".to_owned()).into(), "fail"),
-            ("the root of an account", admin().named("root").into(), "not_applicable"),
-            ("looked after by the provider", admin().with(field::PATH, "/aws-service-role/x/".to_owned()).into(), "not_applicable"),
-            ("data lag does not matter", admin().as_of(ago(9)).into(), "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("administrator", admin().with(field::NOT_EVALUATED, limits).into(), "fail"),
+                ("no administrator", rights(Reading::Known(false)), "pass"),
+                ("grace: made lately", admin().with(field::CREATED_AT, ago(6)).into(), "pass"),
+                ("edge: exactly the grace", admin().with(field::CREATED_AT, ago(7)).into(), "fail"),
+                ("unknown: not reported", rights(Reading::NotReported), "not_applicable"),
+                ("unknown: not collected", rights(Reading::NotCollected), "inconclusive"),
+                ("denied", rights(Reading::NotPermitted), "inconclusive"),
+                ("inactive", admin().with(field::STATUS, Status::Inactive).into(), "pass"),
+                ("a person", admin().with(field::NATURE, "human".to_owned()).into(), "not_applicable"),
+                ("unclear who uses it", admin().with(field::NATURE, "unclear".to_owned()).into(), "fail"),
+                ("the root of an account", admin().named("root").into(), "not_applicable"),
+                (
+                    "looked after by the provider",
+                    admin().with(field::PATH, "/aws-service-role/x/".to_owned()).into(),
+                    "not_applicable",
+                ),
+                ("data lag does not matter", admin().as_of(ago(9)).into(), "fail"),
+            ],
+        );
         assert_eq!(
             words[0],
             "active, holds administrator rights: AdministratorAccess; not evaluated: service control policies"

@@ -27,12 +27,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ClientSecret,
         Kind::ServiceSpecificCredential,
     ],
-    reads: &[
-        field::STATUS.field(),
-        field::EXPIRES_AT.field(),
-        field::LOCATION.field(),
-        field::LAST_USED_AT.field(),
-    ],
+    reads: &[field::STATUS.field(), field::EXPIRES_AT.field(), field::LOCATION.field(), field::LAST_USED_AT.field()],
     neighbours: &[Neighbour::Identity],
     check: Check::Record(check),
 };
@@ -61,19 +56,26 @@ mod tests {
     fn truth_table() {
         let root = || user().named("AIDAROOT").with(field::ARN, "arn:aws:iam::123456789012:root".to_owned());
         let status = |reading| World::from(key().of("root").with(field::STATUS, reading));
-        let words = truth(&SPEC, vec![
-            ("root's key", World::from(key().with(field::LAST_USED_AT, ago(10))).identity(root()), "fail"),
-            ("edge: root known by its name only", key().of("root").into(), "fail"),
-            ("somebody else's", World::from(key()).identity(user()), "not_applicable"),
-            ("somebody whose name ends in root", World::from(key()).identity(user().with(field::ARN, "arn:aws:iam::1:user/root".to_owned())), "not_applicable"),
-            ("somebody on a host", key().realm("host:a").of("root").into(), "not_applicable"),
-            ("no grace: made a moment ago", key().of("root").with(field::CREATED_AT, NOW).into(), "fail"),
-            ("inactive", status(Reading::Known(Status::Inactive)), "pass"),
-            ("unknown: not reported", status(Reading::NotReported), "fail"),
-            ("unknown: not collected", status(Reading::NotCollected), "inconclusive"),
-            ("denied", status(Reading::NotPermitted), "inconclusive"),
-            ("data lag does not matter", key().of("root").as_of(ago(9)).into(), "fail"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("root's key", World::from(key().with(field::LAST_USED_AT, ago(10))).identity(root()), "fail"),
+                ("edge: root known by its name only", key().of("root").into(), "fail"),
+                ("somebody else's", World::from(key()).identity(user()), "not_applicable"),
+                (
+                    "somebody whose name ends in root",
+                    World::from(key()).identity(user().with(field::ARN, "arn:aws:iam::1:user/root".to_owned())),
+                    "not_applicable",
+                ),
+                ("somebody on a host", key().realm("host:a").of("root").into(), "not_applicable"),
+                ("no grace: made a moment ago", key().of("root").with(field::CREATED_AT, NOW).into(), "fail"),
+                ("inactive", status(Reading::Known(Status::Inactive)), "pass"),
+                ("unknown: not reported", status(Reading::NotReported), "fail"),
+                ("unknown: not collected", status(Reading::NotCollected), "inconclusive"),
+                ("denied", status(Reading::NotPermitted), "inconclusive"),
+                ("data lag does not matter", key().of("root").as_of(ago(9)).into(), "fail"),
+            ],
+        );
         assert_eq!(words[0], "active, authenticates as the root of aws:123456789012, last used 2026-11-14");
     }
 }

@@ -180,6 +180,10 @@ impl World {
     }
 
     pub(crate) fn judge(&self, rule: &'static Rule) -> Verdict {
+        self.judge_at(rule, NOW)
+    }
+
+    pub(crate) fn judge_at(&self, rule: &'static Rule, now: Time) -> Verdict {
         let covers: Vec<Covered<'_>> = self
             .covered
             .map(|as_of| Covered { scope: ScopeNo(1), part: PartId::WHOLE, as_of, source: "aws-prod", path: "iam" })
@@ -194,7 +198,7 @@ impl World {
             owner: self.owner.as_ref(),
             covers: &covers,
         };
-        rule.of_record(&subject, &self.thresholds, NOW)
+        rule.of_record(&subject, &self.thresholds, now)
     }
 }
 

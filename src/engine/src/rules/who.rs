@@ -21,7 +21,9 @@ pub(super) fn is_root_view(view: &View<'_>) -> bool {
 pub(super) fn authenticates_as_root(view: &View<'_>) -> bool {
     match view.identity() {
         Some(identity) => is_root(identity),
-        None => view.identity_key().is_some_and(|key| key.kind == Kind::User && is_root_name(&key.realm, &key.external)),
+        None => {
+            view.identity_key().is_some_and(|key| key.kind == Kind::User && is_root_name(&key.realm, &key.external))
+        }
     }
 }
 

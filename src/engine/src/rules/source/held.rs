@@ -29,9 +29,10 @@ fn check(source: &SourceView, _: &Thresholds, _: Time) -> Judged {
     if source.held.is_empty() {
         return Ok(Verdict::pass());
     }
-    let held = source.held.iter().map(|it| {
-        format!("{} of {} records of {} since {}", it.absences, it.of, it.scope, life::date(it.since))
-    });
+    let held = source
+        .held
+        .iter()
+        .map(|it| format!("{} of {} records of {} since {}", it.absences, it.of, it.scope, life::date(it.since)));
     Ok(Verdict::fail(format!("held back: {}", held.collect::<Vec<_>>().join("; ")), Vec::new()))
 }
 
@@ -52,12 +53,15 @@ mod tests {
             let held = vec![Held { scope: "iam/users".into(), absences, of: 300, since }];
             SourceView { held, ..source() }
         };
-        let words = truth(&SPEC, vec![
-            ("absences held back", held(240, ago(1)), "fail"),
-            ("edge: one is enough", held(1, ago(1)), "fail"),
-            ("no grace: a moment ago", held(240, NOW), "fail"),
-            ("none", source(), "pass"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("absences held back", held(240, ago(1)), "fail"),
+                ("edge: one is enough", held(1, ago(1)), "fail"),
+                ("no grace: a moment ago", held(240, NOW), "fail"),
+                ("none", source(), "pass"),
+            ],
+        );
         assert_eq!(words[0], "held back: 240 of 300 records of iam/users since 2026-11-23");
     }
 }

@@ -53,14 +53,17 @@ mod tests {
     #[test]
     fn truth_table() {
         let could = |reading| SourceView { writable: reading, ..source() };
-        let words = truth(&SPEC, vec![
-            ("could write", could(Reading::Known(vec!["iam:*".into()])), "fail"),
-            ("edge: nothing found", could(Reading::Known(vec![])), "pass"),
-            ("cannot", could(Reading::Never), "pass"),
-            ("unknown: not checked yet", could(Reading::NotCollected), "inconclusive"),
-            ("unknown: the provider does not say", could(Reading::NotReported), "not_applicable"),
-            ("denied", could(Reading::NotPermitted), "inconclusive"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("could write", could(Reading::Known(vec!["iam:*".into()])), "fail"),
+                ("edge: nothing found", could(Reading::Known(vec![])), "pass"),
+                ("cannot", could(Reading::Never), "pass"),
+                ("unknown: not checked yet", could(Reading::NotCollected), "inconclusive"),
+                ("unknown: the provider does not say", could(Reading::NotReported), "not_applicable"),
+                ("denied", could(Reading::NotPermitted), "inconclusive"),
+            ],
+        );
         assert_eq!(words[0], "its credential could also: iam:*");
     }
 }

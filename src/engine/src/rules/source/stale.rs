@@ -66,7 +66,10 @@ fn check(source: &SourceView, thresholds: &Thresholds, now: Time) -> Judged {
             faults.push(format!("the credential it looks with expired {}", life::date(end)));
         } else if now >= end - days(limit) {
             let left = life::count((end - now).whole_days());
-            faults.push(format!("the credential it looks with expires {}, in {left}, within {limit} days", life::date(end)));
+            faults.push(format!(
+                "the credential it looks with expires {}, in {left}, within {limit} days",
+                life::date(end)
+            ));
             later(end);
         } else {
             later(end - days(limit));
@@ -88,25 +91,29 @@ mod tests {
     #[test]
     fn truth_table() {
         let covered = |at| SourceView { scopes: vec![scope("iam/users", Some(at))], ..source() };
-        let mixed = || SourceView { scopes: vec![scope("iam/users", Some(NOW)), scope("iam/keys", Some(ago(9)))], ..source() };
+        let mixed =
+            || SourceView { scopes: vec![scope("iam/users", Some(NOW)), scope("iam/keys", Some(ago(9)))], ..source() };
         let never = |since| SourceView { since, scopes: vec![scope("iam/users", None)], ..source() };
         let ends = |reading| SourceView { credential_expires_at: reading, ..source() };
-        let words = truth(&SPEC, vec![
-            ("one scope behind", mixed(), "fail"),
-            ("covered lately", covered(ago(1)), "pass"),
-            ("edge: exactly three periods", covered(ago(3)), "pass"),
-            ("edge: a moment more", covered(ago(3) - Span::micros(1)), "fail"),
-            ("grace: configured lately, not read yet", never(ago(1)), "pass"),
-            ("never covered", never(ago(4)), "fail"),
-            ("no scope ever began", SourceView { since: ago(4), scopes: vec![], ..source() }, "fail"),
-            ("run by hand only", SourceView { period: None, ..covered(ago(99)) }, "pass"),
-            ("its credential ends soon", ends(Reading::Known(ahead(14))), "fail"),
-            ("edge: a moment before that", ends(Reading::Known(ahead(14) + Span::micros(1))), "pass"),
-            ("its credential ended", ends(Reading::Known(ago(1))), "fail"),
-            ("unknown: its credential's end is not reported", ends(Reading::NotReported), "pass"),
-            ("denied", ends(Reading::NotPermitted), "pass"),
-            ("unknown: not collected", ends(Reading::NotCollected), "pass"),
-        ]);
+        let words = truth(
+            &SPEC,
+            vec![
+                ("one scope behind", mixed(), "fail"),
+                ("covered lately", covered(ago(1)), "pass"),
+                ("edge: exactly three periods", covered(ago(3)), "pass"),
+                ("edge: a moment more", covered(ago(3) - Span::micros(1)), "fail"),
+                ("grace: configured lately, not read yet", never(ago(1)), "pass"),
+                ("never covered", never(ago(4)), "fail"),
+                ("no scope ever began", SourceView { since: ago(4), scopes: vec![], ..source() }, "fail"),
+                ("run by hand only", SourceView { period: None, ..covered(ago(99)) }, "pass"),
+                ("its credential ends soon", ends(Reading::Known(ahead(14))), "fail"),
+                ("edge: a moment before that", ends(Reading::Known(ahead(14) + Span::micros(1))), "pass"),
+                ("its credential ended", ends(Reading::Known(ago(1))), "fail"),
+                ("unknown: its credential's end is not reported", ends(Reading::NotReported), "pass"),
+                ("denied", ends(Reading::NotPermitted), "pass"),
+                ("unknown: not collected", ends(Reading::NotCollected), "pass"),
+            ],
+        );
         assert_eq!(words[0], "1 of 2 scopes not fully covered for over 3 periods: iam/keys (last on 2026-11-15)");
     }
 }
