@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use provost_model::{Outcome, RecordId, Run, Time};
-use provost_store::{StoreError, has_room};
+use provost_store::StoreError;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -91,8 +91,8 @@ impl Desk {
     /// Whether the store's disk has room for a run.
     fn check_room(&self) -> Result<(), LookError> {
         let space = self.house.store().space()?;
-        let needed = self.wiring().config.store.min_free.bytes(&space);
-        if has_room(&space) || space.free >= needed {
+        let needed = self.wiring().config.store.min_free.on_disk_of(space.total);
+        if space.total == u64::MAX || space.free >= needed {
             return Ok(());
         }
         Err(LookError::NoRoom { free: space.free, needed })

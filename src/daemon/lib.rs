@@ -3,7 +3,9 @@
 
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
+pub mod desk;
 pub mod filter;
 pub mod house;
 pub mod ids;

@@ -20,6 +20,8 @@ pub struct Difference {
     pub kind: String,
     /// What the provider calls it.
     pub external_id: String,
+    /// What people call it.
+    pub name: String,
     /// The fields that differ: name, before, after.
     pub fields: Vec<(String, Value, Value)>,
 }
@@ -72,7 +74,7 @@ where
 }
 
 fn whole(what: &'static str, row: &Value) -> Difference {
-    Difference { what, id: text(row, "id"), kind: text(row, "kind"), external_id: text(row, "external_id"), fields: Vec::new() }
+    Difference { what, id: text(row, "id"), kind: text(row, "kind"), external_id: text(row, "external_id"), name: text(row, "name"), fields: Vec::new() }
 }
 
 /// The fields in which two rows differ; those of `attributes` each by itself.

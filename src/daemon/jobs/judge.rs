@@ -80,6 +80,26 @@ pub fn everything(house: &House, yardstick: &Yardstick) -> Result<u64, StoreErro
     touched(house, yardstick, &ids)
 }
 
+/// Shows a record with the neighbourhood in which it is judged, to whoever explains a finding about it.
+pub fn examine(
+    house: &House,
+    yardstick: &Yardstick,
+    id: RecordId,
+    look: &mut dyn FnMut(&Subject<'_>),
+) -> Result<(), StoreError> {
+    let scopes = house.inventory().scopes(None)?;
+    let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
+    for household in bench.households(&[id])? {
+        bench.each_subject(&household, &mut |subject| {
+            if subject.record.id == id {
+                look(subject);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 /// Records that are judged together: an identity with its credentials, or a record by itself.
 struct Household {
     identity: Option<Record>,
@@ -159,34 +179,46 @@ impl<'a> Bench<'a> {
 
     fn judge(&self, draft: &mut Draft<'_>, household: &Household, now: Time) -> Result<u64, StoreError> {
         let mut changed = 0;
-        let owner = household.identity.as_ref().and_then(|it| owner_of(it, None, &self.yardstick.owners));
+        self.each_subject(household, &mut |subject| {
+            changed += self.ask(draft, subject, now)?;
+            Ok(())
+        })?;
+        Ok(changed)
+    }
+
+    /// Every member of a household, with its neighbourhood.
+    fn each_subject(
+        &self,
+        household: &Household,
+        each: &mut dyn FnMut(&Subject<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let identity = household.identity.as_ref();
         let there: Vec<Record> = household.members.iter().filter(|it| is_there(it)).cloned().collect();
-        if let Some(identity) = &household.identity {
+        if let Some(identity) = identity {
             let places = self.places(identity)?;
-            let subject = Subject {
+            let owner = owner_of(identity, None, &self.yardstick.owners);
+            each(&Subject {
                 credentials: &there,
                 places: &places,
                 owner: owner.as_ref(),
                 covers: &self.covers,
                 ..Subject::alone(identity)
-            };
-            changed += self.ask(draft, &subject, now)?;
+            })?;
         }
         for record in &household.members {
             let siblings: Vec<Record> = there.iter().filter(|it| it.id != record.id).cloned().collect();
             let places = self.places(record)?;
-            let owner = owner_of(record, household.identity.as_ref(), &self.yardstick.owners);
-            let subject = Subject {
-                identity: household.identity.as_ref(),
+            let owner = owner_of(record, identity, &self.yardstick.owners);
+            each(&Subject {
+                identity,
                 siblings: &siblings,
                 places: &places,
                 owner: owner.as_ref(),
                 covers: &self.covers,
                 ..Subject::alone(record)
-            };
-            changed += self.ask(draft, &subject, now)?;
+            })?;
         }
-        Ok(changed)
+        Ok(())
     }
 
     fn places(&self, record: &Record) -> Result<Vec<Place>, StoreError> {

@@ -5,6 +5,7 @@ pub mod assess;
 pub mod compare;
 pub mod judge;
 mod listing;
+pub mod runs;
 pub mod scan;
 pub mod snapshot;
 pub mod sources;

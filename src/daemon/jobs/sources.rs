@@ -2,10 +2,10 @@
 //! It must never do any of it without a reason.
 
 use provost_engine::absence;
-use provost_model::Change;
+use provost_model::{Change, Time};
 use provost_store::{
     StoreError,
-    inventory::{BaselineState, Draft},
+    inventory::{BaselineState, Draft, SourceRow},
 };
 
 use crate::house::House;
@@ -14,7 +14,8 @@ use crate::house::House;
 const BATCH: usize = 400;
 
 /// Lets the absences through that the brake holds back; gives the records they were about.
-pub fn release(house: &House, source: &str) -> Result<Vec<provost_model::RecordId>, StoreError> {
+pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<provost_model::RecordId>, StoreError> {
+    change_source(house, source, |row, now| row.words.push((now, format!("released: {reason}"))))?;
     let _pen = house.pen();
     let mut released = Vec::new();
     let mut draft = Draft::new(house.inventory(), house.now());
@@ -38,9 +39,10 @@ pub fn release(house: &House, source: &str) -> Result<Vec<provost_model::RecordI
 }
 
 /// Accepts the realm that the source met instead of the pinned one: the next run pins what it meets.
-pub fn repin(house: &House, source: &str) -> Result<(), StoreError> {
-    change_source(house, source, |row| {
+pub fn repin(house: &House, source: &str, reason: &str) -> Result<(), StoreError> {
+    change_source(house, source, |row, now| {
         row.realm = row.met.take();
+        row.words.push((now, format!("repinned: {reason}")));
     })
 }
 
@@ -63,24 +65,30 @@ pub fn retire(house: &House, source: &str, reason: &str) -> Result<Vec<provost_m
         }
         draft.commit()?;
     }
-    change_source(house, source, |row| row.retired = Some(reason.to_owned()))?;
+    change_source(house, source, |row, now| {
+        row.retired = Some(reason.to_owned());
+        row.words.push((now, format!("retired: {reason}")));
+    })?;
     Ok(touched)
 }
 
 /// Says what becomes of the findings of the source's first complete run.
-pub fn baseline(house: &House, source: &str, state: BaselineState) -> Result<(), StoreError> {
-    change_source(house, source, |row| row.baseline = state)
+pub fn baseline(house: &House, source: &str, state: BaselineState, reason: &str) -> Result<(), StoreError> {
+    change_source(house, source, |row, now| {
+        row.baseline = state;
+        row.words.push((now, format!("baseline {}: {reason}", state.word())));
+    })
 }
 
 /// Changes what is kept of a source.
 pub fn change_source(
     house: &House,
     source: &str,
-    change: impl FnOnce(&mut provost_store::inventory::SourceRow),
+    change: impl FnOnce(&mut SourceRow, Time),
 ) -> Result<(), StoreError> {
     let _pen = house.pen();
     let mut row = house.inventory().source(source)?;
-    change(&mut row);
+    change(&mut row, house.now());
     let mut draft = Draft::new(house.inventory(), house.now());
     draft.put_source(source, &row)?;
     draft.commit()?;

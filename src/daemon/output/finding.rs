@@ -167,6 +167,7 @@ pub(crate) mod samples {
                 other: vec![("cis_aws_5.0".into(), "1.12".into())],
             },
             until: None,
+            policy: String::new(),
         }
     }
 }

@@ -23,6 +23,18 @@ pub enum BaselineState {
     Working,
 }
 
+impl BaselineState {
+    /// The word used in interfaces.
+    pub fn word(self) -> &'static str {
+        match self {
+            BaselineState::None => "none",
+            BaselineState::Taken => "taken",
+            BaselineState::Accepted => "accepted",
+            BaselineState::Working => "working",
+        }
+    }
+}
+
 /// What is kept of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRow {
@@ -48,6 +60,8 @@ pub struct SourceRow {
     pub credential_expires: Option<Time>,
     /// Whether the next run's absences were released by an operator, and why.
     pub released: Option<String>,
+    /// What operators said about it, and when: releases, new realms, retirement, baseline.
+    pub words: Vec<(Time, String)>,
 }
 
 /// What is kept of a scope of a source.

@@ -1,0 +1,137 @@
+//! Commands that need the store: each finds what was asked for and hands it to `cli` to be shown. They run the same
+//! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
+
+mod findings;
+mod inventory;
+mod scan;
+mod snapshot;
+mod sources;
+mod status;
+
+use std::sync::Arc;
+
+use provost_model::Time;
+use provost_store::{CommitNo, StoreError};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{CliError, Command, Exit, Screen},
+    desk::{Desk, LookError},
+    jobs::{WriteError, snapshot::SnapshotError},
+    wire::WireError,
+};
+
+/// Told how far a long step is.
+pub type Meter = Arc<dyn Fn(u64, Option<u64>, &str) + Send + Sync>;
+
+/// Why a command could not do what was asked.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// It could not be shown.
+    #[error(transparent)]
+    Show(#[from] CliError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A source could not be looked at.
+    #[error(transparent)]
+    Look(#[from] LookError),
+    /// A snapshot failed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// What was named is not there.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// What commands share while they answer.
+pub struct Asked<'a> {
+    /// Where the answer is.
+    pub desk: &'a Desk,
+    /// Told how far it is.
+    pub meter: Meter,
+    /// Cancelled when the answer is not wanted any more.
+    pub stop: CancellationToken,
+}
+
+/// Whether a command needs the store, and so the daemon that holds it.
+pub fn needs_store(command: &Command) -> bool {
+    match command {
+        Command::Scan(_)
+        | Command::Sources { .. }
+        | Command::Inventory(_)
+        | Command::Findings(_)
+        | Command::Snapshot(_)
+        | Command::Baseline(_)
+        | Command::Status => true,
+        Command::Quickstart(_) | Command::Run | Command::Check { .. } | Command::Config(_) | Command::Completions { .. } => {
+            false
+        }
+    }
+}
+
+/// Answers a command that needs the store.
+pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    match command {
+        Command::Scan(scan) => scan::scan(asked, scan, screen).await,
+        Command::Sources { action } => sources::sources(asked.desk, action.as_ref(), screen),
+        Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
+        Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
+        Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
+        Command::Status => status::status(asked.desk, screen),
+        Command::Quickstart(_) | Command::Run | Command::Check { .. } | Command::Config(_) | Command::Completions { .. } => {
+            Err(CommandError::Usage("this command is not answered by a daemon".into()))
+        }
+    }
+}
+
+/// The commit that a `--at` names; `None` for now.
+fn commit_at(desk: &Desk, at: Option<Time>) -> Result<Option<CommitNo>, StoreError> {
+    at.map(|time| desk.house.store().commit_at(time)).transpose()
+}
+
+impl From<WireError> for CommandError {
+    fn from(error: WireError) -> Self {
+        Self::Look(error.into())
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Show(error.into())
+    }
+}
+
+impl CommandError {
+    /// The status to exit with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Show(error) => error.exit(),
+            Self::Store(error) => of_store(error),
+            Self::Look(LookError::Wire(error)) => of_wire(error),
+            Self::Look(LookError::Write(WriteError::Store(error)) | LookError::Store(error)) => of_store(error),
+            Self::Look(_) | Self::Snapshot(_) => Exit::Failed,
+            Self::Usage(_) => Exit::Usage,
+        }
+    }
+}
+
+/// The status for a store that fails.
+pub fn of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Locked { .. } | StoreError::Newer { .. } | StoreError::Damaged { .. } | StoreError::Foreign { .. } => {
+            Exit::Store
+        }
+        StoreError::Conflict(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+    }
+}
+
+/// The status for a configuration that cannot be put to work.
+pub fn of_wire(error: &WireError) -> Exit {
+    match error {
+        WireError::Store(error) => of_store(error),
+        WireError::Setting { .. } | WireError::FingerprintKey(_) => Exit::Usage,
+    }
+}

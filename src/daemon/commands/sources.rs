@@ -1,0 +1,128 @@
+//! `sources` and `baseline`: what is known of each source, and what an operator says about one.
+//! It must never accept a word about a source that never ran.
+
+use provost_model::FindingState;
+use provost_store::{
+    Go,
+    inventory::{BaselineState, Inventory},
+};
+
+use super::CommandError;
+use crate::{
+    cli::{
+        self, Baseline, Exit, Screen, Sources,
+        baseline::Decided,
+        sources::SourceRow,
+    },
+    desk::Desk,
+    jobs::{assess, judge, sources as words},
+};
+
+/// Answers `sources`.
+pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    let house = &desk.house;
+    let wiring = desk.wiring();
+    let (name, said) = match action {
+        None | Some(Sources::List) => return Ok(cli::sources::list(rows(desk)?, screen)?),
+        Some(Sources::Release(it)) => {
+            known(house.inventory(), &it.name)?;
+            let released = words::release(house, &it.name, &it.reason)?;
+            judge::touched(house, &wiring.yardstick, &released)?;
+            (&it.name, format!("{} absences let through: {}", released.len(), it.reason))
+        }
+        Some(Sources::Repin(it)) => {
+            known(house.inventory(), &it.name)?;
+            words::repin(house, &it.name, &it.reason)?;
+            (&it.name, format!("the next run accepts what it meets: {}", it.reason))
+        }
+        Some(Sources::Retire(it)) => {
+            known(house.inventory(), &it.name)?;
+            if wiring.config.sources.iter().any(|source| source.name == it.name) {
+                return Err(CommandError::Usage(format!("{} is still in the configuration; take it out first", it.name)));
+            }
+            let touched = words::retire(house, &it.name, &it.reason)?;
+            judge::touched(house, &wiring.yardstick, &touched)?;
+            (&it.name, format!("{} records are unwatched from now on: {}", touched.len(), it.reason))
+        }
+    };
+    tracing::info!(source = %name, said = %said, "an operator decided about a source");
+    if let Some(source) = wiring.config.sources.iter().find(|source| source.name == *name) {
+        assess::assess(house, &wiring.yardstick, &wiring.watched(source, house.now()))?;
+    }
+    Ok(cli::sources::done(name, &said, screen)?)
+}
+
+/// Answers `baseline`.
+pub(super) fn baseline(desk: &Desk, action: &Baseline, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    let inventory = desk.house.inventory();
+    let (source, decided, state, reason) = match action {
+        Baseline::Accept { source, reason } => (source, Decided::Accept, BaselineState::Accepted, reason.as_str()),
+        Baseline::Work { source } => (source, Decided::Work, BaselineState::Working, "to be worked off"),
+    };
+    known(inventory, source)?;
+    words::baseline(&desk.house, source, state, reason)?;
+    let mut count = 0;
+    inventory.each_finding(None, &mut |finding| {
+        count += u64::from(finding.baseline && finding.state == FindingState::Open);
+        Ok(Go::On)
+    })?;
+    Ok(cli::baseline::done(source, decided, count, screen)?)
+}
+
+/// Every source, configured or once run.
+pub(super) fn rows(desk: &Desk) -> Result<Vec<SourceRow>, CommandError> {
+    let inventory = desk.house.inventory();
+    let wiring = desk.wiring();
+    let mut names: Vec<(String, String)> =
+        wiring.config.sources.iter().map(|source| (source.name.clone(), source.connector.clone())).collect();
+    for name in inventory.source_names()? {
+        if !names.iter().any(|(known, _)| *known == name) {
+            names.push((name, "-".into()));
+        }
+    }
+    names.into_iter().map(|(name, connector)| one(inventory, name, connector)).collect()
+}
+
+fn one(inventory: Inventory<'_>, name: String, connector: String) -> Result<SourceRow, CommandError> {
+    let row = inventory.source(&name)?;
+    let run = row.last_run.map(|id| inventory.run(&name, id)).transpose()?.flatten();
+    let scopes = inventory.scopes(Some(&name))?;
+    let mut notes = Vec::new();
+    if connector == "-" && row.retired.is_none() {
+        notes.push(format!("not in the configuration any more; provost sources retire {name} --reason …"));
+    }
+    notes.extend(row.retired.as_ref().map(|why| format!("retired: {why}")));
+    let held: u64 = scopes.iter().map(|scope| scope.held).sum();
+    if held > 0 {
+        notes.push(format!("{held} absences held back; provost sources release {name} --reason …"));
+    }
+    if let (Some(pinned), Some(met)) = (&row.realm, &row.met) {
+        notes.push(format!("pinned to {pinned}, but met {met}; provost sources repin {name} --reason …"));
+    }
+    if row.baseline == BaselineState::Taken {
+        notes.push(format!("its first findings wait for a word; provost baseline accept|work {name}"));
+    }
+    for trouble in run.iter().flat_map(|run| &run.troubles).take(5) {
+        let what = if trouble.blind_spot { "blind spot" } else { "not seen" };
+        notes.push(format!("{what}: {}: {}: {}", trouble.place, trouble.why, trouble.said));
+    }
+    Ok(SourceRow {
+        connector,
+        realm: row.realm.map(|realm| realm.to_string()),
+        records: scopes.iter().map(|scope| scope.present).sum(),
+        outcome: run.as_ref().map(|run| run.outcome),
+        last_run: run.map(|run| run.started),
+        last_complete: row.last_complete,
+        next_run: row.next_run,
+        notes,
+        name,
+    })
+}
+
+fn known(inventory: Inventory<'_>, name: &str) -> Result<(), CommandError> {
+    let names = inventory.source_names()?;
+    if names.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    Err(CommandError::Usage(format!("no source {name:?} ever ran; there are: {}", names.join(", "))))
+}
