@@ -28,7 +28,7 @@ pub use commit::{MAX_BYTES, MAX_OPS};
 
 /// A store over an engine.
 #[derive(Debug)]
-pub struct Embedded<K: Kv> {
+pub struct Embedded<K> {
     kv: K,
     /// Held while something is written, so that what was checked still holds when it is written.
     writer: Mutex<Writer>,
@@ -59,9 +59,9 @@ impl<K: Kv> Embedded<K> {
         self.kv.path()
     }
 
-    /// Whether the log of commits has no gap and reaches a commit that was noted elsewhere.
-    pub(crate) fn check_log(&self, noted: u64) -> Result<(), StoreError> {
-        log::check(&self.kv, self.stands().number.0.max(noted))
+    /// Refuses a log of commits with a gap.
+    pub(crate) fn check_log(&self) -> Result<(), StoreError> {
+        log::check(&self.kv, self.stands().number)
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -70,12 +70,6 @@ impl<K: Kv> Embedded<K> {
 
     fn stands(&self) -> Head {
         *self.head.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<K: Kv> Drop for Embedded<K> {
-    fn drop(&mut self) {
-        self.kv.closing(self.stands().number.0);
     }
 }
 

@@ -60,9 +60,6 @@ pub trait Kv: Send + Sync {
     /// written. `work` may be run anew and must not call the engine other than by its draft.
     fn write(&self, trees: &[Tree<'_>], work: &mut Work<'_>) -> Result<(), StoreError>;
 
-    /// Tells the engine, which is about to be dropped, the number of the last commit.
-    fn closing(&self, _last: u64) {}
-
     /// Where it is on disk.
     fn path(&self) -> Option<&Path>;
 

@@ -6,7 +6,6 @@ use std::{
     io::Read,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -44,14 +43,12 @@ pub(crate) struct Hold {
     pub(crate) path: PathBuf,
     /// The directory itself is what is locked, so that asking leaves no trace in it.
     _dir: File,
-    /// The last commit, to be noted at the end.
-    pub(crate) last: AtomicU64,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         // sled has closed its files: they are dropped before this. Without the note the next opening looks closer.
-        let _ = whole::note_closed(&self.path, &self.path.join(ENGINE), self.last.load(Ordering::Acquire));
+        let _ = whole::note_closed(&self.path, &self.path.join(ENGINE));
         // Left behind it would only name a process that does not hold the lock: nobody reads it then.
         let _ = std::fs::remove_file(self.path.join(HOLDER));
     }
@@ -78,6 +75,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Sled>, StoreE
         (None, false) => make(path, options)?,
     }
     whole::check(path, &engine, options.cache)?;
+    whole::forget_closed(path)?;
     let kv = opened(path, &engine, options.cache)?;
     let hold = hold(path, dir)?;
     Embedded::over(kv.held(hold))
@@ -91,13 +89,16 @@ fn make(path: &Path, options: &OpenOptions) -> Result<(), StoreError> {
     }
     DirBuilder::new().mode(0o700).create(&making)?;
     drop(opened(path, &making, options.cache)?);
-    whole::note_closed(path, &making, 0)?;
+    whole::note_closed(path, &making)?;
     format::write(path)?;
     std::fs::rename(&making, path.join(ENGINE))?;
     Ok(File::open(path)?.sync_all()?)
 }
 
 fn opened(path: &Path, engine: &Path, cache: u64) -> Result<Sled, StoreError> {
+    if !whole::is_let_go(engine)? {
+        return Err(StoreError::Locked { path: path.to_owned(), holder: holder(path) });
+    }
     let engine = engine.to_owned();
     whole::guarded(path, move || Sled::open(&engine, cache))
 }
@@ -134,7 +135,7 @@ fn lock(path: &Path, wait: Duration) -> Result<File, StoreError> {
 
 fn hold(path: &Path, dir: File) -> Result<Hold, StoreError> {
     format::write_whole(&path.join(HOLDER), std::process::id().to_string().as_bytes())?;
-    Ok(Hold { path: path.to_owned(), _dir: dir, last: AtomicU64::new(0) })
+    Ok(Hold { path: path.to_owned(), _dir: dir })
 }
 
 fn holder(path: &Path) -> Option<u32> {

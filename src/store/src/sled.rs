@@ -159,12 +159,6 @@ impl Kv for Sled {
         durable
     }
 
-    fn closing(&self, last: u64) {
-        if let Some(hold) = &self.hold {
-            hold.last.store(last, Ordering::Release);
-        }
-    }
-
     fn path(&self) -> Option<&Path> {
         Some(self.hold.as_ref().map_or(&self.path, |hold| &hold.path))
     }

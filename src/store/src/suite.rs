@@ -7,6 +7,8 @@ mod model;
 mod refusals;
 mod timely;
 
+use std::time::Duration;
+
 use provost_model::Time;
 use tempfile::TempDir;
 
@@ -23,7 +25,7 @@ pub(crate) fn on_each(law: impl Fn(&dyn Store)) {
 }
 
 pub(crate) fn on_disk(dir: &TempDir) -> Embedded<Sled> {
-    open(dir.path(), &OpenOptions { cache: 4 << 20, ..OpenOptions::default() }).unwrap()
+    open(dir.path(), &OpenOptions { cache: 4 << 20, wait: Duration::from_secs(10) }).unwrap()
 }
 
 pub(crate) fn batch(at: i64, ops: impl IntoIterator<Item = Op>) -> Batch {

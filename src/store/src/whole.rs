@@ -1,18 +1,22 @@
 //! Whether the engine's files are whole. sled mends and cuts its files while it opens them, so damage must be found
-//! before: a store that lies as it was left is opened at once, any other is opened as a copy first and read to the end.
+//! before: files that differ from what they were at the last orderly close are refused; after a crash, which leaves no
+//! such note, a copy is opened first and read to the end.
 //! It must never write to the files it looks at.
 //!
-//! What this finds: files missing, cut off, overwritten or grown since the last orderly close; after a crash, whatever
-//! sled cannot open or read. What it does not: in files over 64 MiB a changed byte beyond the first 4 KiB of each
-//! segment; sled's checksums find it when that page is read. Without room for a copy there is no rehearsal either.
+//! What this finds: after an orderly close, any file missing, cut off, grown or changed; after a crash, whatever sled
+//! cannot open or read. What it does not: in files over 64 MiB a changed byte beyond the first 4 KiB of each segment,
+//! which sled's checksums find when that page is read; and after a crash a changed byte that makes sled fall back to an
+//! older state of a page. Without room for a copy there is no rehearsal either.
 
 use std::{
     fs::{DirBuilder, File},
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt, FileExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
 use crate::{Embedded, Sled, StoreError, format, space};
@@ -28,6 +32,9 @@ const SEGMENT: u64 = 512 << 10;
 const BEGINNING: u64 = 4 << 10;
 /// Room that a copy must leave.
 const SPARE: u64 = 64 << 20;
+/// How long sled's threads may outlive it: 300 times 10 ms.
+const PATIENCE: u32 = 300;
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Refuses files that are damaged.
 pub(crate) fn check(path: &Path, engine: &Path, cache: u64) -> Result<(), StoreError> {
@@ -38,27 +45,46 @@ pub(crate) fn check(path: &Path, engine: &Path, cache: u64) -> Result<(), StoreE
             Err(error) => return Err(damaged(path, format!("sled/{name}: {error}"))),
         }
     }
-    match is_as_left(path, engine)? {
-        (true, _) => Ok(()),
-        (false, last) => rehearse(path, engine, cache, last),
+    match std::fs::read(path.join(CLOSED)) {
+        Ok(noted) if noted == likeness(engine)?.as_bytes() => Ok(()),
+        Ok(_) => Err(damaged(path, "its files were changed after it was closed".to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => rehearse(path, engine, cache),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Whether the files are what they were at the last orderly close, and the last commit of that time.
-fn is_as_left(path: &Path, engine: &Path) -> Result<(bool, u64), StoreError> {
-    let noted = match std::fs::read_to_string(path.join(CLOSED)) {
-        Ok(noted) => noted,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => return Ok((false, 0)),
-        Err(error) => return Err(error.into()),
-    };
-    let (noted, last) = noted.split_once(' ').unwrap_or_default();
-    Ok((noted == likeness(engine)?, last.trim().parse().unwrap_or(0)))
+/// Notes what the files look like, once sled has let go of them. Without the note the next opening rehearses.
+pub(crate) fn note_closed(path: &Path, engine: &Path) -> Result<(), StoreError> {
+    if !is_let_go(engine)? {
+        return Ok(());
+    }
+    File::open(engine.join("db"))?.sync_all()?;
+    format::write_whole(&path.join(CLOSED), likeness(engine)?.as_bytes())
 }
 
-/// Notes what the files look like and the last commit, after sled has closed them.
-pub(crate) fn note_closed(path: &Path, engine: &Path, last: u64) -> Result<(), StoreError> {
-    File::open(engine.join("db"))?.sync_all()?;
-    format::write_whole(&path.join(CLOSED), format!("{} {last}\n", likeness(engine)?).as_bytes())
+/// Takes the note away before anything is written: what a crash leaves must not be compared with it.
+pub(crate) fn forget_closed(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path.join(CLOSED)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(File::open(path)?.sync_all()?),
+    }
+}
+
+/// Waits until nobody has sled's file open: threads of sled may outlive it by a moment, and so may a process that was
+/// being started meanwhile. `false` if that takes longer than a few seconds.
+pub(crate) fn is_let_go(engine: &Path) -> Result<bool, StoreError> {
+    let file = match File::open(engine.join("db")) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        other => other?,
+    };
+    for _ in 0..PATIENCE {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => std::thread::sleep(MOMENT),
+            Err(error) => return Err(StoreError::Io(error.into())),
+        }
+    }
+    Ok(false)
 }
 
 /// Runs sled on a thread of its own: some damage makes it panic, and a panic there ends the thread only.
@@ -78,8 +104,8 @@ pub(crate) fn guarded<T: Send + 'static>(
     }
 }
 
-/// Opens a copy and reads it to the end. It must at least hold the commit of the last orderly close.
-fn rehearse(path: &Path, engine: &Path, cache: u64, last: u64) -> Result<(), StoreError> {
+/// Opens a copy and reads it to the end.
+fn rehearse(path: &Path, engine: &Path, cache: u64) -> Result<(), StoreError> {
     let aside = path.join(REHEARSAL);
     clear(&aside)?;
     let needed: u64 = files(engine)?.iter().map(|(_, length)| length).sum();
@@ -93,7 +119,7 @@ fn rehearse(path: &Path, engine: &Path, cache: u64, last: u64) -> Result<(), Sto
         guarded(path, move || {
             let copy = Sled::open(&aside, cache)?;
             copy.read_through()?;
-            Embedded::over(copy)?.check_log(last)
+            Embedded::over(copy)?.check_log()
         })
     });
     clear(&aside)?;

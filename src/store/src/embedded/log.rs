@@ -43,9 +43,9 @@ pub(super) fn commit_at<K: Kv>(kv: &K, head: Head, at: Time) -> Result<CommitNo,
 }
 
 /// Refuses a log that lacks a commit up to the last one.
-pub(super) fn check<K: Kv>(kv: &K, last: u64) -> Result<(), StoreError> {
+pub(super) fn check<K: Kv>(kv: &K, last: CommitNo) -> Result<(), StoreError> {
     let mut next = 1_u64;
-    while next <= last {
+    while next <= last.0 {
         let from = next.to_be_bytes();
         let page = kv.page(Tree::COMMITS, (Bound::Included(from.as_slice()), Bound::Unbounded), Way::Up, 512)?;
         if page.is_empty() {
