@@ -167,13 +167,7 @@ impl Emitter {
         }
     }
 
-    async fn push(
-        &mut self,
-        scope: &Scope,
-        part: Option<&str>,
-        as_of: Time,
-        sighting: Sighting,
-    ) -> Result<(), Stopped> {
+    async fn push(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, sighting: Sighting) -> Result<(), Stopped> {
         let same = self.pending.as_ref().is_some_and(|(its_scope, its_part, its_time, batch)| {
             its_scope == scope && its_part.as_deref() == part && *its_time == as_of && batch.len() < BATCH
         });
@@ -194,8 +188,7 @@ impl Emitter {
 
 /// The entity with every string within bounds.
 fn bounded(mut entity: Entity) -> Entity {
-    entity.facts =
-        entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
+    entity.facts = entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
     entity.aliases.truncate(ELEMENTS_MAX);
     entity
 }
@@ -204,9 +197,7 @@ fn bounded_value(value: Value) -> Value {
     match value {
         Value::Text(text) => Value::Text(clean(text)),
         Value::List(list) => Value::List(list.into_iter().take(ELEMENTS_MAX).map(clean).collect()),
-        Value::Map(map) => {
-            Value::Map(map.into_iter().take(ELEMENTS_MAX).map(|(name, it)| (clean(name), clean(it))).collect())
-        }
+        Value::Map(map) => Value::Map(map.into_iter().take(ELEMENTS_MAX).map(|(name, it)| (clean(name), clean(it))).collect()),
         other => other,
     }
 }

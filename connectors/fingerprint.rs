@@ -68,11 +68,7 @@ fn entropy_bits(value: &[u8]) -> f64 {
         }
     }
     let length = value.len() as f64;
-    counts
-        .iter()
-        .filter(|count| **count > 0)
-        .map(|count| -f64::from(*count) * (f64::from(*count) / length).log2())
-        .sum()
+    counts.iter().filter(|count| **count > 0).map(|count| -f64::from(*count) * (f64::from(*count) / length).log2()).sum()
 }
 
 #[cfg(test)]
@@ -85,10 +81,7 @@ mod tests {
         let bare = key.of("token", b"ghp_16C7e42F292c6912E7710c838347Ae178B4a").unwrap();
         assert_eq!(key.of("token", b"\xef\xbb\xbf\"ghp_16C7e42F292c6912E7710c838347Ae178B4a\"\r\n").unwrap(), bare);
         assert_ne!(key.of("password", b"ghp_16C7e42F292c6912E7710c838347Ae178B4a").unwrap(), bare);
-        assert_ne!(
-            FingerprintKey::new("k1", [8; 32]).of("token", b"ghp_16C7e42F292c6912E7710c838347Ae178B4a").unwrap(),
-            bare
-        );
+        assert_ne!(FingerprintKey::new("k1", [8; 32]).of("token", b"ghp_16C7e42F292c6912E7710c838347Ae178B4a").unwrap(), bare);
     }
 
     #[test]

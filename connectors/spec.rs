@@ -117,11 +117,6 @@ pub trait Connector: Send + Sync {
 
 impl From<Stopped> for Trouble {
     fn from(_: Stopped) -> Self {
-        Trouble {
-            place: String::new(),
-            why: provost_model::Why::Stopped,
-            said: "the run was stopped".into(),
-            blind_spot: false,
-        }
+        Trouble { place: String::new(), why: provost_model::Why::Stopped, said: "the run was stopped".into(), blind_spot: false }
     }
 }

@@ -3,6 +3,4 @@
 
 mod contract;
 
-pub use contract::{
-    Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table,
-};
+pub use contract::{Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table};
