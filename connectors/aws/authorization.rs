@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use aws_sdk_iam::types::{
-    AttachedPermissionsBoundary, AttachedPolicy, EntityType, GroupDetail, ManagedPolicyDetail, PolicyDetail, RoleDetail, Tag,
-    UserDetail,
-};
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput as Page;
+use aws_sdk_iam::types::{
+    AttachedPermissionsBoundary, AttachedPolicy, EntityType, GroupDetail, ManagedPolicyDetail, PolicyDetail,
+    RoleDetail, Tag, UserDetail,
+};
 use provost_client::Failure;
 use provost_model::{Cover, Entity, Key, Kind, Reading, Realm, Scope, Span, Status, Time, Why, field};
 use sha2::{Digest, Sha256};
@@ -139,7 +139,8 @@ impl<'a> Authorization<'a> {
     fn policy(&mut self, detail: ManagedPolicyDetail) -> Option<Entity> {
         let (arn, name) = (detail.arn?, detail.policy_name.unwrap_or_default());
         let versions = detail.policy_version_list.unwrap_or_default();
-        let document = versions.into_iter().find(|version| version.is_default_version).and_then(|version| version.document);
+        let document =
+            versions.into_iter().find(|version| version.is_default_version).and_then(|version| version.document);
         let summary = document.as_deref().and_then(summary);
         self.policies.insert(arn.clone(), (name.clone(), summary));
         let uses = detail.attachment_count.unwrap_or(0) + detail.permissions_boundary_usage_count.unwrap_or(0);
@@ -247,7 +248,12 @@ impl<'a> Authorization<'a> {
         for group in groups {
             match self.groups.get(group) {
                 Some(policies) => self.named(policies, Some(group.as_str()), &mut named),
-                None => named.push(Named { policy: "policies of an unlisted group", inline: false, group: Some(group), summary: None }),
+                None => named.push(Named {
+                    policy: "policies of an unlisted group",
+                    inline: false,
+                    group: Some(group),
+                    summary: None,
+                }),
             }
         }
         policy::admin(&named, boundary.map(|arn| self.managed(arn, None)))
@@ -255,8 +261,11 @@ impl<'a> Authorization<'a> {
 
     fn named<'p>(&'p self, policies: &'p Policies, group: Option<&'p str>, into: &mut Vec<Named<'p>>) {
         into.extend(policies.attached.iter().map(|arn| self.managed(arn, group)));
-        into.extend(policies.inline.iter().map(|(name, summary)| {
-            Named { policy: name, inline: true, group, summary: summary.as_deref() }
+        into.extend(policies.inline.iter().map(|(name, summary)| Named {
+            policy: name,
+            inline: true,
+            group,
+            summary: summary.as_deref(),
         }));
     }
 

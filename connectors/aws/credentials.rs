@@ -75,7 +75,9 @@ pub(super) async fn obtain(session: &Session) -> Result<Report, Failure> {
                 return Ok(Report { csv, generated, lack });
             }
             // Older servers say it with 404 ReportInProgress, IAM with 404 CredentialReportNotReadyException.
-            Err(failure) if matches!(failure.code.as_str(), "ReportInProgress" | "CredentialReportNotReadyException") => {
+            Err(failure)
+                if matches!(failure.code.as_str(), "ReportInProgress" | "CredentialReportNotReadyException") =>
+            {
                 if let Some(lack) = lack {
                     return Err(lack);
                 }
@@ -88,7 +90,8 @@ pub(super) async fn obtain(session: &Session) -> Result<Report, Failure> {
 }
 
 /// Reads the report once, to learn its age and whose keys have to be listed.
-pub(super) fn plan(report: &Report, users: &Users, listed: &Listed) -> Result<Plan, Failure> {
+/// `again` asks for everybody whose row shows keys, listed before or not.
+pub(super) fn plan(report: &Report, users: &Users, listed: &Listed, again: bool) -> Result<Plan, Failure> {
     let mut plan = Plan { as_of: report.generated, ..Plan::default() };
     let mut seen = vec![false; users.len()];
     let mut each = |row: Row<'_>| {
@@ -98,10 +101,11 @@ pub(super) fn plan(report: &Report, users: &Users, listed: &Listed) -> Result<Pl
             *seen = true;
         }
         let columns = slots::key_columns_digest(&user.id, &row);
-        if listed.knows(&user.id, columns) {
+        let known = listed.knows(&user.id, columns);
+        if known && !(again && row.shows_keys()) {
             return;
         }
-        if listed.has(&user.id) {
+        if !known && listed.has(&user.id) {
             plan.first.push((number, columns));
         } else if row.shows_keys() {
             plan.then.push((number, columns));
@@ -114,8 +118,22 @@ pub(super) fn plan(report: &Report, users: &Users, listed: &Listed) -> Result<Pl
     Ok(plan)
 }
 
+/// Refuses a report older than the one known already.
+pub(super) fn not_stale(plan: &Plan, known: Option<Time>) -> Result<(), Failure> {
+    if known.is_none_or(|known| plan.as_of >= known) {
+        return Ok(());
+    }
+    let said = format!("the report of {} is older than the one known already", plan.as_of);
+    Err(Failure { operation: GET.to_owned(), why: Why::Stale, code: String::new(), said })
+}
+
 /// Calls `each` with the rows of some users.
-pub(super) fn rows_of(report: &Report, users: &Users, wanted: &HashSet<UserNo>, each: &mut dyn FnMut(UserNo, &Row<'_>)) {
+pub(super) fn rows_of(
+    report: &Report,
+    users: &Users,
+    wanted: &HashSet<UserNo>,
+    each: &mut dyn FnMut(UserNo, &Row<'_>),
+) {
     let mut pick = |row: Row<'_>| {
         if let Some((number, _)) = users.of_row(&row).filter(|(number, _)| wanted.contains(number)) {
             each(number, &row);
@@ -142,10 +160,6 @@ pub(super) fn known(cursor: Option<&Cursor>) -> Option<Time> {
 pub(super) async fn tell(report: Report, plan: &Plan, told: &Telling<'_>, to: &mut Emitter) -> Result<(), Stopped> {
     let scope = scope(told.realm);
     to.begin(&scope, None).await?;
-    if told.known.is_some_and(|known| plan.as_of < known) {
-        let said = format!("the report of {} is older than the one known already", plan.as_of);
-        return to.partial(&scope, Why::Stale, said).await;
-    }
     if to.now() - plan.as_of > OLD {
         let because = report.lack.as_ref().map(|lack| format!(": {lack}")).unwrap_or_default();
         let said = format!("the newest credential report is of {}{because}", plan.as_of);
@@ -177,8 +191,6 @@ pub(super) async fn tell(report: Report, plan: &Plan, told: &Telling<'_>, to: &m
 pub(super) struct Telling<'a> {
     pub(super) realm: &'a Realm,
     pub(super) users: &'a Users,
-    /// When the report known so far was made.
-    pub(super) known: Option<Time>,
     /// Users whose listing was due and failed, and why the first did.
     pub(super) held: &'a HashSet<UserNo>,
     pub(super) why_held: Option<Why>,
@@ -200,7 +212,8 @@ impl Telling<'_> {
     async fn end(&self, scope: &Scope, plan: &Plan, to: &mut Emitter) -> Result<(), Stopped> {
         if plan.counts.malformed > 0 {
             let first = plan.counts.named.first().map(ToString::to_string).unwrap_or_default();
-            let said = format!("{} rows of the credential report cannot be read; the first: {first}", plan.counts.malformed);
+            let said =
+                format!("{} rows of the credential report cannot be read; the first: {first}", plan.counts.malformed);
             return to.partial(scope, Why::Malformed, said).await;
         }
         if !self.users.complete {

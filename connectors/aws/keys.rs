@@ -6,13 +6,13 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 use futures::{StreamExt, stream::FuturesUnordered};
 use provost_client::Failure;
-use provost_model::{Cover, Cursor, Entity, Key, Kind, Reading, Realm, Scope, Status, Why, field};
+use provost_model::{Cover, Cursor, Entity, Key, Kind, Reading, Realm, Scope, Status, Trouble, Why, field};
 
 use super::{
     authorization::{set, time},
     people::{User, UserNo, Users},
     session::{Session, stopped},
-    slots::{self, ListedKey, Listed, Slot},
+    slots::{self, Listed, ListedKey, Slot},
 };
 use crate::{Emitter, Stopped};
 
@@ -44,6 +44,10 @@ pub(super) struct Keys<'a> {
 pub(super) enum Because {
     /// The report's columns ask for it.
     Columns,
+    /// The user is younger than the report: listed again until a report knows it.
+    TooNew,
+    /// There is no report: everybody is listed once.
+    NoReport,
     /// Nothing tells that there is a key.
     Sweep,
 }
@@ -60,7 +64,12 @@ impl<'a> Keys<'a> {
     }
 
     /// Lists the keys of those users, as many at a time as the gate lets fly. `columns` is remembered with each user.
-    pub(super) async fn list(&mut self, users: &[(UserNo, u64)], because: Because, to: &mut Emitter) -> Result<(), Stopped> {
+    pub(super) async fn list(
+        &mut self,
+        users: &[(UserNo, u64)],
+        because: Because,
+        to: &mut Emitter,
+    ) -> Result<(), Stopped> {
         let (session, all) = (self.session, self.users);
         let total = users.len() as u64;
         let mut done = 0;
@@ -78,7 +87,7 @@ impl<'a> Keys<'a> {
                 Ok(keys) => {
                     denied = 0;
                     self.say(number, &keys, to).await?;
-                    if because == Because::Columns {
+                    if matches!(because, Because::Columns | Because::NoReport) {
                         self.remember(number, columns, to).await?;
                     }
                 }
@@ -86,7 +95,8 @@ impl<'a> Keys<'a> {
                 Err(failure) if failure.code == "NoSuchEntity" => {}
                 Err(failure) => {
                     denied += u32::from(failure.why == Why::Denied);
-                    let hopeless = denied >= DENIED_MAX || matches!(failure.why, Why::Unauthenticated | Why::Stopped | Why::TooLarge);
+                    let hopeless = denied >= DENIED_MAX
+                        || matches!(failure.why, Why::Unauthenticated | Why::Stopped | Why::TooLarge);
                     self.failed.insert(number);
                     self.failure.get_or_insert(failure);
                     if hopeless {
@@ -116,6 +126,18 @@ impl<'a> Keys<'a> {
         self.checkpoint(to).await?;
         let said = format!("the keys of {} users were not listed; the first: {failure}", self.failed.len().max(1));
         to.partial(&self.scope, failure.why, said).await
+    }
+
+    /// Ends a sweep of hidden keys: what was listed stands, no cursor moves.
+    pub(super) async fn end_sweep(self, to: &mut Emitter) -> Result<(), Stopped> {
+        let Some(failure) = self.failure else { return Ok(()) };
+        let said = format!("the sweep for hidden keys missed {} users; the first: {failure}", self.failed.len().max(1));
+        to.trouble(Trouble { place: self.scope.path, why: failure.why, said, blind_spot: false }).await
+    }
+
+    /// Whether the user's keys were ever listed.
+    pub(super) fn knows(&self, number: UserNo) -> bool {
+        self.users.get(number).is_some_and(|user| self.listed.has(&user.id))
     }
 
     /// Says one user's keys, and that these are all.
@@ -150,18 +172,23 @@ impl<'a> Keys<'a> {
     }
 
     fn listed_now(&self, number: UserNo) -> bool {
-        self.users.get(number).is_some_and(|user| self.listed.has(&user.id)) && !self.slots.contains_key(&number)
+        self.knows(number) && !self.slots.contains_key(&number)
     }
 }
 
 /// All keys of one user, with what tells the answers apart.
-async fn asked<T>(session: &Session, user: &User, because: Because, which: T) -> (T, Result<Vec<AccessKeyMetadata>, Failure>) {
+async fn asked<T>(
+    session: &Session,
+    user: &User,
+    because: Because,
+    which: T,
+) -> (T, Result<Vec<AccessKeyMetadata>, Failure>) {
     (which, keys_of(session, user, because).await)
 }
 
 /// All keys of one user. A listing of several pages is still one user's few keys: the pages are read to the end.
 async fn keys_of(session: &Session, user: &User, because: Because) -> Result<Vec<AccessKeyMetadata>, Failure> {
-    let client = if because == Because::Sweep { &session.sweeping } else { &session.iam };
+    let client = if matches!(because, Because::Sweep | Because::NoReport) { &session.sweeping } else { &session.iam };
     let mut keys = Vec::new();
     let mut marker: Option<String> = None;
     loop {
@@ -177,7 +204,12 @@ async fn keys_of(session: &Session, user: &User, because: Because) -> Result<Vec
             (true, Some(next)) if keys.len() <= KEYS_MAX => marker = Some(next),
             _ => {
                 let said = "the listing of a user's keys does not end".to_owned();
-                return Err(Failure { operation: OPERATION.to_owned(), why: Why::Malformed, code: String::new(), said });
+                return Err(Failure {
+                    operation: OPERATION.to_owned(),
+                    why: Why::Malformed,
+                    code: String::new(),
+                    said,
+                });
             }
         }
     }

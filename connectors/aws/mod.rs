@@ -2,8 +2,11 @@
 //! It must never hold a secret value, nor ask for anything its SPEC does not list.
 
 mod authorization;
+mod check;
 mod credentials;
 mod keys;
+mod lists;
+mod look;
 pub mod nature;
 mod people;
 pub mod policy;
@@ -12,53 +15,22 @@ mod rows;
 mod session;
 mod settings;
 pub mod slots;
+mod spec;
+mod sweep;
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use provost_client::{Failure, Gate, Limits, Pace, Patience};
-use provost_model::{Kind, Realm, Trouble, Why};
+use provost_model::{Trouble, Why};
+use tokio_util::sync::CancellationToken;
 
-use self::{
-    authorization::Authorization,
-    credentials::{Plan, Report, Telling},
-    keys::{Because, Keys},
-    people::{UserNo, Users},
-    session::{Caller, Session},
-    settings::Settings,
-    slots::Listed,
-};
-use crate::{Access, Bookmarks, Connector, Emitter, Permission, Reach, Read, Source, Spec, Stopped};
+pub use self::spec::SPEC;
+use self::{look::Looking, session::Session, settings::Settings};
+use crate::{Access, Bookmarks, Connector, Emitter, Source, Stopped};
 
-/// What this connector is.
-pub static SPEC: Spec = Spec {
-    name: "aws",
-    title: "Amazon Web Services",
-    about: "IAM of one account: users, roles, groups, policies, access keys, passwords, certificates, identity providers, root",
-    version: 1,
-    reach: Reach::Provider,
-    kinds: &[
-        Kind::User,
-        Kind::Role,
-        Kind::Group,
-        Kind::Policy,
-        Kind::AccessKey,
-        Kind::Password,
-        Kind::Certificate,
-    ],
-    reads: &[
-        Read("sts:GetCallerIdentity"),
-        Read("iam:GenerateCredentialReport"),
-        Read("iam:GetCredentialReport"),
-        Read("iam:GetAccountAuthorizationDetails"),
-        Read("iam:ListAccessKeys"),
-    ],
-    permissions: &[Permission { action: "iam:ListAccessKeys", optional: false, why: "access key ids" }],
-    blind_spots: &[],
-    example: "",
-    documentation: &[],
-    build,
-};
+/// Time in which a source must have said what it is about to read.
+const ANNOUNCE: Duration = Duration::from_millis(1_800);
 
 /// One source of this kind.
 struct Aws {
@@ -73,18 +45,34 @@ fn build(source: &Source) -> Result<Box<dyn Connector>, String> {
     Ok(Box::new(Aws { settings, gate }))
 }
 
+impl Aws {
+    /// A way to the account for questions that must be answered soon.
+    async fn impatient(&self) -> Session {
+        self.gate.begin();
+        Session::new(&self.settings, &self.gate, Patience::none(), CancellationToken::new()).await
+    }
+}
+
 #[async_trait]
 impl Connector for Aws {
     async fn announce(&self) -> String {
-        String::new()
+        let asked = async { self.impatient().await.caller().await };
+        match tokio::time::timeout(ANNOUNCE, asked).await {
+            Ok(Ok(caller)) => {
+                format!("AWS account {} as {} (credentials: {})", caller.account, caller.arn, caller.origin)
+            }
+            Ok(Err(failure)) => format!("AWS, but nobody can be asked: {}", failure.said),
+            Err(_) => "AWS, but it did not answer within 2 s".to_owned(),
+        }
     }
 
     async fn check(&self) -> Access {
-        Access::default()
+        check::access(&self.impatient().await, &self.settings).await
     }
 
     fn disposition(&self) -> String {
-        String::new()
+        let Settings { profile, endpoint_url, account, .. } = &self.settings;
+        format!("{profile:?} {endpoint_url:?} {account:?}")
     }
 
     async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
@@ -93,50 +81,21 @@ impl Connector for Aws {
         let caller = session.caller().await;
         count(&session, to).await?;
         let caller = caller.map_err(fatal)?;
+        if let Some(expected) = self.settings.account.as_ref().filter(|expected| **expected != caller.account) {
+            let said =
+                format!("the credentials belong to account {}, this source is meant for {expected}", caller.account);
+            return Err(Trouble {
+                place: "sts:GetCallerIdentity".to_owned(),
+                why: Why::Changed,
+                said,
+                blind_spot: false,
+            });
+        }
         let realm = caller.realm();
         to.realm(realm.clone()).await?;
-        let run = Looking { session: &session, known, realm: &realm };
-        run.look(to).await?;
+        let looking = Looking { session: &session, known, realm: &realm, sweep_every: self.settings.sweep_every };
+        looking.look(to).await?;
         Ok(())
-    }
-}
-
-struct Looking<'a> {
-    session: &'a Session,
-    known: &'a Bookmarks,
-    realm: &'a Realm,
-}
-
-impl Looking<'_> {
-    async fn look(&self, to: &mut Emitter) -> Result<(), Stopped> {
-        let session = self.session;
-        let authorization = Authorization::new(session, self.realm);
-        let (users, report) = tokio::join!(authorization.list(to), credentials::obtain(session));
-        let (users, _failure) = users?;
-        count(session, to).await?;
-        self.credentials(&users, report, to).await
-    }
-
-    async fn credentials(&self, users: &Users, report: Result<Report, Failure>, to: &mut Emitter) -> Result<(), Stopped> {
-        let listed = Listed::new();
-        let report = report.map_err(drop);
-        let Ok(report) = report else { return Ok(()) };
-        let Ok(plan) = credentials::plan(&report, users, &listed) else { return Ok(()) };
-        let mut keys = Keys::new(self.session, self.realm, users, listed);
-        let mut wanted: std::collections::HashSet<UserNo> = plan.first.iter().chain(&plan.then).map(|(number, _)| *number).collect();
-        credentials::rows_of(&report, users, &wanted, &mut |number, row| {
-            keys.slots.insert(number, slots::slots(row));
-        });
-        wanted.clear();
-        keys.begin(to).await?;
-        keys.list(&plan.first, Because::Columns, to).await?;
-        let held = keys.failed.clone();
-        let why_held = keys.failure.as_ref().map(|failure| failure.why);
-        let told = Telling { realm: self.realm, users, known: None, held: &held, why_held };
-        credentials::tell(report, &plan, &told, to).await?;
-        count(self.session, to).await?;
-        keys.list(&plan.then, Because::Columns, to).await?;
-        keys.end(to).await
     }
 }
 
@@ -149,5 +108,5 @@ async fn count(session: &Session, to: &mut Emitter) -> Result<(), Stopped> {
 }
 
 fn fatal(failure: Failure) -> Trouble {
-    Trouble { place: failure.operation.clone(), why: failure.why, said: failure.said, blind_spot: false }
+    Trouble { place: failure.operation, why: failure.why, said: failure.said, blind_spot: false }
 }

@@ -13,9 +13,9 @@ use std::{
 
 use aws_config::{
     BehaviorVersion, Region, ecs::EcsCredentialsProvider, environment::EnvironmentVariableCredentialsProvider,
-    imds::credentials::ImdsCredentialsProvider, meta::region::RegionProviderChain, profile::ProfileFileCredentialsProvider,
-    profile::ProfileFileRegionProvider, provider_config::ProviderConfig, retry::RetryConfig,
-    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+    imds::credentials::ImdsCredentialsProvider, meta::region::RegionProviderChain,
+    profile::ProfileFileCredentialsProvider, profile::ProfileFileRegionProvider, provider_config::ProviderConfig,
+    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
     web_identity_token::WebIdentityTokenCredentialsProvider,
 };
 use aws_credential_types::{
@@ -140,7 +140,9 @@ impl Session {
         A: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let luck = || self.luck();
-        let tries = with_patience(self.patience, &luck, || async { call().await.map_err(|error| classified(operation, &error)) });
+        let tries = with_patience(self.patience, &luck, || async {
+            call().await.map_err(|error| classified(operation, &error))
+        });
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(stopped(operation)),

@@ -40,6 +40,18 @@ impl House {
         self.clock.now()
     }
 
+    /// Whether writing goes on: nobody has held the pen for longer than a second.
+    pub fn writes(&self) -> bool {
+        let patience = std::time::Duration::from_millis(20);
+        (0..50).any(|_| match self.pen.try_lock() {
+            Err(std::sync::TryLockError::WouldBlock) => {
+                std::thread::sleep(patience);
+                false
+            }
+            Ok(_) | Err(std::sync::TryLockError::Poisoned(_)) => true,
+        })
+    }
+
     /// The pen. A writer that panicked left nothing half-written: commits are atomic.
     pub fn pen(&self) -> MutexGuard<'_, ()> {
         self.pen.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,4 +12,7 @@ pub mod ids;
 pub mod jobs;
 pub mod output;
 pub mod rows;
+pub mod scheduler;
+pub mod service;
+pub mod socket;
 pub mod wire;

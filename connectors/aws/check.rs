@@ -1,0 +1,128 @@
+//! What the source's credentials may see: each read tried once, with the smallest page.
+//! It must never count a read as granted that was not answered.
+
+use std::collections::HashMap;
+
+use aws_sdk_iam::types::SummaryKeyType;
+use provost_client::Failure;
+use provost_model::Why;
+use serde_json::json;
+
+use super::{SPEC, session::Session, settings::Settings, spec};
+use crate::{Access, Check, Verdict};
+
+/// Everything a check says.
+pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
+    let policy = Some(policy());
+    let caller = match session.caller().await {
+        Ok(caller) => caller,
+        Err(failure) => {
+            let checks = vec![line("sts:GetCallerIdentity", Err(failure))];
+            return Access { principal: "unknown".to_owned(), checks, policy, ..Access::default() };
+        }
+    };
+    let wrong = settings.account.as_ref().filter(|expected| **expected != caller.account);
+    let target = match wrong {
+        Some(expected) => format!("account {}, but this source is meant for {expected}", caller.account),
+        None => format!("account {}", caller.account),
+    };
+    let mut checks = vec![line("sts:GetCallerIdentity", Ok(()))];
+    let (answers, cost) = tried(session).await;
+    checks.extend(answers.into_iter().map(|(operation, answer)| line(operation, answer)));
+    checks.push(Check {
+        action: "write access".to_owned(),
+        verdict: Verdict::Unknown,
+        optional: true,
+        note: "not tried: attach only the policy shown, so that this credential cannot write".to_owned(),
+    });
+    Access { principal: format!("{} (credentials: {})", caller.arn, caller.origin), target, checks, cost, policy }
+}
+
+/// Every read of IAM, tried once.
+async fn tried(session: &Session) -> (Vec<(&'static str, Result<(), Failure>)>, Vec<String>) {
+    let iam = &session.iam;
+    let mut answers = Vec::new();
+    let report = session.ask("iam:GenerateCredentialReport", || iam.generate_credential_report().send()).await;
+    answers.push(("iam:GenerateCredentialReport", report.map(drop)));
+    let report = session.ask("iam:GetCredentialReport", || iam.get_credential_report().send()).await;
+    answers.push(("iam:GetCredentialReport", report.map(drop)));
+    let operation = "iam:GetAccountAuthorizationDetails";
+    let details = session.ask(operation, || iam.get_account_authorization_details().max_items(1).send()).await;
+    let listed = details.as_ref().ok().and_then(|page| page.user_detail_list().first()?.user_name.clone());
+    answers.push((operation, details.map(drop)));
+    let users = session.ask("iam:ListUsers", || iam.list_users().max_items(1).send()).await;
+    let named = users.as_ref().ok().and_then(|page| Some(page.users.first()?.user_name.clone()));
+    answers.push(("iam:ListUsers", users.map(drop)));
+    // A name that nobody has answers as well: not found means that asking is allowed.
+    let user = listed.or(named).unwrap_or_else(|| "nobody-of-this-name".to_owned());
+    let keys = session.ask("iam:ListAccessKeys", || iam.list_access_keys().user_name(&user).max_items(1).send()).await;
+    answers.push(("iam:ListAccessKeys", keys.map(drop)));
+    let keys = session.ask("iam:ListSSHPublicKeys", || iam.list_ssh_public_keys().user_name(&user).max_items(1).send());
+    answers.push(("iam:ListSSHPublicKeys", keys.await.map(drop)));
+    let operation = "iam:ListSigningCertificates";
+    let found = session.ask(operation, || iam.list_signing_certificates().user_name(&user).max_items(1).send()).await;
+    answers.push((operation, found.map(drop)));
+    let operation = "iam:ListServerCertificates";
+    answers.push((
+        operation,
+        session.ask(operation, || iam.list_server_certificates().max_items(1).send()).await.map(drop),
+    ));
+    let operation = "iam:ListServiceSpecificCredentials";
+    let call = || iam.list_service_specific_credentials().all_users(true).max_items(1).send();
+    answers.push((operation, session.ask(operation, call).await.map(drop)));
+    let operation = "iam:ListSAMLProviders";
+    answers.push((operation, session.ask(operation, || iam.list_saml_providers().send()).await.map(drop)));
+    let operation = "iam:ListOpenIDConnectProviders";
+    let providers = session.ask(operation, || iam.list_open_id_connect_providers().send()).await;
+    let first = providers.as_ref().ok().and_then(|page| page.open_id_connect_provider_list().first()?.arn.clone());
+    answers.push((operation, providers.map(drop)));
+    if let Some(arn) = first {
+        let operation = "iam:GetOpenIDConnectProvider";
+        let call = || iam.get_open_id_connect_provider().open_id_connect_provider_arn(&arn).send();
+        answers.push((operation, session.ask(operation, call).await.map(drop)));
+    }
+    let operation = "iam:GetAccountSummary";
+    let summary = session.ask(operation, || iam.get_account_summary().send()).await;
+    let cost = summary.as_ref().ok().and_then(|answer| answer.summary_map.as_ref()).map(cost).unwrap_or_default();
+    answers.push((operation, summary.map(drop)));
+    (answers, cost)
+}
+
+fn line(operation: &str, answer: Result<(), Failure>) -> Check {
+    let why = SPEC.permissions.iter().find(|it| it.action == operation).map_or("as whom it looks", |it| it.why);
+    let (verdict, note) = match answer {
+        Ok(()) => (Verdict::Granted, why.to_owned()),
+        Err(failure) if failure.why == Why::Denied => (Verdict::Denied, why.to_owned()),
+        // Allowed, and there is nothing there (yet).
+        Err(failure) if is_absence(&failure.code) => (Verdict::Granted, why.to_owned()),
+        Err(failure) => (Verdict::Unknown, failure.said),
+    };
+    Check { action: operation.to_owned(), verdict, optional: spec::is_optional(operation), note }
+}
+
+fn is_absence(code: &str) -> bool {
+    matches!(code, "NoSuchEntity" | "ReportInProgress" | "ReportNotPresent" | "ReportExpired")
+        || matches!(code, "CredentialReportNotReadyException" | "CredentialReportNotPresentException")
+}
+
+/// Calls of a run, from the counts of the account.
+fn cost(summary: &HashMap<SummaryKeyType, i32>) -> Vec<String> {
+    let count = |key: SummaryKeyType| summary.get(&key).copied().unwrap_or(0).max(0);
+    let (users, roles) = (count(SummaryKeyType::Users), count(SummaryKeyType::Roles));
+    let rest = count(SummaryKeyType::Groups) + count(SummaryKeyType::Policies);
+    let bulk = 8 + (users + roles + 999) / 1000 + (rest + 999) / 1000;
+    vec![
+        format!("cold: {bulk} calls until findings stand, then one for each of at most {users} users with keys"),
+        format!("warm: {bulk} calls and one for each user whose keys changed"),
+        format!("sweep: up to {} calls, spread over sweep_every", i64::from(users) * 3),
+    ]
+}
+
+/// The least policy that allows every read.
+fn policy() -> serde_json::Value {
+    let statement = |sid: &str, optional: bool| {
+        let actions = SPEC.permissions.iter().filter(|it| it.optional == optional).map(|it| it.action);
+        json!({"Sid": sid, "Effect": "Allow", "Action": actions.collect::<Vec<_>>(), "Resource": "*"})
+    };
+    json!({"Version": "2012-10-17", "Statement": [statement("Needed", false), statement("Optional", true)]})
+}

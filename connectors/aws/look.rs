@@ -1,0 +1,136 @@
+//! The order of one run: bulk first, then what the bulk asks for, then what has no bulk form.
+//! It must never begin to list user by user before everything that findings rest on is told.
+
+use std::{collections::HashSet, time::Duration};
+
+use provost_client::Failure;
+use provost_model::{Cursor, Realm, Why};
+
+use super::{
+    authorization::Authorization,
+    count,
+    credentials::{self, Plan, Report, Telling},
+    keys::{Because, Keys},
+    lists,
+    people::{UserNo, Users},
+    rows,
+    session::Session,
+    slots::{self, Listed},
+    sweep,
+};
+use crate::{Bookmarks, Emitter, Stopped};
+
+/// Scope whose cursor remembers whose keys were listed.
+const KEYS: &str = "iam/access-keys";
+
+/// One run.
+pub(super) struct Looking<'a> {
+    pub(super) session: &'a Session,
+    pub(super) known: &'a Bookmarks,
+    pub(super) realm: &'a Realm,
+    pub(super) sweep_every: Duration,
+}
+
+impl Looking<'_> {
+    pub(super) async fn look(&self, to: &mut Emitter) -> Result<(), Stopped> {
+        let session = self.session;
+        let authorization = Authorization::new(session, self.realm);
+        let (listing, report) = tokio::join!(Box::pin(authorization.list(to)), Box::pin(credentials::obtain(session)));
+        let (mut users, failure) = listing?;
+        if failure.is_some_and(|failure| {
+            matches!(failure.why, Why::Denied | Why::Malformed | Why::Unavailable | Why::Throttled)
+        }) {
+            // Without the details the plain listing still gives unique ids, to which everything else is tied.
+            users = Box::pin(lists::users(session, self.realm, users, to)).await?;
+        }
+        count(session, to).await?;
+        let silent = self.credentials(&users, report, to).await?;
+        Box::pin(sweep::turn(self, &users, &silent, to)).await?;
+        count(session, to).await
+    }
+
+    /// The report and the access keys. Gives the users whose keys only a sweep can find.
+    async fn credentials(
+        &self,
+        users: &Users,
+        report: Result<Report, Failure>,
+        to: &mut Emitter,
+    ) -> Result<Vec<UserNo>, Stopped> {
+        let listed = self.cursor(KEYS).and_then(|cursor| Listed::decode(&cursor.0)).unwrap_or_default();
+        let known = credentials::known(self.cursor("iam/credential-report"));
+        let again = self.known.full_due.iter().any(|path| path == KEYS);
+        let planned = report.and_then(|report| {
+            let plan = credentials::plan(&report, users, &listed, again)?;
+            credentials::not_stale(&plan, known)?;
+            Ok((report, plan))
+        });
+        let mut keys = Keys::new(self.session, self.realm, users, listed);
+        let silent = match planned {
+            Ok((report, plan)) => Box::pin(self.reported(users, report, plan, &mut keys, to)).await?,
+            Err(failure) => Box::pin(self.unreported(users, failure, &mut keys, to)).await?,
+        };
+        keys.end(to).await?;
+        count(self.session, to).await?;
+        Ok(silent)
+    }
+
+    async fn reported(
+        &self,
+        users: &Users,
+        report: Report,
+        plan: Plan,
+        keys: &mut Keys<'_>,
+        to: &mut Emitter,
+    ) -> Result<Vec<UserNo>, Stopped> {
+        let wanted: HashSet<UserNo> = plan.first.iter().chain(&plan.then).map(|(number, _)| *number).collect();
+        credentials::rows_of(&report, users, &wanted, &mut |number, row| {
+            keys.slots.insert(number, slots::slots(row));
+        });
+        keys.begin(to).await?;
+        // A change of status moves a slot's date, and so its name: the listing has to say first that it is the same key.
+        keys.list(&plan.first, Because::Columns, to).await?;
+        let held = keys.failed.clone();
+        let why_held = keys.failure.as_ref().map(|failure| failure.why);
+        let told = Telling { realm: self.realm, users, held: &held, why_held };
+        credentials::tell(report, &plan, &told, to).await?;
+        count(self.session, to).await?;
+        lists::all(self, to).await?;
+        keys.list(&plan.then, Because::Columns, to).await?;
+        let unknown: Vec<_> = plan.unreported.iter().map(|number| (*number, 0)).collect();
+        keys.list(&unknown, Because::TooNew, to).await?;
+        Ok(plan.silent)
+    }
+
+    /// A run without report: every user that was never listed is listed now, and counted as a sweep.
+    async fn unreported(
+        &self,
+        users: &Users,
+        failure: Failure,
+        keys: &mut Keys<'_>,
+        to: &mut Emitter,
+    ) -> Result<Vec<UserNo>, Stopped> {
+        let scope = credentials::scope(self.realm);
+        to.begin(&scope, None).await?;
+        if self.cursor(&scope.path).is_none() {
+            let now = to.now();
+            for number in 0..users.len() {
+                if let Some(user) = users.get(number) {
+                    to.see(&scope, None, now, rows::unreported(self.realm, user)).await?;
+                }
+            }
+        }
+        to.partial(&scope, failure.why, failure.to_string()).await?;
+        count(self.session, to).await?;
+        lists::all(self, to).await?;
+        keys.begin(to).await?;
+        let (known, new): (Vec<UserNo>, Vec<UserNo>) = (0..users.len()).partition(|number| keys.knows(*number));
+        let new: Vec<_> = new.into_iter().map(|number| (number, 0)).collect();
+        keys.list(&new, Because::NoReport, to).await?;
+        Ok(known)
+    }
+
+    /// Where a former run got to in a scope.
+    pub(super) fn cursor(&self, path: &str) -> Option<&Cursor> {
+        self.known.cursors.get(path)
+    }
+}

@@ -1,0 +1,119 @@
+//! What this connector says of itself.
+//! It must never list an operation that could change anything.
+
+use provost_model::Kind;
+
+use crate::{Permission, Read, Spec};
+
+/// What this connector is.
+pub static SPEC: Spec = Spec {
+    name: "aws",
+    title: "Amazon Web Services",
+    about: "IAM of one account: users, roles, groups, policies, access keys, passwords, certificates, identity providers, root",
+    version: 1,
+    kinds: &[
+        Kind::User,
+        Kind::Role,
+        Kind::Group,
+        Kind::Policy,
+        Kind::AccessKey,
+        Kind::Password,
+        Kind::SshKey,
+        Kind::Certificate,
+        Kind::ServiceSpecificCredential,
+        Kind::IdentityProvider,
+    ],
+    reads: &[
+        Read("sts:GetCallerIdentity"),
+        Read("iam:GenerateCredentialReport"),
+        Read("iam:GetCredentialReport"),
+        Read("iam:GetAccountAuthorizationDetails"),
+        Read("iam:GetAccountSummary"),
+        Read("iam:ListUsers"),
+        Read("iam:ListAccessKeys"),
+        Read("iam:ListServerCertificates"),
+        Read("iam:ListServiceSpecificCredentials"),
+        Read("iam:ListOpenIDConnectProviders"),
+        Read("iam:GetOpenIDConnectProvider"),
+        Read("iam:ListSAMLProviders"),
+        Read("iam:ListSSHPublicKeys"),
+        Read("iam:ListSigningCertificates"),
+    ],
+    permissions: &[
+        need("iam:GenerateCredentialReport", "a fresh credential report"),
+        need("iam:GetCredentialReport", "last use and age of keys and passwords, second factors, the root user"),
+        need("iam:GetAccountAuthorizationDetails", "users, roles, groups, policies, tags, administrator rights"),
+        need("iam:ListAccessKeys", "access key ids, and inactive keys the report leaves out"),
+        can("iam:ListUsers", "users, where GetAccountAuthorizationDetails is refused"),
+        can("iam:GetAccountSummary", "what a run will cost"),
+        can("iam:ListServerCertificates", "server certificates kept in IAM and their expiry"),
+        can("iam:ListServiceSpecificCredentials", "Bedrock API keys, CodeCommit and Keyspaces passwords"),
+        can("iam:ListOpenIDConnectProviders", "trusted OpenID Connect providers"),
+        can("iam:GetOpenIDConnectProvider", "their audiences"),
+        can("iam:ListSAMLProviders", "trusted SAML providers and their expiry"),
+        can("iam:ListSSHPublicKeys", "SSH keys of users (CodeCommit)"),
+        can("iam:ListSigningCertificates", "ids and expiry of signing certificates"),
+    ],
+    blind_spots: &[
+        "IAM keeps no last use of root's signing certificates, nor of users' SSH keys and certificates",
+        "key ids of the root user can be listed by root only; the report shows its slots",
+        "uses within 15 minutes count once, and key use is recorded since 2015-04-22 only",
+        "a role's last use is kept for 400 days: silence before that says nothing",
+        "service control policies, resource policies and session policies are not evaluated for administrator rights",
+        "the credential report may leave out inactive keys; a sweep finds them within sweep_every",
+    ],
+    example: EXAMPLE,
+    documentation: &[
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html",
+        "https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html",
+        "https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html",
+    ],
+    build: super::build,
+};
+
+const EXAMPLE: &str = r#"[[sources]]
+name = "aws-prod"
+connector = "aws"
+schedule = "17 */6 * * *"
+# profile = "audit"             # of ~/.aws/config; without it the order of every AWS tool holds
+# region = "eu-west-1"          # for signing; IAM itself is global
+# endpoint_url = "http://127.0.0.1:5000"
+# account = "123456789012"      # refuse any other account
+pace = "shared"                 # or "full": as fast as in_flight allows
+# in_flight = 16                # calls at a time, and so connections
+# sweep_every = "7d"            # time in which users without visible keys are looked at one by one
+# instance_credentials = false  # true: may ask the machine's metadata service for credentials
+# max_calls = 100000            # of one run
+"#;
+
+const fn need(action: &'static str, why: &'static str) -> Permission {
+    Permission { action, optional: false, why }
+}
+
+const fn can(action: &'static str, why: &'static str) -> Permission {
+    Permission { action, optional: true, why }
+}
+
+/// Whether a denial of that operation makes a blind spot only.
+pub(super) fn is_optional(operation: &str) -> bool {
+    SPEC.permissions.iter().any(|permission| permission.action == operation && permission.optional)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_read_is_a_read_and_has_its_permission() {
+        for read in SPEC.reads {
+            let (service, action) = read.0.split_once(':').unwrap();
+            assert!(["iam", "sts"].contains(&service));
+            assert!(
+                ["Get", "List", "GenerateCredentialReport"].iter().any(|verb| action.starts_with(verb)),
+                "{action}"
+            );
+            assert!(service == "sts" || SPEC.permissions.iter().any(|it| it.action == read.0), "{action}");
+        }
+        assert_eq!(SPEC.permissions.len() + 1, SPEC.reads.len());
+    }
+}

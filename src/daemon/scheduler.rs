@@ -1,0 +1,190 @@
+//! Decides what is due: every source on its own schedule, by a durable `next_run`; house-keeping on ticks.
+//! It must never look at a source twice at once, nor catch up a missed run more than once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use provost_model::{Outcome, Span, Time, Why};
+use provost_store::StoreError;
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Schedule, Source},
+    desk::{Desk, LookError},
+    jobs::{assess, judge, snapshot, sources::change_source},
+    wire,
+};
+
+/// The scheduler's rounds: one a second.
+const TICK: &str = "* * * * * *";
+/// How often sources are judged and what is due by time alone is looked for, in ticks.
+const HOUSE_KEEPING: u64 = 60;
+/// How soon a source is tried again that could not be looked at.
+const RETRY: Span = Span::seconds(300);
+
+/// Runs until told to stop, then lets runs under way hand over what they have. `alive` counts rounds.
+pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>) -> Result<(), JobSchedulerError> {
+    let (tick, mut ticks) = tokio::sync::mpsc::channel(1);
+    let mut ticker = JobScheduler::new().await?;
+    let job = Job::new_async(TICK, move |_, _| {
+        let tick = tick.clone();
+        // A round that is still under way swallows the ticks meanwhile.
+        Box::pin(async move { drop(tick.try_send(())) })
+    })?;
+    ticker.add(job).await?;
+    ticker.start().await?;
+
+    let places = Arc::new(Semaphore::new(desk.wiring().config.daemon.max_concurrent_runs));
+    let mut looking = JoinSet::new();
+    let mut snapshot_due = next_snapshot(&desk);
+    let mut rounds = 0_u64;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            tick = ticks.recv() => if tick.is_none() { break },
+        }
+        alive.fetch_add(1, Ordering::Relaxed);
+        while looking.try_join_next().is_some() {}
+        for source in due(&desk) {
+            let (desk, stop, places) = (Arc::clone(&desk), stop.child_token(), Arc::clone(&places));
+            looking.spawn(async move {
+                let _place = places.acquire().await;
+                if !stop.is_cancelled() {
+                    look(&desk, &source, stop).await;
+                }
+            });
+        }
+        if rounds.is_multiple_of(HOUSE_KEEPING) {
+            keep_house(&desk).await;
+        }
+        if snapshot_due.is_some_and(|at| at <= desk.house.now()) {
+            take_snapshot(&desk).await;
+            snapshot_due = next_snapshot(&desk);
+        }
+        rounds += 1;
+    }
+    ticker.shutdown().await?;
+    let drain = desk.wiring().config.daemon.drain;
+    let drained = tokio::time::timeout(drain, async { while looking.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        tracing::warn!("runs under way did not end in time; the next start goes on with them");
+    }
+    Ok(())
+}
+
+/// Sources whose time has come. Their next time is written down before they are looked at, so that a run that kills the
+/// daemon is not started for ever.
+fn due(desk: &Desk) -> Vec<Source> {
+    let wiring = desk.wiring();
+    let running = desk.runs.running();
+    let mut due = Vec::new();
+    for source in wiring.config.sources.iter().filter(|source| !running.contains_key(&source.name)) {
+        let Some(schedule) = &source.schedule else { continue };
+        match is_due(desk, source, schedule) {
+            Ok(true) => due.push(source.clone()),
+            Ok(false) => {}
+            Err(error) => tracing::error!(source = %source.name, %error, "cannot tell whether it is due"),
+        }
+    }
+    due
+}
+
+fn is_due(desk: &Desk, source: &Source, schedule: &Schedule) -> Result<bool, StoreError> {
+    let now = desk.house.now();
+    let row = desk.house.inventory().source(&source.name)?;
+    let due = match (row.next_run, row.last_run) {
+        (Some(at), _) => at <= now,
+        // Never looked at: at once.
+        (None, None) => true,
+        (None, Some(_)) => false,
+    };
+    if due || row.next_run.is_none() {
+        let next = wire::next(schedule, now).map(|at| at + jitter(source.jitter));
+        change_source(&desk.house, &source.name, |row, _| row.next_run = next)?;
+    }
+    Ok(due)
+}
+
+/// A run that was under way when the daemon ended, or was stopped by its end, goes on at once.
+pub fn resume(desk: &Desk) -> Result<(), StoreError> {
+    for source in &desk.wiring().config.sources {
+        let row = desk.house.inventory().source(&source.name)?;
+        let Some(run) = row.last_run.map(|id| desk.house.inventory().run(&source.name, id)).transpose()?.flatten() else {
+            continue;
+        };
+        let stopped = run.troubles.iter().any(|trouble| trouble.why == Why::Stopped);
+        if source.schedule.is_some() && (run.outcome == Outcome::Running || stopped) {
+            let now = desk.house.now();
+            change_source(&desk.house, &source.name, |row, _| row.next_run = Some(now))?;
+        }
+    }
+    Ok(())
+}
+
+async fn look(desk: &Desk, source: &Source, stop: CancellationToken) {
+    match desk.look(source, false, Box::new(|_, _, _| {}), stop).await {
+        Ok(run) => tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked"),
+        Err(LookError::Busy(_)) => {}
+        Err(error) => {
+            tracing::error!(source = %source.name, %error, "could not look");
+            let retry = desk.house.now() + RETRY;
+            let sooner = |row: &mut provost_store::inventory::SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
+            if let Err(error) = change_source(&desk.house, &source.name, sooner) {
+                tracing::error!(source = %source.name, %error, "could not be scheduled again");
+            }
+        }
+    }
+}
+
+/// Judges what is due by time alone, and every source.
+async fn keep_house(desk: &Arc<Desk>) {
+    let desk = Arc::clone(desk);
+    let kept = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
+        let wiring = desk.wiring();
+        judge::due(&desk.house, &wiring.yardstick)?;
+        for source in &wiring.config.sources {
+            assess::assess(&desk.house, &wiring.yardstick, &wiring.watched(source, desk.house.now()))?;
+        }
+        Ok(())
+    });
+    match kept.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "house-keeping failed"),
+        Err(_) => tracing::error!("house-keeping panicked"),
+    }
+}
+
+fn next_snapshot(desk: &Desk) -> Option<Time> {
+    desk.wiring().config.snapshots.schedule.as_ref().and_then(|schedule| wire::next(schedule, desk.house.now()))
+}
+
+async fn take_snapshot(desk: &Arc<Desk>) {
+    let desk = Arc::clone(desk);
+    let taken = tokio::task::spawn_blocking(move || {
+        let wiring = desk.wiring();
+        let directory = &wiring.config.snapshots.path;
+        snapshot::take(&desk.house, &wiring.yardstick, directory)?;
+        snapshot::prune(directory, wiring.config.snapshots.keep)
+    });
+    match taken.await {
+        Ok(Ok(_)) => tracing::info!("took a snapshot"),
+        Ok(Err(error)) => tracing::error!(%error, "could not take a snapshot"),
+        Err(_) => tracing::error!("taking a snapshot panicked"),
+    }
+}
+
+fn jitter(most: Duration) -> Span {
+    let mut random = [0_u8; 8];
+    let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+    if micros == 0 || getrandom::fill(&mut random).is_err() {
+        return Span::seconds(0);
+    }
+    Span::micros(i64::try_from(u64::from_le_bytes(random) % micros).unwrap_or(0))
+}

@@ -1,0 +1,51 @@
+//! The asking side: hands a command line to the daemon, and writes what comes back where it belongs.
+//! It must never wait for a daemon that is not there.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+};
+
+use super::frame::{self, LINE_MAX, Piece, Question};
+use crate::cli::Screen;
+
+/// Nobody answers at the socket: the store can be opened instead.
+#[derive(Debug)]
+pub struct Daemonless;
+
+/// Asks the daemon; gives the exit status it answers with.
+pub fn ask(
+    socket: &Path,
+    arguments: Vec<String>,
+    screen: &mut Screen<'_>,
+    (terminal, no_colour, progress): (bool, bool, &mut dyn FnMut(u64, Option<u64>, &str)),
+) -> Result<io::Result<u8>, Daemonless> {
+    let Ok(stream) = UnixStream::connect(socket) else { return Err(Daemonless) };
+    let width = Some(screen.look.width);
+    Ok(talk(stream, &Question { arguments, terminal, width, no_colour, watched: true }, screen, progress))
+}
+
+fn talk(
+    mut stream: UnixStream,
+    question: &Question,
+    screen: &mut Screen<'_>,
+    progress: &mut dyn FnMut(u64, Option<u64>, &str),
+) -> io::Result<u8> {
+    stream.write_all(&frame::line(question)?)?;
+    let mut answers = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if answers.by_ref().take(LINE_MAX as u64 + 1).read_until(b'\n', &mut line)? == 0 {
+            return Err(io::Error::other("the daemon went away before it had answered"));
+        }
+        match frame::read(&line)? {
+            // Written by our own commands, which passed it through the doors already.
+            Piece::Out(text) => screen.out.write_all(text.as_bytes())?,
+            Piece::Err(text) => screen.err.write_all(text.as_bytes())?,
+            Piece::Progress(done, total, of) => progress(done, total, &of),
+            Piece::Exit(status) => return Ok(status),
+        }
+    }
+}
