@@ -140,11 +140,16 @@ mod tests {
 
     use super::{corpus::HOSTILE, *};
 
+    /// Said independently of the doors: apart from what attacks, the corpus is printable ASCII and one wide sign.
+    fn is_plain(letter: char) -> bool {
+        matches!(letter, ' '..='~' | '\u{ff1d}')
+    }
+
     #[test]
     fn no_hidden_character_passes_any_door() {
         for (text, tries) in HOSTILE {
             for shown in [terminal(text), csv_cell(text), html(text), log(text)] {
-                assert!(!shown.chars().any(is_hidden), "{tries}: {shown:?}");
+                assert!(shown.chars().all(is_plain), "{tries}: {shown:?}");
             }
         }
     }
@@ -171,7 +176,7 @@ mod tests {
             let mut out = Vec::new();
             text.serialize(&mut serde_json::Serializer::with_formatter(&mut out, JsonDoor)).unwrap();
             let written = String::from_utf8(out).unwrap();
-            assert!(!written.chars().any(is_hidden), "{tries}: {written:?}");
+            assert!(written.chars().all(is_plain), "{tries}: {written:?}");
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), *text, "{tries}");
         }
     }
