@@ -3,7 +3,7 @@
 
 use provost_model::Kind;
 
-use crate::{Permission, Read, Spec};
+use crate::{Permission, Reach, Read, Spec};
 
 /// What this connector is.
 pub static SPEC: Spec = Spec {
@@ -11,6 +11,7 @@ pub static SPEC: Spec = Spec {
     title: "Amazon Web Services",
     about: "IAM of one account: users, roles, groups, policies, access keys, passwords, certificates, identity providers, root",
     version: 1,
+    reach: Reach::Provider,
     kinds: &[
         Kind::User,
         Kind::Role,
