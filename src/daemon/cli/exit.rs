@@ -43,6 +43,12 @@ impl Exit {
         self as u8
     }
 
+    /// The exit of that number; an unknown number means failure.
+    pub fn of_status(status: u8) -> Self {
+        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Partial, Exit::Held, Exit::Store, Exit::Findings];
+        all.into_iter().find(|exit| exit.status() == status).unwrap_or(Exit::Failed)
+    }
+
     /// The worst of several runs: what failed tells more than what is held, that more than what is partial.
     pub fn of_runs(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
         let rank = |outcome: &Outcome| match outcome {

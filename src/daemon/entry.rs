@@ -1,0 +1,209 @@
+//! From a command line to an answer: which configuration, beside the store or through the daemon that holds it.
+//! It must never open a store that a daemon answers for.
+
+use std::{
+    ffi::OsString,
+    io::Write,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use clap::Parser as _;
+use provost_model::Clock as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{self, Cli, Command, Exit, Screen},
+    clock::WallClock,
+    commands::{Asked, CommandError, answer, needs_store},
+    config::{self, Config, Environment, Paths, Problem, Source},
+    desk::Desk,
+    logging,
+    output::{Look, Progress},
+    quickstart, service,
+    socket::ask,
+    wire::{WireError, Wiring},
+};
+
+/// How long a command waits for a store that another process holds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the process was started with.
+pub struct Entry {
+    /// The words of the command line, the program's name first.
+    pub arguments: Vec<OsString>,
+    /// The environment.
+    pub environment: Environment,
+    /// Whether answers go to a terminal.
+    pub out_terminal: bool,
+    /// Whether remarks go to a terminal.
+    pub err_terminal: bool,
+}
+
+/// Answers one command line.
+pub fn run(entry: &Entry, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let cli = match Cli::try_parse_from(&entry.arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.status() } else { Exit::Done.status() });
+        }
+    };
+    let no_colour = cli.global.no_color || entry.environment.get("NO_COLOR").is_some();
+    let width = entry.environment.get("COLUMNS").and_then(|it| it.parse().ok()).or_else(|| terminal_width(entry));
+    let look = Look::suited(entry.out_terminal, width, no_colour, WallClock.now());
+    let mut screen = Screen { out, err, format: cli.global.output, look };
+    let exit = match dispatch(entry, &cli, &mut screen, no_colour) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let exit = error.exit();
+            if exit != Exit::Done {
+                let _ = screen.remark(&format!("provost: {error}"));
+            }
+            exit
+        }
+    };
+    ExitCode::from(exit.status())
+}
+
+fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) -> Result<Exit, CommandError> {
+    let paths = Paths::find(cli.global.config.as_deref(), &entry.environment)
+        .map_err(|problem| cli::CliError::Config(vec![problem]))?;
+    match &cli.command {
+        Command::Completions { shell } => Ok(cli::completions::print(*shell, screen)?),
+        Command::Config(action) => configuration(*action, entry, &paths, screen),
+        Command::Check { name } => check(name, entry, &paths, screen),
+        Command::Quickstart(wanted) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            quickstart::run(entry, &paths, wanted, screen)
+        }
+        Command::Run => {
+            logging::begin(&entry.environment, entry.err_terminal, false);
+            daemon(entry, &paths)
+        }
+        command if needs_store(command) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            with_store(entry, (cli, &paths), screen, no_colour)
+        }
+        _ => Err(CommandError::Usage("nothing answers that command".into())),
+    }
+}
+
+/// Answers beside the store, or through the daemon that holds it.
+fn with_store(entry: &Entry, (cli, paths): (&Cli, &Paths), screen: &mut Screen<'_>, no_colour: bool) -> Result<Exit, CommandError> {
+    let config = config::load(paths).map_err(cli::CliError::Config)?;
+    let bar = Mutex::new(Progress::new(entry.err_terminal));
+    let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
+    let arguments = passed_on(&entry.arguments);
+    let asked = ask(&config.daemon.socket, arguments, screen, (entry.out_terminal, no_colour, &mut at));
+    match asked {
+        Ok(Ok(status)) => return Ok(Exit::of_status(status)),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_nobody) => {}
+    }
+    let wiring = Wiring::new(config, entry.environment.clone())?;
+    let house = wiring.open(PATIENCE)?;
+    let desk = Desk::new(house, wiring, None);
+    let bar = Arc::new(bar);
+    let meter = {
+        let bar = Arc::clone(&bar);
+        Arc::new(move |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of))
+    };
+    let runtime = runtime()?;
+    let exit = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let asked = Asked { desk: &desk, meter, stop: stop.clone() };
+        let interrupted = async {
+            let _ = tokio::signal::ctrl_c().await;
+            stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            answered = answer(&asked, &cli.command, screen) => answered,
+            () = interrupted => Ok(Exit::Partial),
+        }
+    });
+    bar.lock().unwrap_or_else(PoisonError::into_inner).done();
+    exit
+}
+
+/// The words for the daemon: all but the program's name and the configuration, which it has already.
+fn passed_on(arguments: &[OsString]) -> Vec<String> {
+    let mut passed = Vec::new();
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        if word == "--config" {
+            words.next();
+        } else if !word.starts_with("--config=") {
+            passed.push(word);
+        }
+    }
+    passed
+}
+
+fn daemon(entry: &Entry, paths: &Paths) -> Result<Exit, CommandError> {
+    let config = config::load(paths).map_err(cli::CliError::Config)?;
+    let wiring = Wiring::new(config, entry.environment.clone())?;
+    let house = wiring.open(PATIENCE)?;
+    let since = house.now();
+    let desk = Arc::new(Desk::new(house, wiring, Some(since)));
+    runtime()?.block_on(service::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
+    Ok(Exit::Done)
+}
+
+fn configuration(action: cli::ConfigAction, entry: &Entry, paths: &Paths, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    match action {
+        cli::ConfigAction::Schema => Ok(cli::config::schema(screen)?),
+        cli::ConfigAction::Example => {
+            let connectors = provost_connectors::ALL.iter().map(|spec| (spec.title, spec.about, spec.example));
+            Ok(cli::config::example(connectors, screen)?)
+        }
+        cli::ConfigAction::Check => {
+            let read = config::load(paths);
+            let mut problems = Vec::new();
+            if let Ok(config) = &read {
+                if let Err(WireError::Setting { setting, said }) = Wiring::new(config.clone(), entry.environment.clone()) {
+                    problems.push(Problem::new(setting, said));
+                }
+            }
+            Ok(cli::config::check(&paths.file, read.as_ref().map_err(Vec::as_slice), &problems, screen)?)
+        }
+    }
+}
+
+/// Tries what a source of the configuration, or a connector with its own defaults, may see.
+fn check(name: &str, entry: &Entry, paths: &Paths, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    let config = config::load(paths).map_err(cli::CliError::Config)?;
+    let source = match config.source(name) {
+        Ok(source) => source.clone(),
+        Err(_) if provost_connectors::find(name).is_some() => of_connector(name, paths)?,
+        Err(nearest) => {
+            let hint = nearest.map_or_else(String::new, |it| format!("; did you mean {it:?}?"));
+            return Err(CommandError::Usage(format!("there is no source or connector {name:?}{hint}")));
+        }
+    };
+    let wiring = Wiring::new(config, entry.environment.clone())?;
+    let (_, connector) = wiring.connector(&source)?;
+    let access = runtime()?.block_on(connector.check());
+    Ok(cli::check::show(name, &access, screen)?)
+}
+
+/// A source of that connector with nothing set.
+pub(crate) fn of_connector(name: &str, paths: &Paths) -> Result<Source, CommandError> {
+    let text = format!("[[sources]]\nname = {name:?}\nconnector = {name:?}\n");
+    let config: Config = config::parse(&text, paths).map_err(cli::CliError::Config)?;
+    config.sources.into_iter().next().ok_or_else(|| CommandError::Usage(format!("{name:?} is no connector")))
+}
+
+/// The runtime of the process.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+fn terminal_width(entry: &Entry) -> Option<u16> {
+    if !entry.out_terminal {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
+}

@@ -1,0 +1,119 @@
+//! `quickstart`: from nothing to an inventory, findings and a daemon, without a question.
+//! It must never overwrite anything, nor begin to read before it said what.
+
+use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{self, Command, Exit, Findings, Inventory, Quickstart, Scan, Screen, Selection},
+    commands::{Asked, CommandError, answer},
+    config::{self, Paths},
+    desk::Desk,
+    entry::{Entry, runtime},
+    output::Progress,
+    service,
+    wire::Wiring,
+};
+
+/// Rows shown of inventory and findings; the commands that show all are named.
+const SHOWN: usize = 20;
+
+/// Looks, shows, writes a configuration, stays.
+pub fn run(entry: &Entry, paths: &Paths, wanted: &Quickstart, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    let text = text(wanted);
+    let written = !paths.file.exists();
+    let config = if written {
+        config::parse(&text, paths).map_err(cli::CliError::Config)?
+    } else {
+        config::load(paths).map_err(cli::CliError::Config)?
+    };
+    let wiring = Wiring::new(config, entry.environment.clone())?;
+    let runtime = runtime()?;
+    let mut announced = Vec::new();
+    for source in &wiring.config.sources {
+        let (_, connector) = wiring.connector(source)?;
+        announced.push((source.name.clone(), runtime.block_on(connector.announce())));
+    }
+    let lines: Vec<(&str, String)> = announced.iter().map(|(name, about)| (name.as_str(), about.clone())).collect();
+    cli::quickstart::announce(&lines, screen)?;
+    if written {
+        write(&paths.file, &text)?;
+    }
+    cli::quickstart::configuration(&paths.file, written, screen)?;
+
+    let house = wiring.open(std::time::Duration::from_secs(10))?;
+    let since = (!wanted.once).then(|| house.now());
+    let desk = Arc::new(Desk::new(house, wiring, since));
+    let exit = runtime.block_on(first_look(entry, &desk, screen))?;
+    if wanted.once {
+        return Ok(exit);
+    }
+    screen.remark("Staying to look on schedule; Ctrl-C ends it. In another terminal: provost status")?;
+    runtime.block_on(service::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
+    Ok(Exit::Done)
+}
+
+async fn first_look(entry: &Entry, desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    let bar = Arc::new(std::sync::Mutex::new(Progress::new(entry.err_terminal)));
+    let meter = {
+        let bar = Arc::clone(&bar);
+        Arc::new(move |done, total, of: &str| {
+            bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).at(done, total, of);
+        })
+    };
+    let asked = Asked { desk, meter, stop: CancellationToken::new() };
+    let exit = answer(&asked, &Command::Scan(Scan::default()), screen).await?;
+    bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).done();
+    let inventory = Command::Inventory(Inventory::List { selection: Selection::default(), presence: Vec::new() });
+    let findings = Command::Findings(Findings::List { selection: Selection::default(), all: false, fail_on: None });
+    screen.line("")?;
+    shortened(&asked, &inventory, screen, "provost inventory list").await?;
+    screen.line("")?;
+    shortened(&asked, &findings, screen, "provost findings list").await?;
+    Ok(exit)
+}
+
+/// The beginning of a command's table, and how to see all of it. Other forms are never shortened.
+async fn shortened(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_>, whole: &str) -> Result<(), CommandError> {
+    if !screen.is_table() {
+        answer(asked, command, screen).await?;
+        return Ok(());
+    }
+    let mut table = Vec::new();
+    let mut aside = Screen { out: &mut table, err: screen.err, format: screen.format, look: screen.look };
+    answer(asked, command, &mut aside).await?;
+    let text = String::from_utf8_lossy(&table);
+    let count = text.lines().count();
+    for line in text.lines().take(SHOWN + 1) {
+        // The table passed its doors already.
+        writeln!(screen.out, "{line}")?;
+    }
+    if count > SHOWN + 1 {
+        screen.remark(&format!("{} more rows: {whole}", count - SHOWN - 1))?;
+    }
+    Ok(())
+}
+
+/// The configuration for this host, and AWS unless it is left out.
+fn text(wanted: &Quickstart) -> String {
+    let roots: Vec<String> = wanted.roots.iter().map(|root| format!("{:?}", root.display().to_string())).collect();
+    let roots = if roots.is_empty() { String::new() } else { format!("roots = [{}]\n", roots.join(", ")) };
+    let host = format!("[[sources]]\nname = \"this-host\"\nconnector = \"host\"\nschedule = \"43 */4 * * *\"\n{roots}");
+    let instance = if wanted.instance_credentials { "instance_credentials = true\n" } else { "" };
+    let aws = format!("[[sources]]\nname = \"aws\"\nconnector = \"aws\"\nschedule = \"17 */6 * * *\"\njitter = \"5m\"\n{instance}");
+    let mut entries = vec![host.as_str()];
+    if !wanted.no_aws {
+        entries.push(&aws);
+    }
+    cli::quickstart::text(entries)
+}
+
+fn write(file: &Path, text: &str) -> Result<(), CommandError> {
+    if let Some(directory) = file.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    made.write_all(text.as_bytes())?;
+    Ok(made.sync_all()?)
+}
