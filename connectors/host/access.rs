@@ -63,6 +63,8 @@ pub(crate) fn checked(settings: &Settings) -> Access {
             access.checks.push(check);
         }
     }
+    let kinds = recognise::ALL.iter().map(|it| it.title).collect::<Vec<_>>().join("; ");
+    access.cost.push(format!("looks for: {kinds}"));
     let at_least = if more { "at least " } else { "" };
     access.cost.push(format!("each run: {at_least}{entries} directory entries, {at_least}{files} files read"));
     if !closed.is_empty() {

@@ -147,7 +147,7 @@ pub(crate) fn is_aws_key_id(value: &str) -> bool {
 /// placeholder, or a reference to another place. The default of `${NAME:-default}` is written out.
 pub(crate) fn literal(value: &[u8]) -> Option<&[u8]> {
     let value = bare(value);
-    let text = std::str::from_utf8(value).unwrap_or("?");
+    let Ok(text) = std::str::from_utf8(value) else { return Some(value) };
     if let Some(inner) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
         let (_, default) = inner.split_once(":-").or_else(|| inner.split_once('-'))?;
         return literal(default.as_bytes());

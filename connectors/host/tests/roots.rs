@@ -89,7 +89,7 @@ async fn roots_inside_of_roots_are_read_once_and_the_systems_places_have_scopes_
     let settings = serde_json::json!({"roots": [root, inner], "system": true, "system_root": inner, "hostname": "h"});
     let found = discover(settings, &Bookmarks::default()).await;
     let mut scopes: Vec<_> = found.covers.iter().map(|(scope, cover)| (scope.clone(), cover.is_full())).collect();
-    scopes.sort();
+    scopes.sort_by_key(|(scope, _)| scope.trim_end_matches(']').to_owned());
     let of = |word: &str, path: &Path| (format!("{word}[{}]", path.display()), true);
     assert_eq!(
         scopes,

@@ -202,7 +202,7 @@ fn pipelines(tree: &mut Tree) {
     let key = tree.plant(file, "jobs/build/steps[Publish]/env/API_KEY", Kind::Token, secret("workflow", 32));
     let token = tree.plant(file, "jobs/build/steps[1]/run", Kind::Token, format!("ghp_{}", secret("script", 36)));
     tree.file(file, format!(
-        "on: push\njobs:\n  build:\n    steps:\n    - name: Publish\n      env:\n        API_KEY: {key}\n        OTHER_KEY: ${{{{ secrets.KEY }}}}\n    - run: curl -H 'Authorization: token {token}' https://api.github.com\n"
+        "on: push\njobs:\n  build:\n    steps:\n    - name: Publish\n      env:\n        API_KEY: {key}\n        OTHER_KEY: ${{{{ secrets.KEY }}}}\n    - run: |\n        curl -H 'Authorization: token {token}' https://api.github.com\n"
     ));
     let file = "src/app/Jenkinsfile";
     let token = tree.plant(file, "environment.DEPLOY_PASSWORD", Kind::Password, secret("jenkins", 24));
