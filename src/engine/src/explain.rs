@@ -189,7 +189,7 @@ mod tests {
     };
 
     fn told(name: &str) -> String {
-        let record = key().with(field::LAST_USED_AT, ago(267)).with(field::NAME, name.to_owned()).as_of(ago(1)).build();
+        let record = key().with(field::LAST_USED_AT, ago(267)).with(field::NAME, name.to_owned()).told(ago(1)).build();
         let identity = user().with(field::ADMIN, true).build();
         let covers = [Covered { scope: ScopeNo(1), part: PartId::WHOLE, as_of: NOW, source: "aws-prod", path: "iam" }];
         let subject = Subject { identity: Some(&identity), covers: &covers, ..Subject::alone(&record) };

@@ -116,7 +116,7 @@ mod tests {
                 ("edge: a moment more", used(ago(90) - Span::micros(1)), "fail"),
                 (
                     "data lag: the key may have been used since",
-                    owned(agent()).credential(key().with(field::LAST_USED_AT, ago(91)).as_of(ago(3))),
+                    owned(agent()).credential(key().with(field::LAST_USED_AT, ago(91)).told(ago(3))),
                     "pass",
                 ),
                 (

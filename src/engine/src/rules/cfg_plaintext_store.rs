@@ -140,7 +140,7 @@ mod tests {
                 ("denied", plain(Reading::NotPermitted), "inconclusive"),
                 ("who can read it is not collected", kept("npmrc", Reading::NotCollected).into(), "inconclusive"),
                 ("a provider's record", key().into(), "not_applicable"),
-                ("data lag does not matter", kept("dotenv", false).as_of(ago(9)).into(), "fail"),
+                ("data lag does not matter", kept("dotenv", false).told(ago(9)).into(), "fail"),
             ],
         );
         assert_eq!(words[0], "not known to be revoked, written out in dotenv");

@@ -130,12 +130,12 @@ mod tests {
                 ("edge: a moment more", made(ago(90) - Span::micros(1)), "fail"),
                 (
                     "data lag: it may have been replaced since",
-                    key().with(field::CREATED_AT, ago(91)).as_of(ago(5)).into(),
+                    key().with(field::CREATED_AT, ago(91)).told(ago(5)).into(),
                     "inconclusive",
                 ),
                 (
                     "data lag, covered since",
-                    World::from(key().with(field::CREATED_AT, ago(91)).as_of(ago(5))).covered(NOW),
+                    World::from(key().with(field::CREATED_AT, ago(91)).told(ago(5))).covered(NOW),
                     "fail",
                 ),
                 ("unknown: not reported", unknown(Reading::NotReported), "inconclusive"),

@@ -65,7 +65,7 @@ mod tests {
     fn truth_table() {
         let ended = |at: Time| key().with(field::EXPIRES_AT, at);
         let ends = |reading| World::from(key().with(field::EXPIRES_AT, reading));
-        let said = |days| key().with(field::STATUS, Status::Expired).as_of(ago(days));
+        let said = |days| key().with(field::STATUS, Status::Expired).told(ago(days));
         let file = || ended(ago(99)).with(field::LOCATION, "/x.pem".to_owned());
         let mut public = World::from(file().of_nobody().with(field::PLAINTEXT, false));
         public.record.kind = Kind::Certificate;
@@ -78,8 +78,8 @@ mod tests {
                 ("edge: exactly the threshold", ended(ago(30)).into(), "pass"),
                 ("edge: a moment more", ended(ago(30) - Span::micros(1)).into(), "fail"),
                 ("not ended", ended(ahead(5)).into(), "pass"),
-                ("data lag: it may be removed by now", ended(ago(31)).as_of(ago(4)).into(), "inconclusive"),
-                ("data lag, covered since", World::from(ended(ago(31)).as_of(ago(4))).covered(NOW), "fail"),
+                ("data lag: it may be removed by now", ended(ago(31)).told(ago(4)).into(), "inconclusive"),
+                ("data lag, covered since", World::from(ended(ago(31)).told(ago(4))).covered(NOW), "fail"),
                 ("no end", ends(Reading::Never), "pass"),
                 ("unknown: not reported", ends(Reading::NotReported), "pass"),
                 ("unknown: not collected", ends(Reading::NotCollected), "inconclusive"),

@@ -129,7 +129,7 @@ mod tests {
                 ("used within thirty days", usage(Reading::Known(ago(30))), "fail"),
                 (
                     "data lag: used lately when the data were taken",
-                    ending(ahead(10)).with(field::LAST_USED_AT, ago(40)).as_of(ago(20)).into(),
+                    ending(ahead(10)).with(field::LAST_USED_AT, ago(40)).told(ago(20)).into(),
                     "fail",
                 ),
                 ("never used", usage(Reading::Never), "pass"),

@@ -69,10 +69,10 @@ mod tests {
                 ("edge: exactly the threshold", changed(ago(30)), "pass"),
                 ("edge: a moment more", changed(ago(30) - Span::micros(1)), "fail"),
                 ("old, but since when it is off is not known", off().into(), "pass"),
-                ("said to be off for long", World::from(off().as_of(ago(40))).covered(NOW), "fail"),
+                ("said to be off for long", World::from(off().told(ago(40))).covered(NOW), "fail"),
                 (
                     "data lag: it may be deleted by now",
-                    off().with(field::ROTATED_AT, ago(31)).as_of(ago(4)).into(),
+                    off().with(field::ROTATED_AT, ago(31)).told(ago(4)).into(),
                     "inconclusive",
                 ),
                 ("active", status(Reading::Known(Status::Active)), "pass"),

@@ -114,10 +114,10 @@ mod tests {
                     "not_applicable",
                 ),
                 ("nobody's", World::from(old().of_nobody()).sibling(newer(100)), "not_applicable"),
-                ("data lag", World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))), "inconclusive"),
+                ("data lag", World::from(old().told(ago(4))).sibling(newer(15).told(ago(4))), "inconclusive"),
                 (
                     "data lag, covered since",
-                    World::from(old().as_of(ago(4))).sibling(newer(15).as_of(ago(4))).covered(NOW),
+                    World::from(old().told(ago(4))).sibling(newer(15).told(ago(4))).covered(NOW),
                     "fail",
                 ),
                 (

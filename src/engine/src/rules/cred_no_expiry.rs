@@ -78,7 +78,7 @@ mod tests {
                 ("unknown: not collected", ends(Reading::NotCollected), "inconclusive"),
                 ("denied", ends(Reading::NotPermitted), "inconclusive"),
                 ("inactive", endless().with(field::STATUS, Status::Inactive).into(), "pass"),
-                ("data lag does not matter", endless().as_of(ago(20)).into(), "fail"),
+                ("data lag does not matter", endless().told(ago(20)).into(), "fail"),
             ],
         );
     }

@@ -196,11 +196,7 @@ mod tests {
                 ("unknown: too weak for a fingerprint", print(Reading::NotReported), "not_applicable"),
                 ("unknown: not collected", print(Reading::NotCollected), "not_applicable"),
                 ("denied", print(Reading::NotPermitted), "inconclusive"),
-                (
-                    "data lag does not matter",
-                    World::from(one().as_of(ago(9))).place(file(2, "host:b", "alice")),
-                    "fail",
-                ),
+                ("data lag does not matter", World::from(one().told(ago(9))).place(file(2, "host:b", "alice")), "fail"),
             ],
         );
         assert_eq!(

@@ -85,7 +85,7 @@ mod tests {
                 ("rights denied", rights(Reading::NotPermitted), "inconclusive"),
                 ("identity not in the inventory", unseen().into(), "inconclusive"),
                 ("inactive", of_admin(unseen().with(field::STATUS, Status::Inactive)), "pass"),
-                ("data lag does not matter", of_admin(unseen().as_of(ago(9))), "fail"),
+                ("data lag does not matter", of_admin(unseen().told(ago(9))), "fail"),
             ],
         );
     }

@@ -139,7 +139,7 @@ mod tests {
                 ("denied", algorithm(Reading::NotPermitted), "inconclusive"),
                 ("size not collected", bits(Reading::NotCollected), "inconclusive"),
                 ("size denied", bits(Reading::NotPermitted), "inconclusive"),
-                ("data lag does not matter", ssh("rsa", 1024).as_of(NOW - provost_model::Span::days(9)).into(), "fail"),
+                ("data lag does not matter", ssh("rsa", 1024).told(NOW - provost_model::Span::days(9)).into(), "fail"),
             ],
         );
         assert_eq!(words[0], "active, rsa key of 1024 bits, under 2048");

@@ -157,7 +157,7 @@ mod tests {
                 ("a secret in a file of nobody known", file().into(), "fail"),
                 ("a secret in a user's file", World::from(file()).owned_by("alice", 0.6), "pass"),
                 ("a reference in a file", file().with(field::PLAINTEXT, false).into(), "not_applicable"),
-                ("data lag does not matter", untagged().as_of(ago(9)).into(), "fail"),
+                ("data lag does not matter", untagged().told(ago(9)).into(), "fail"),
             ],
         );
         assert_eq!(words[0], "no owner is named anywhere");

@@ -106,7 +106,7 @@ mod tests {
                     admin().with(field::PATH, "/aws-service-role/x/".to_owned()).into(),
                     "not_applicable",
                 ),
-                ("data lag does not matter", admin().as_of(ago(9)).into(), "fail"),
+                ("data lag does not matter", admin().told(ago(9)).into(), "fail"),
             ],
         );
         assert_eq!(

@@ -73,7 +73,7 @@ mod tests {
                 ("unknown: not reported", status(Reading::NotReported), "fail"),
                 ("unknown: not collected", status(Reading::NotCollected), "inconclusive"),
                 ("denied", status(Reading::NotPermitted), "inconclusive"),
-                ("data lag does not matter", key().of("root").as_of(ago(9)).into(), "fail"),
+                ("data lag does not matter", key().of("root").told(ago(9)).into(), "fail"),
             ],
         );
         assert_eq!(words[0], "active, authenticates as the root of aws:123456789012, last used 2026-11-14");

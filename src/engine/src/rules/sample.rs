@@ -99,7 +99,7 @@ impl Sample {
         self.record.baseline = true;
         self
     }
-    pub(crate) fn as_of(mut self, at: Time) -> Self {
+    pub(crate) fn told(mut self, at: Time) -> Self {
         self.as_of = at;
         self
     }
