@@ -183,11 +183,13 @@ impl Emitter {
         self.sightings += 1;
         if let Some(Event::See { scope: its_scope, part: its_part, as_of: its_time, sightings }) =
             self.pending.last_mut()
+            && its_scope == scope
+            && its_part.as_deref() == part
+            && *its_time == as_of
+            && sightings.len() < BATCH
         {
-            if its_scope == scope && its_part.as_deref() == part && *its_time == as_of && sightings.len() < BATCH {
-                sightings.push(sighting);
-                return if self.sightings >= BATCH { self.flush().await } else { Ok(()) };
-            }
+            sightings.push(sighting);
+            return if self.sightings >= BATCH { self.flush().await } else { Ok(()) };
         }
         let (scope, part) = (scope.clone(), part.map(str::to_owned));
         self.push(Event::See { scope, part, as_of, sightings: vec![sighting] }).await

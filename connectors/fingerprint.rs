@@ -50,10 +50,11 @@ impl std::fmt::Debug for FingerprintKey {
 fn canonical(value: &[u8]) -> &[u8] {
     let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value).trim_ascii();
     for quote in [b'"', b'\'', b'`'] {
-        if let [first, inner @ .., last] = value {
-            if *first == quote && *last == quote {
-                return inner;
-            }
+        if let [first, inner @ .., last] = value
+            && *first == quote
+            && *last == quote
+        {
+            return inner;
         }
     }
     value

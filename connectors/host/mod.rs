@@ -44,7 +44,9 @@ use self::{
     settings::Settings,
     walk::Enough,
 };
-use crate::{Access, Bookmarks, Connector, Emitter, Permission, Reach, Read, Source, Spec, fingerprint::FingerprintKey};
+use crate::{
+    Access, Bookmarks, Connector, Emitter, Permission, Reach, Read, Source, Spec, fingerprint::FingerprintKey,
+};
 
 /// The connector's description of itself.
 pub static SPEC: Spec = Spec {

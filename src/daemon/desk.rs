@@ -75,9 +75,16 @@ impl Desk {
     }
 
     /// Looks at a source once, judges what changed, and judges the source.
-    pub async fn look(&self, source: &Source, sweep: bool, on: OnProgress, stop: CancellationToken) -> Result<Run, LookError> {
+    pub async fn look(
+        &self,
+        source: &Source,
+        sweep: bool,
+        on: OnProgress,
+        stop: CancellationToken,
+    ) -> Result<Run, LookError> {
         let wiring = self.wiring();
-        let turn = self.runs.begin(&source.name, self.house.now()).ok_or_else(|| LookError::Busy(source.name.clone()))?;
+        let turn =
+            self.runs.begin(&source.name, self.house.now()).ok_or_else(|| LookError::Busy(source.name.clone()))?;
         self.check_room()?;
         let looking = wiring.looking(source, sweep)?;
         let watcher = Attentive { turn, on, wiring: Arc::clone(&wiring) };

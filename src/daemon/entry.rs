@@ -91,7 +91,12 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
 }
 
 /// Answers beside the store, or through the daemon that holds it.
-fn with_store(entry: &Entry, (cli, paths): (&Cli, &Paths), screen: &mut Screen<'_>, no_colour: bool) -> Result<Exit, CommandError> {
+fn with_store(
+    entry: &Entry,
+    (cli, paths): (&Cli, &Paths),
+    screen: &mut Screen<'_>,
+    no_colour: bool,
+) -> Result<Exit, CommandError> {
     let config = config::load(paths).map_err(cli::CliError::Config)?;
     let bar = Mutex::new(Progress::new(entry.err_terminal));
     let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
@@ -152,7 +157,12 @@ fn daemon(entry: &Entry, paths: &Paths) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-fn configuration(action: cli::ConfigAction, entry: &Entry, paths: &Paths, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+fn configuration(
+    action: cli::ConfigAction,
+    entry: &Entry,
+    paths: &Paths,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CommandError> {
     match action {
         cli::ConfigAction::Schema => Ok(cli::config::schema(screen)?),
         cli::ConfigAction::Example => {
@@ -163,7 +173,9 @@ fn configuration(action: cli::ConfigAction, entry: &Entry, paths: &Paths, screen
             let read = config::load(paths);
             let mut problems = Vec::new();
             if let Ok(config) = &read {
-                if let Err(WireError::Setting { setting, said }) = Wiring::new(config.clone(), entry.environment.clone()) {
+                if let Err(WireError::Setting { setting, said }) =
+                    Wiring::new(config.clone(), entry.environment.clone())
+                {
                     problems.push(Problem::new(setting, said));
                 }
             }

@@ -13,7 +13,8 @@ fn main() -> ExitCode {
     // One provider for the whole process; a second call would only say that it is there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let uid = rustix::process::geteuid().as_raw();
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let entry = Entry {
         arguments: std::env::args_os().collect(),
         environment: Environment::new(variables, uid),

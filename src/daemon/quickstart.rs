@@ -75,7 +75,12 @@ async fn first_look(entry: &Entry, desk: &Desk, screen: &mut Screen<'_>) -> Resu
 }
 
 /// The beginning of a command's table, and how to see all of it. Other forms are never shortened.
-async fn shortened(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_>, whole: &str) -> Result<(), CommandError> {
+async fn shortened(
+    asked: &Asked<'_>,
+    command: &Command,
+    screen: &mut Screen<'_>,
+    whole: &str,
+) -> Result<(), CommandError> {
     if !screen.is_table() {
         answer(asked, command, screen).await?;
         return Ok(());
@@ -101,7 +106,9 @@ fn text(wanted: &Quickstart) -> String {
     let roots = if roots.is_empty() { String::new() } else { format!("roots = [{}]\n", roots.join(", ")) };
     let host = format!("[[sources]]\nname = \"this-host\"\nconnector = \"host\"\nschedule = \"43 */4 * * *\"\n{roots}");
     let instance = if wanted.instance_credentials { "instance_credentials = true\n" } else { "" };
-    let aws = format!("[[sources]]\nname = \"aws\"\nconnector = \"aws\"\nschedule = \"17 */6 * * *\"\njitter = \"5m\"\n{instance}");
+    let aws = format!(
+        "[[sources]]\nname = \"aws\"\nconnector = \"aws\"\nschedule = \"17 */6 * * *\"\njitter = \"5m\"\n{instance}"
+    );
     let mut entries = vec![host.as_str()];
     if !wanted.no_aws {
         entries.push(&aws);

@@ -116,7 +116,8 @@ fn is_due(desk: &Desk, source: &Source, schedule: &Schedule) -> Result<bool, Sto
 pub fn resume(desk: &Desk) -> Result<(), StoreError> {
     for source in &desk.wiring().config.sources {
         let row = desk.house.inventory().source(&source.name)?;
-        let Some(run) = row.last_run.map(|id| desk.house.inventory().run(&source.name, id)).transpose()?.flatten() else {
+        let Some(run) = row.last_run.map(|id| desk.house.inventory().run(&source.name, id)).transpose()?.flatten()
+        else {
             continue;
         };
         let stopped = run.troubles.iter().any(|trouble| trouble.why == Why::Stopped);
@@ -130,12 +131,15 @@ pub fn resume(desk: &Desk) -> Result<(), StoreError> {
 
 async fn look(desk: &Desk, source: &Source, stop: CancellationToken) {
     match desk.look(source, false, Box::new(|_, _, _| {}), stop).await {
-        Ok(run) => tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked"),
+        Ok(run) => {
+            tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked")
+        }
         Err(LookError::Busy(_)) => {}
         Err(error) => {
             tracing::error!(source = %source.name, %error, "could not look");
             let retry = desk.house.now() + RETRY;
-            let sooner = |row: &mut provost_store::inventory::SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
+            let sooner =
+                |row: &mut provost_store::inventory::SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
             if let Err(error) = change_source(&desk.house, &source.name, sooner) {
                 tracing::error!(source = %source.name, %error, "could not be scheduled again");
             }

@@ -58,8 +58,11 @@ impl Wiring {
     /// Puts a configuration together. Every connector is built once, so that a bad setting shows now.
     pub fn new(config: Config, environment: Environment) -> Result<Self, WireError> {
         let wrong = |setting: &str, said: String| WireError::Setting { setting: setting.to_owned(), said };
-        let typed: PolicyConfig =
-            config.thresholds().clone().try_into().map_err(|error: toml::de::Error| wrong("thresholds", error.message().to_owned()))?;
+        let typed: PolicyConfig = config
+            .thresholds()
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| wrong("thresholds", error.message().to_owned()))?;
         let policy = Policy::new(typed).map_err(|error| wrong("thresholds", error.to_string()))?;
         let owners = OwnerTags { tags: config.owner_tags.clone() };
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
@@ -96,7 +99,8 @@ impl Wiring {
         match spec.reach {
             Reach::Provider => {
                 settings.insert("pace".into(), if source.full_pace { "full" } else { "shared" }.into());
-                settings.insert("sweep_every".into(), format!("{}h", (source.sweep_every.as_secs() / 3600).max(1)).into());
+                settings
+                    .insert("sweep_every".into(), format!("{}h", (source.sweep_every.as_secs() / 3600).max(1)).into());
             }
             Reach::Host => self.machine(&mut settings),
         }

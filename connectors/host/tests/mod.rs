@@ -68,7 +68,7 @@ async fn discover(settings: serde_json::Value, known: &Bookmarks) -> Discovery {
     let gather = tokio::spawn(async move {
         let mut all = Vec::new();
         while let Some(event) = events.recv().await {
-            all.push(event);
+            all.extend(event);
         }
         all
     });

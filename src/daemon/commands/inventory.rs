@@ -29,8 +29,14 @@ pub(super) fn inventory(desk: &Desk, action: &Inventory, screen: &mut Screen<'_>
     }
 }
 
-fn list(desk: &Desk, selection: &Selection, presence: &[Presence], screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
-    let filter = selection.filter.as_deref().map(Filter::compile::<InventoryRow>).transpose().map_err(cli::CliError::from)?;
+fn list(
+    desk: &Desk,
+    selection: &Selection,
+    presence: &[Presence],
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CommandError> {
+    let filter =
+        selection.filter.as_deref().map(Filter::compile::<InventoryRow>).transpose().map_err(cli::CliError::from)?;
     let wanted = |it: Presence| match presence {
         [] => matches!(it, Presence::Present | Presence::Missing),
         some => some.contains(&it),

@@ -65,9 +65,11 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Snapshot(_)
         | Command::Baseline(_)
         | Command::Status => true,
-        Command::Quickstart(_) | Command::Run | Command::Check { .. } | Command::Config(_) | Command::Completions { .. } => {
-            false
-        }
+        Command::Quickstart(_)
+        | Command::Run
+        | Command::Check { .. }
+        | Command::Config(_)
+        | Command::Completions { .. } => false,
     }
 }
 
@@ -81,9 +83,11 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
-        Command::Quickstart(_) | Command::Run | Command::Check { .. } | Command::Config(_) | Command::Completions { .. } => {
-            Err(CommandError::Usage("this command is not answered by a daemon".into()))
-        }
+        Command::Quickstart(_)
+        | Command::Run
+        | Command::Check { .. }
+        | Command::Config(_)
+        | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }
 }
 
@@ -121,9 +125,10 @@ impl CommandError {
 /// The status for a store that fails.
 pub fn of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::Locked { .. } | StoreError::Newer { .. } | StoreError::Damaged { .. } | StoreError::Foreign { .. } => {
-            Exit::Store
-        }
+        StoreError::Locked { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Foreign { .. } => Exit::Store,
         StoreError::Conflict(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
     }
 }

@@ -48,7 +48,12 @@ pub(super) fn snapshot(desk: &Desk, action: &Snapshot, screen: &mut Screen<'_>) 
     }
 }
 
-fn diff(desk: &Desk, directory: &Path, (from, to): (&str, Option<&str>), screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+fn diff(
+    desk: &Desk,
+    directory: &Path,
+    (from, to): (&str, Option<&str>),
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CommandError> {
     let scratch = tempfile::tempdir()?;
     let before = side(desk, directory, (Some(from), &scratch.path().join("before")))?;
     let after = side(desk, directory, (to, &scratch.path().join("after")))?;
@@ -109,7 +114,9 @@ fn verified(directory: &Path, name: String) -> Result<VerifyRow, CommandError> {
     let found = snapshot::find(directory, &name)?;
     Ok(match snapshot::verify(&found) {
         Ok(manifest) => VerifyRow { name, whole: true, said: format!("commit {}", manifest.commit) },
-        Err(SnapshotError::Altered { path, what }) => VerifyRow { name, whole: false, said: format!("{}: {what}", path.display()) },
+        Err(SnapshotError::Altered { path, what }) => {
+            VerifyRow { name, whole: false, said: format!("{}: {what}", path.display()) }
+        }
         Err(SnapshotError::File { path, error }) if error.kind() != io::ErrorKind::PermissionDenied => {
             VerifyRow { name, whole: false, said: format!("{}: {error}", path.display()) }
         }

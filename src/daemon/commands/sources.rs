@@ -9,11 +9,7 @@ use provost_store::{
 
 use super::CommandError;
 use crate::{
-    cli::{
-        self, Baseline, Exit, Screen, Sources,
-        baseline::Decided,
-        sources::SourceRow,
-    },
+    cli::{self, Baseline, Exit, Screen, Sources, baseline::Decided, sources::SourceRow},
     desk::Desk,
     jobs::{assess, judge, sources as words},
 };
@@ -38,7 +34,10 @@ pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen
         Some(Sources::Retire(it)) => {
             known(house.inventory(), &it.name)?;
             if wiring.config.sources.iter().any(|source| source.name == it.name) {
-                return Err(CommandError::Usage(format!("{} is still in the configuration; take it out first", it.name)));
+                return Err(CommandError::Usage(format!(
+                    "{} is still in the configuration; take it out first",
+                    it.name
+                )));
             }
             let touched = words::retire(house, &it.name, &it.reason)?;
             judge::touched(house, &wiring.yardstick, &touched)?;

@@ -22,7 +22,8 @@ pub(super) fn status(desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, Comma
     let space = desk.house.store().space()?;
     let mut records = 0;
     inventory.each_record(None, &mut |record, _| {
-        records += u64::from(matches!(record.presence(), provost_model::Presence::Present | provost_model::Presence::Missing));
+        records +=
+            u64::from(matches!(record.presence(), provost_model::Presence::Present | provost_model::Presence::Missing));
         Ok(Go::On)
     })?;
     let mut open: BTreeMap<Severity, u64> = BTreeMap::new();

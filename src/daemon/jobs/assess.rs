@@ -60,7 +60,8 @@ fn view(house: &House, watched: &Watched, now: Time) -> Result<SourceView, Store
     let scopes = inventory.scopes(Some(&watched.name))?;
     let runs = inventory.runs(&watched.name)?;
     let since = runs.first().map_or(now, |run| run.started);
-    let held_since = runs.iter().rev().take_while(|run| run.outcome == Outcome::Held).last().map_or(now, |run| run.started);
+    let held_since =
+        runs.iter().rev().take_while(|run| run.outcome == Outcome::Held).last().map_or(now, |run| run.started);
     let mut held: Vec<Held> = scopes
         .iter()
         .filter(|row| row.held > 0)
@@ -69,7 +70,12 @@ fn view(house: &House, watched: &Watched, now: Time) -> Result<SourceView, Store
     if let (Some(pinned), Some(met)) = (&row.realm, &row.met) {
         // A source that shows another authority holds back everything.
         let present = scopes.iter().map(|row| row.present).sum();
-        held.push(Held { scope: format!("{pinned}, where it now meets {met}"), absences: present, of: present, since: held_since });
+        held.push(Held {
+            scope: format!("{pinned}, where it now meets {met}"),
+            absences: present,
+            of: present,
+            since: held_since,
+        });
     }
     Ok(SourceView {
         name: watched.name.clone(),
@@ -83,6 +89,8 @@ fn view(house: &House, watched: &Watched, now: Time) -> Result<SourceView, Store
             .collect(),
         credential_expires_at: row.credential_expires.map_or(Reading::NotCollected, Reading::Known),
         held,
-        writable: row.could_write.map_or(Reading::NotCollected, |words| Reading::Known(words.lines().map(str::to_owned).collect())),
+        writable: row
+            .could_write
+            .map_or(Reading::NotCollected, |words| Reading::Known(words.lines().map(str::to_owned).collect())),
     })
 }

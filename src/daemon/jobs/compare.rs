@@ -59,10 +59,16 @@ where
                 (Some(Ok(before)), Some(Ok(after))) => text(before, "id").cmp(&text(after, "id")),
             };
             match order {
-                std::cmp::Ordering::Less => return self.before.next().map(|it| it.map(|row| whole("disappeared", &row))),
-                std::cmp::Ordering::Greater => return self.after.next().map(|it| it.map(|row| whole("appeared", &row))),
+                std::cmp::Ordering::Less => {
+                    return self.before.next().map(|it| it.map(|row| whole("disappeared", &row)));
+                }
+                std::cmp::Ordering::Greater => {
+                    return self.after.next().map(|it| it.map(|row| whole("appeared", &row)));
+                }
                 std::cmp::Ordering::Equal => {
-                    let (Some(Ok(before)), Some(Ok(after))) = (self.before.next(), self.after.next()) else { return None };
+                    let (Some(Ok(before)), Some(Ok(after))) = (self.before.next(), self.after.next()) else {
+                        return None;
+                    };
                     let fields = differing(&before, &after);
                     if !fields.is_empty() {
                         return Some(Ok(Difference { fields, ..whole("changed", &after) }));
@@ -74,7 +80,14 @@ where
 }
 
 fn whole(what: &'static str, row: &Value) -> Difference {
-    Difference { what, id: text(row, "id"), kind: text(row, "kind"), external_id: text(row, "external_id"), name: text(row, "name"), fields: Vec::new() }
+    Difference {
+        what,
+        id: text(row, "id"),
+        kind: text(row, "kind"),
+        external_id: text(row, "external_id"),
+        name: text(row, "name"),
+        fields: Vec::new(),
+    }
 }
 
 /// The fields in which two rows differ; those of `attributes` each by itself.
@@ -90,7 +103,8 @@ fn differing(before: &Value, after: &Value) -> Vec<(String, Value, Value)> {
             let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
             names.sort();
             names.dedup();
-            let at = |map: &serde_json::Map<String, Value>, name: &String| map.get(name).cloned().unwrap_or(Value::Null);
+            let at =
+                |map: &serde_json::Map<String, Value>, name: &String| map.get(name).cloned().unwrap_or(Value::Null);
             found.extend(names.into_iter().map(|it| (it.clone(), at(old, it), at(new, it))).filter(|(_, a, b)| a != b));
         } else if former != *value && !RESTLESS.contains(&name.as_str()) {
             found.push((name.clone(), former, value.clone()));
@@ -110,7 +124,9 @@ mod tests {
     use super::*;
 
     fn row(id: &str, status: &str, seen: u32) -> io::Result<Value> {
-        Ok(json!({"id": id, "kind": "user", "external_id": id, "status": status, "last_seen": seen, "attributes": {"mfa": status}}))
+        Ok(
+            json!({"id": id, "kind": "user", "external_id": id, "status": status, "last_seen": seen, "attributes": {"mfa": status}}),
+        )
     }
 
     #[test]

@@ -14,7 +14,11 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::judge::Yardstick;
-use crate::{house::House, output::{FindingRow, write::write_json}, rows::Rows};
+use crate::{
+    house::House,
+    output::{FindingRow, write::write_json},
+    rows::Rows,
+};
 
 /// Version of the manifest and of the lines.
 const FORMAT: u32 = 1;
@@ -86,7 +90,10 @@ pub fn take(house: &House, yardstick: &Yardstick, directory: &Path) -> Result<(S
     let head = house.store().head()?;
     let name = format!("{}-c{}", stamp(house.now()), head.number.0);
     let unfinished = directory.join(format!("{UNFINISHED}{name}-{}", std::process::id()));
-    let at = |path: &Path| { let path = path.to_owned(); move |error| SnapshotError::File { path, error } };
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| SnapshotError::File { path, error }
+    };
     fs::create_dir_all(&unfinished).map_err(at(&unfinished))?;
     let manifest = write_all(house, yardstick, (&unfinished, head.number))?;
     let place = directory.join(&name);
@@ -96,7 +103,11 @@ pub fn take(house: &House, yardstick: &Yardstick, directory: &Path) -> Result<(S
 }
 
 /// Writes the files of a snapshot of that commit into a directory.
-pub fn write_all(house: &House, yardstick: &Yardstick, (into, commit): (&Path, CommitNo)) -> Result<Manifest, SnapshotError> {
+pub fn write_all(
+    house: &House,
+    yardstick: &Yardstick,
+    (into, commit): (&Path, CommitNo),
+) -> Result<Manifest, SnapshotError> {
     let now = house.now();
     let inventory = house.inventory();
     let rows = Rows::new(inventory, yardstick, now)?;
@@ -119,7 +130,8 @@ pub fn write_all(house: &House, yardstick: &Yardstick, (into, commit): (&Path, C
     };
     let path = into.join(MANIFEST);
     let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::from);
-    let written = text.and_then(|text| File::create(&path).and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all())));
+    let written = text
+        .and_then(|text| File::create(&path).and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all())));
     written.map_err(|error| SnapshotError::File { path, error })?;
     Ok(manifest)
 }

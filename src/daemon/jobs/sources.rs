@@ -81,11 +81,7 @@ pub fn baseline(house: &House, source: &str, state: BaselineState, reason: &str)
 }
 
 /// Changes what is kept of a source.
-pub fn change_source(
-    house: &House,
-    source: &str,
-    change: impl FnOnce(&mut SourceRow, Time),
-) -> Result<(), StoreError> {
+pub fn change_source(house: &House, source: &str, change: impl FnOnce(&mut SourceRow, Time)) -> Result<(), StoreError> {
     let _pen = house.pen();
     let mut row = house.inventory().source(source)?;
     change(&mut row, house.now());

@@ -88,7 +88,8 @@ pub fn serve(door: &Door, desk: &Arc<Desk>, stop: &CancellationToken, alive: &At
             callers.fetch_sub(1, Ordering::SeqCst);
             continue;
         }
-        let (desk, stop, runtime, callers) = (Arc::clone(desk), stop.child_token(), runtime.clone(), Arc::clone(&callers));
+        let (desk, stop, runtime, callers) =
+            (Arc::clone(desk), stop.child_token(), runtime.clone(), Arc::clone(&callers));
         std::thread::spawn(move || {
             if let Err(error) = attend(stream, &desk, (&runtime, stop)) {
                 tracing::debug!(%error, "a caller went away");
@@ -99,7 +100,11 @@ pub fn serve(door: &Door, desk: &Arc<Desk>, stop: &CancellationToken, alive: &At
     Ok(())
 }
 
-fn attend(stream: UnixStream, desk: &Desk, (runtime, stop): (&tokio::runtime::Handle, CancellationToken)) -> io::Result<()> {
+fn attend(
+    stream: UnixStream,
+    desk: &Desk,
+    (runtime, stop): (&tokio::runtime::Handle, CancellationToken),
+) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let peer = rustix::net::sockopt::socket_peercred(&stream)?;
@@ -112,7 +117,12 @@ fn attend(stream: UnixStream, desk: &Desk, (runtime, stop): (&tokio::runtime::Ha
     back.send(&Piece::Exit(status))
 }
 
-fn run(desk: &Desk, question: &Question, back: &Back, (runtime, stop): (&tokio::runtime::Handle, CancellationToken)) -> u8 {
+fn run(
+    desk: &Desk,
+    question: &Question,
+    back: &Back,
+    (runtime, stop): (&tokio::runtime::Handle, CancellationToken),
+) -> u8 {
     let line = std::iter::once("provost".to_owned()).chain(question.arguments.iter().cloned());
     let cli = match Cli::try_parse_from(line) {
         Ok(cli) if needs_store(&cli.command) => cli,
@@ -125,7 +135,8 @@ fn run(desk: &Desk, question: &Question, back: &Back, (runtime, stop): (&tokio::
             return 2;
         }
     };
-    let look = Look::suited(question.terminal, question.width, question.no_colour || cli.global.no_color, desk.house.now());
+    let look =
+        Look::suited(question.terminal, question.width, question.no_colour || cli.global.no_color, desk.house.now());
     let (mut out, mut err) = (Side { back, wrap: Piece::Out }, Side { back, wrap: Piece::Err });
     let meter: crate::commands::Meter = if question.watched {
         let back = back.clone();

@@ -202,7 +202,11 @@ impl fmt::Debug for Field {
 }
 impl Serialize for Field {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.serialize_str(self.0.name) } else { serializer.serialize_u16(self.0.code) }
+        if serializer.is_human_readable() {
+            serializer.serialize_str(self.0.name)
+        } else {
+            serializer.serialize_u16(self.0.code)
+        }
     }
 }
 impl<'de> Deserialize<'de> for Field {
@@ -279,26 +283,51 @@ const fn spec(code: u16, name: &'static str, shape: Shape, volatile: bool, about
 }
 
 /// The name people use for it.
-pub const NAME: Attr<String> =
-    Attr(&spec(1, "name", Shape::Text, false, "the name people use for it"), PhantomData);
+pub const NAME: Attr<String> = Attr(&spec(1, "name", Shape::Text, false, "the name people use for it"), PhantomData);
 /// Whether it works now: active, inactive, expired or unknown.
-pub const STATUS: Attr<Status> =
-    Attr(&spec(2, "status", Shape::Text, false, "whether it works now: active, inactive, expired or unknown"), PhantomData);
+pub const STATUS: Attr<Status> = Attr(
+    &spec(2, "status", Shape::Text, false, "whether it works now: active, inactive, expired or unknown"),
+    PhantomData,
+);
 /// When the provider made it.
 pub const CREATED_AT: Attr<Time> =
     Attr(&spec(3, "created_at", Shape::Time, false, "when the provider made it"), PhantomData);
 /// When its secret part was last replaced (for AWS report rows: created or last changed).
-pub const ROTATED_AT: Attr<Time> =
-    Attr(&spec(4, "rotated_at", Shape::Time, false, "when its secret part was last replaced (for AWS report rows: created or last changed)"), PhantomData);
+pub const ROTATED_AT: Attr<Time> = Attr(
+    &spec(
+        4,
+        "rotated_at",
+        Shape::Time,
+        false,
+        "when its secret part was last replaced (for AWS report rows: created or last changed)",
+    ),
+    PhantomData,
+);
 /// The last use the provider knows of.
 pub const LAST_USED_AT: Attr<Time> =
     Attr(&spec(5, "last_used_at", Shape::Time, true, "the last use the provider knows of"), PhantomData);
 /// When it stops working by itself; `never` = it could expire and does not, `not_reported` = this kind has no expiry.
-pub const EXPIRES_AT: Attr<Time> =
-    Attr(&spec(6, "expires_at", Shape::Time, false, "when it stops working by itself; `never` = it could expire and does not, `not_reported` = this kind has no expiry"), PhantomData);
+pub const EXPIRES_AT: Attr<Time> = Attr(
+    &spec(
+        6,
+        "expires_at",
+        Shape::Time,
+        false,
+        "when it stops working by itself; `never` = it could expire and does not, `not_reported` = this kind has no expiry",
+    ),
+    PhantomData,
+);
 /// Since when uses would have been recorded, so that silence means something.
-pub const USAGE_SINCE: Attr<Time> =
-    Attr(&spec(7, "usage_since", Shape::Time, false, "since when uses would have been recorded, so that silence means something"), PhantomData);
+pub const USAGE_SINCE: Attr<Time> = Attr(
+    &spec(
+        7,
+        "usage_since",
+        Shape::Time,
+        false,
+        "since when uses would have been recorded, so that silence means something",
+    ),
+    PhantomData,
+);
 /// Which service it was last used against.
 pub const LAST_USED_SERVICE: Attr<String> =
     Attr(&spec(8, "last_used_service", Shape::Text, true, "which service it was last used against"), PhantomData);
@@ -306,11 +335,9 @@ pub const LAST_USED_SERVICE: Attr<String> =
 pub const LAST_USED_REGION: Attr<String> =
     Attr(&spec(9, "last_used_region", Shape::Text, true, "which region it was last used in"), PhantomData);
 /// The provider's path for it.
-pub const PATH: Attr<String> =
-    Attr(&spec(10, "path", Shape::Text, false, "the provider's path for it"), PhantomData);
+pub const PATH: Attr<String> = Attr(&spec(10, "path", Shape::Text, false, "the provider's path for it"), PhantomData);
 /// Amazon Resource Name.
-pub const ARN: Attr<String> =
-    Attr(&spec(11, "arn", Shape::Text, false, "Amazon Resource Name"), PhantomData);
+pub const ARN: Attr<String> = Attr(&spec(11, "arn", Shape::Text, false, "Amazon Resource Name"), PhantomData);
 /// Tags or labels as the provider holds them.
 pub const TAGS: Attr<BTreeMap<String, String>> =
     Attr(&spec(12, "tags", Shape::Map, false, "tags or labels as the provider holds them"), PhantomData);
@@ -330,14 +357,26 @@ pub const INLINE_POLICIES: Attr<Vec<String>> =
 pub const PERMISSIONS_BOUNDARY: Attr<String> =
     Attr(&spec(19, "permissions_boundary", Shape::Text, false, "the policy that caps its rights"), PhantomData);
 /// Whether it holds administrator rights, as far as evaluated.
-pub const ADMIN: Attr<bool> =
-    Attr(&spec(20, "admin", Shape::Bool, false, "whether it holds administrator rights, as far as evaluated"), PhantomData);
+pub const ADMIN: Attr<bool> = Attr(
+    &spec(20, "admin", Shape::Bool, false, "whether it holds administrator rights, as far as evaluated"),
+    PhantomData,
+);
 /// Which statements give or deny administrator rights.
-pub const ADMIN_BECAUSE: Attr<String> =
-    Attr(&spec(21, "admin_because", Shape::Text, false, "which statements give or deny administrator rights"), PhantomData);
+pub const ADMIN_BECAUSE: Attr<String> = Attr(
+    &spec(21, "admin_because", Shape::Text, false, "which statements give or deny administrator rights"),
+    PhantomData,
+);
 /// What could change the answer about its rights and was not evaluated.
-pub const NOT_EVALUATED: Attr<Vec<String>> =
-    Attr(&spec(22, "not_evaluated", Shape::List, false, "what could change the answer about its rights and was not evaluated"), PhantomData);
+pub const NOT_EVALUATED: Attr<Vec<String>> = Attr(
+    &spec(
+        22,
+        "not_evaluated",
+        Shape::List,
+        false,
+        "what could change the answer about its rights and was not evaluated",
+    ),
+    PhantomData,
+);
 /// Human, machine or unclear: inferred.
 pub const NATURE: Attr<String> =
     Attr(&spec(23, "nature", Shape::Text, false, "human, machine or unclear: inferred"), PhantomData);
@@ -357,23 +396,37 @@ pub const INSTANCE_PROFILES: Attr<Vec<String>> =
 pub const SLOT: Attr<i64> =
     Attr(&spec(28, "slot", Shape::Int, false, "which of the provider's numbered slots holds it"), PhantomData);
 /// The public half of the credential's name, such as an access key id or token id.
-pub const KEY_ID: Attr<String> =
-    Attr(&spec(29, "key_id", Shape::Text, false, "the public half of the credential's name, such as an access key id or token id"), PhantomData);
+pub const KEY_ID: Attr<String> = Attr(
+    &spec(
+        29,
+        "key_id",
+        Shape::Text,
+        false,
+        "the public half of the credential's name, such as an access key id or token id",
+    ),
+    PhantomData,
+);
 /// Key algorithm: rsa, dsa, ecdsa, ed25519 ….
 pub const ALGORITHM: Attr<String> =
     Attr(&spec(30, "algorithm", Shape::Text, false, "key algorithm: rsa, dsa, ecdsa, ed25519 …"), PhantomData);
 /// Size of the key in bits.
-pub const BITS: Attr<i64> =
-    Attr(&spec(31, "bits", Shape::Int, false, "size of the key in bits"), PhantomData);
+pub const BITS: Attr<i64> = Attr(&spec(31, "bits", Shape::Int, false, "size of the key in bits"), PhantomData);
 /// How a certificate is signed, such as sha256WithRSAEncryption.
-pub const SIGNATURE_ALGORITHM: Attr<String> =
-    Attr(&spec(32, "signature_algorithm", Shape::Text, false, "how a certificate is signed, such as sha256WithRSAEncryption"), PhantomData);
+pub const SIGNATURE_ALGORITHM: Attr<String> = Attr(
+    &spec(
+        32,
+        "signature_algorithm",
+        Shape::Text,
+        false,
+        "how a certificate is signed, such as sha256WithRSAEncryption",
+    ),
+    PhantomData,
+);
 /// Whether the private key file is encrypted.
 pub const PASSPHRASE: Attr<bool> =
     Attr(&spec(33, "passphrase", Shape::Bool, false, "whether the private key file is encrypted"), PhantomData);
 /// Certificate subject.
-pub const SUBJECT: Attr<String> =
-    Attr(&spec(34, "subject", Shape::Text, false, "certificate subject"), PhantomData);
+pub const SUBJECT: Attr<String> = Attr(&spec(34, "subject", Shape::Text, false, "certificate subject"), PhantomData);
 /// Certificate or token issuer.
 pub const ISSUER: Attr<String> =
     Attr(&spec(35, "issuer", Shape::Text, false, "certificate or token issuer"), PhantomData);
@@ -387,8 +440,10 @@ pub const ALTERNATIVE_NAMES: Attr<Vec<String>> =
 pub const KEY_USAGE: Attr<Vec<String>> =
     Attr(&spec(38, "key_usage", Shape::List, false, "what a certificate's key may be used for"), PhantomData);
 /// Keyed fingerprint of the value, or SHA-256 of the public key.
-pub const FINGERPRINT: Attr<String> =
-    Attr(&spec(39, "fingerprint", Shape::Text, false, "keyed fingerprint of the value, or SHA-256 of the public key"), PhantomData);
+pub const FINGERPRINT: Attr<String> = Attr(
+    &spec(39, "fingerprint", Shape::Text, false, "keyed fingerprint of the value, or SHA-256 of the public key"),
+    PhantomData,
+);
 /// Why there is no fingerprint.
 pub const FINGERPRINT_NOTE: Attr<String> =
     Attr(&spec(40, "fingerprint_note", Shape::Text, false, "why there is no fingerprint"), PhantomData);
@@ -396,11 +451,12 @@ pub const FINGERPRINT_NOTE: Attr<String> =
 pub const LOCATION: Attr<String> =
     Attr(&spec(41, "location", Shape::Text, false, "where it is kept: a file path, escaped"), PhantomData);
 /// Where in that place: section, key or line, never the value.
-pub const POSITION: Attr<String> =
-    Attr(&spec(42, "position", Shape::Text, false, "where in that place: section, key or line, never the value"), PhantomData);
+pub const POSITION: Attr<String> = Attr(
+    &spec(42, "position", Shape::Text, false, "where in that place: section, key or line, never the value"),
+    PhantomData,
+);
 /// File permissions, octal.
-pub const MODE: Attr<String> =
-    Attr(&spec(43, "mode", Shape::Text, false, "file permissions, octal"), PhantomData);
+pub const MODE: Attr<String> = Attr(&spec(43, "mode", Shape::Text, false, "file permissions, octal"), PhantomData);
 /// User that owns the file.
 pub const FILE_OWNER: Attr<String> =
     Attr(&spec(44, "file_owner", Shape::Text, false, "user that owns the file"), PhantomData);
@@ -408,17 +464,37 @@ pub const FILE_OWNER: Attr<String> =
 pub const FILE_OWNER_UID: Attr<i64> =
     Attr(&spec(45, "file_owner_uid", Shape::Int, false, "numeric id of the file's owner"), PhantomData);
 /// When the file's content last changed (mtime): a lower bound of age, not a creation time.
-pub const MODIFIED_AT: Attr<Time> =
-    Attr(&spec(46, "modified_at", Shape::Time, false, "when the file's content last changed (mtime): a lower bound of age, not a creation time"), PhantomData);
+pub const MODIFIED_AT: Attr<Time> = Attr(
+    &spec(
+        46,
+        "modified_at",
+        Shape::Time,
+        false,
+        "when the file's content last changed (mtime): a lower bound of age, not a creation time",
+    ),
+    PhantomData,
+);
 /// Whether users beside the file's owner can read it.
-pub const READABLE_BY_OTHERS: Attr<bool> =
-    Attr(&spec(47, "readable_by_others", Shape::Bool, false, "whether users beside the file's owner can read it"), PhantomData);
+pub const READABLE_BY_OTHERS: Attr<bool> = Attr(
+    &spec(47, "readable_by_others", Shape::Bool, false, "whether users beside the file's owner can read it"),
+    PhantomData,
+);
 /// Whether the value can be read in the place where it is kept.
-pub const PLAINTEXT: Attr<bool> =
-    Attr(&spec(48, "plaintext", Shape::Bool, false, "whether the value can be read in the place where it is kept"), PhantomData);
+pub const PLAINTEXT: Attr<bool> = Attr(
+    &spec(48, "plaintext", Shape::Bool, false, "whether the value can be read in the place where it is kept"),
+    PhantomData,
+);
 /// What sort of place keeps it: aws_credentials, dotenv, systemd_unit, mcp_config ….
-pub const STORE_KIND: Attr<String> =
-    Attr(&spec(49, "store_kind", Shape::Text, false, "what sort of place keeps it: aws_credentials, dotenv, systemd_unit, mcp_config …"), PhantomData);
+pub const STORE_KIND: Attr<String> = Attr(
+    &spec(
+        49,
+        "store_kind",
+        Shape::Text,
+        false,
+        "what sort of place keeps it: aws_credentials, dotenv, systemd_unit, mcp_config …",
+    ),
+    PhantomData,
+);
 /// What it opens: a host, registry or provider.
 pub const SERVICE: Attr<String> =
     Attr(&spec(50, "service", Shape::Text, false, "what it opens: a host, registry or provider"), PhantomData);
@@ -426,14 +502,26 @@ pub const SERVICE: Attr<String> =
 pub const USERNAME: Attr<String> =
     Attr(&spec(51, "username", Shape::Text, false, "the account name beside the secret"), PhantomData);
 /// The provider's or recogniser's name for the sort of credential.
-pub const CREDENTIAL_TYPE: Attr<String> =
-    Attr(&spec(52, "credential_type", Shape::Text, false, "the provider's or recogniser's name for the sort of credential"), PhantomData);
+pub const CREDENTIAL_TYPE: Attr<String> = Attr(
+    &spec(52, "credential_type", Shape::Text, false, "the provider's or recogniser's name for the sort of credential"),
+    PhantomData,
+);
 /// The program an AI agent or server is configured in, such as claude or cursor.
-pub const CLIENT: Attr<String> =
-    Attr(&spec(53, "client", Shape::Text, false, "the program an AI agent or server is configured in, such as claude or cursor"), PhantomData);
+pub const CLIENT: Attr<String> = Attr(
+    &spec(
+        53,
+        "client",
+        Shape::Text,
+        false,
+        "the program an AI agent or server is configured in, such as claude or cursor",
+    ),
+    PhantomData,
+);
 /// The program a configured server starts, without arguments.
-pub const COMMAND: Attr<String> =
-    Attr(&spec(54, "command", Shape::Text, false, "the program a configured server starts, without arguments"), PhantomData);
+pub const COMMAND: Attr<String> = Attr(
+    &spec(54, "command", Shape::Text, false, "the program a configured server starts, without arguments"),
+    PhantomData,
+);
 /// Address without user, query and fragment.
 pub const URL: Attr<String> =
     Attr(&spec(55, "url", Shape::Text, false, "address without user, query and fragment"), PhantomData);
@@ -447,8 +535,10 @@ pub const ENVIRONMENT_NAMES: Attr<Vec<String>> =
 pub const HOLDERS: Attr<Vec<String>> =
     Attr(&spec(58, "holders", Shape::List, false, "places that keep the same secret"), PhantomData);
 /// Prod, staging, dev … where a tag or configuration says so.
-pub const ENVIRONMENT: Attr<String> =
-    Attr(&spec(59, "environment", Shape::Text, false, "prod, staging, dev … where a tag or configuration says so"), PhantomData);
+pub const ENVIRONMENT: Attr<String> = Attr(
+    &spec(59, "environment", Shape::Text, false, "prod, staging, dev … where a tag or configuration says so"),
+    PhantomData,
+);
 /// Limits on use, such as authorized_keys options.
 pub const RESTRICTIONS: Attr<Vec<String>> =
     Attr(&spec(60, "restrictions", Shape::List, false, "limits on use, such as authorized_keys options"), PhantomData);
@@ -462,8 +552,16 @@ pub const CLIENT_IDS: Attr<Vec<String>> =
 pub const NEXT_ROTATION_AT: Attr<Time> =
     Attr(&spec(63, "next_rotation_at", Shape::Time, false, "when a password must be changed"), PhantomData);
 /// Whether several active ones at once are normal for this kind.
-pub const MULTI_ACTIVE_ALLOWED: Attr<bool> =
-    Attr(&spec(64, "multi_active_allowed", Shape::Bool, false, "whether several active ones at once are normal for this kind"), PhantomData);
+pub const MULTI_ACTIVE_ALLOWED: Attr<bool> = Attr(
+    &spec(
+        64,
+        "multi_active_allowed",
+        Shape::Bool,
+        false,
+        "whether several active ones at once are normal for this kind",
+    ),
+    PhantomData,
+);
 /// What an agent may do, as configured.
 pub const TOOLS: Attr<Vec<String>> =
     Attr(&spec(65, "tools", Shape::List, false, "what an agent may do, as configured"), PhantomData);
@@ -474,11 +572,15 @@ pub const LONG_LIVED: Attr<bool> =
 pub const ISSUED_AT: Attr<Time> =
     Attr(&spec(67, "issued_at", Shape::Time, false, "when a self-describing token says it was issued"), PhantomData);
 /// SHA-256 of a policy document, to see that it changed.
-pub const POLICY_DIGEST: Attr<String> =
-    Attr(&spec(68, "policy_digest", Shape::Text, false, "SHA-256 of a policy document, to see that it changed"), PhantomData);
+pub const POLICY_DIGEST: Attr<String> = Attr(
+    &spec(68, "policy_digest", Shape::Text, false, "SHA-256 of a policy document, to see that it changed"),
+    PhantomData,
+);
 /// Key id of the credential whose secret part is kept here.
-pub const OPENS: Attr<String> =
-    Attr(&spec(69, "opens", Shape::Text, false, "key id of the credential whose secret part is kept here"), PhantomData);
+pub const OPENS: Attr<String> = Attr(
+    &spec(69, "opens", Shape::Text, false, "key id of the credential whose secret part is kept here"),
+    PhantomData,
+);
 
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[

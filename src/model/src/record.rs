@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attr, Facts, Field, Key, Kind, PartId, Reading, Realm, RecordId, ScopeNo, Time, Value, field, field::Typed};
+use crate::{
+    Attr, Facts, Field, Key, Kind, PartId, Reading, Realm, RecordId, ScopeNo, Time, Value, field, field::Typed,
+};
 
 /// Whether a thing works now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -292,10 +294,7 @@ mod tests {
         let older = said(1, 10, Standing::Seen, Facts::new().with(field::STATUS, Status::Active));
         let newer = said(2, 20, Standing::Seen, Facts::new().with(field::STATUS, Status::Inactive));
         let silent = said(3, 30, Standing::Seen, Facts::new().with(field::STATUS, Reading::NotPermitted));
-        for statements in [
-            vec![older.clone(), newer.clone(), silent.clone()],
-            vec![silent, newer, older],
-        ] {
+        for statements in [vec![older.clone(), newer.clone(), silent.clone()], vec![silent, newer, older]] {
             assert_eq!(record(statements).get(field::STATUS), Reading::Known(Status::Inactive));
         }
     }

@@ -58,7 +58,10 @@ pub enum Cover {
 
 /// What a listing says of one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "nearly every sighting is Present; a box would cost each of them an allocation")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every sighting is Present; a box would cost each of them an allocation"
+)]
 pub enum Sighting {
     /// It is there.
     Present(Entity),
@@ -91,9 +94,9 @@ impl PartId {
 
     /// The part of that name: FNV-1a over its bytes, never zero.
     pub fn named(name: &str) -> Self {
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Self(hash.max(1))
     }
 }
