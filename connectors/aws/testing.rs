@@ -174,14 +174,12 @@ impl Account {
             self.throttled += 1;
             return error(400, "Throttling", "Rate exceeded");
         }
-        if let Some(fault) = self.faults.get(action.as_str()) {
-            if nth > self.after.get(action.as_str()).copied().unwrap_or(0) {
-                return match fault {
-                    Fault::Error(status, code, message) => error(*status, code, message),
-                    Fault::Garbage(text) => (200, (*text).to_owned(), false),
-                    Fault::Cut => (200, format!("<{action}Response><{action}Result>"), true),
-                };
-            }
+        let from = self.after.get(action.as_str()).copied().unwrap_or(0);
+        match self.faults.get(action.as_str()).filter(|_| nth > from) {
+            Some(Fault::Error(status, code, message)) => return error(*status, code, message),
+            Some(Fault::Garbage(text)) => return (200, (*text).to_owned(), false),
+            Some(Fault::Cut) => return (200, format!("<{action}Response><{action}Result>"), true),
+            None => {}
         }
         let result = match action.as_str() {
             "GetCallerIdentity" => {
