@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 use futures::{StreamExt, stream::FuturesUnordered};
 use provost_client::Failure;
-use provost_model::{Cover, Cursor, Entity, Key, Kind, Reading, Realm, Scope, Status, Trouble, Why, field};
+use provost_model::{Cover, Cursor, Entity, Key, Kind, Reading, Realm, Scope, Status, Why, field};
 
 use super::{
     authorization::{set, time},
@@ -70,6 +70,10 @@ impl<'a> Keys<'a> {
         because: Because,
         to: &mut Emitter,
     ) -> Result<(), Stopped> {
+        if self.failure.as_ref().is_some_and(|failure| is_hopeless(failure.why)) {
+            self.failed.extend(users.iter().map(|(number, _)| *number));
+            return Ok(());
+        }
         let (session, all) = (self.session, self.users);
         let total = users.len() as u64;
         let mut done = 0;
@@ -95,8 +99,7 @@ impl<'a> Keys<'a> {
                 Err(failure) if failure.code == "NoSuchEntity" => {}
                 Err(failure) => {
                     denied += u32::from(failure.why == Why::Denied);
-                    let hopeless = denied >= DENIED_MAX
-                        || matches!(failure.why, Why::Unauthenticated | Why::Stopped | Why::TooLarge);
+                    let hopeless = denied >= DENIED_MAX || is_hopeless(failure.why);
                     self.failed.insert(number);
                     self.failure.get_or_insert(failure);
                     if hopeless {
@@ -126,13 +129,6 @@ impl<'a> Keys<'a> {
         self.checkpoint(to).await?;
         let said = format!("the keys of {} users were not listed; the first: {failure}", self.failed.len().max(1));
         to.partial(&self.scope, failure.why, said).await
-    }
-
-    /// Ends a sweep of hidden keys: what was listed stands, no cursor moves.
-    pub(super) async fn end_sweep(self, to: &mut Emitter) -> Result<(), Stopped> {
-        let Some(failure) = self.failure else { return Ok(()) };
-        let said = format!("the sweep for hidden keys missed {} users; the first: {failure}", self.failed.len().max(1));
-        to.trouble(Trouble { place: self.scope.path, why: failure.why, said, blind_spot: false }).await
     }
 
     /// Whether the user's keys were ever listed.
@@ -213,6 +209,11 @@ async fn keys_of(session: &Session, user: &User, because: Because) -> Result<Vec
             }
         }
     }
+}
+
+/// Whether the next call would fare no better.
+fn is_hopeless(why: Why) -> bool {
+    matches!(why, Why::Unauthenticated | Why::Stopped | Why::TooLarge)
 }
 
 fn listed_key(key: &AccessKeyMetadata) -> Option<ListedKey<'_>> {

@@ -16,7 +16,7 @@ use super::{
     rows,
     session::Session,
     slots::{self, Listed},
-    sweep,
+    sweep::Round,
 };
 use crate::{Bookmarks, Emitter, Stopped};
 
@@ -44,18 +44,20 @@ impl Looking<'_> {
             users = Box::pin(lists::users(session, self.realm, users, to)).await?;
         }
         count(session, to).await?;
-        let silent = self.credentials(&users, report, to).await?;
-        Box::pin(sweep::turn(self, &users, &silent, to)).await?;
+        let round = Round::due(self, &users, to.now());
+        self.credentials(&users, report, &round, to).await?;
+        Box::pin(round.turn(self, &users, to)).await?;
         count(session, to).await
     }
 
-    /// The report and the access keys. Gives the users whose keys only a sweep can find.
+    /// The report and the access keys, with those that only a sweep can find.
     async fn credentials(
         &self,
         users: &Users,
         report: Result<Report, Failure>,
+        round: &Round,
         to: &mut Emitter,
-    ) -> Result<Vec<UserNo>, Stopped> {
+    ) -> Result<(), Stopped> {
         let listed = self.cursor(KEYS).and_then(|cursor| Listed::decode(&cursor.0)).unwrap_or_default();
         let known = credentials::known(self.cursor("iam/credential-report"));
         let again = self.known.full_due.iter().any(|path| path == KEYS);
@@ -66,19 +68,19 @@ impl Looking<'_> {
         });
         let mut keys = Keys::new(self.session, self.realm, users, listed);
         let silent = match planned {
-            Ok((report, plan)) => Box::pin(self.reported(users, report, plan, &mut keys, to)).await?,
+            Ok(planned) => Box::pin(self.reported(users, planned, &mut keys, to)).await?,
             Err(failure) => Box::pin(self.unreported(users, failure, &mut keys, to)).await?,
         };
+        keys.list(&round.among(&silent), Because::Sweep, to).await?;
         keys.end(to).await?;
-        count(self.session, to).await?;
-        Ok(silent)
+        count(self.session, to).await
     }
 
+    /// A run with a report. Gives the users whose keys only a sweep can find.
     async fn reported(
         &self,
         users: &Users,
-        report: Report,
-        plan: Plan,
+        (report, plan): (Report, Plan),
         keys: &mut Keys<'_>,
         to: &mut Emitter,
     ) -> Result<Vec<UserNo>, Stopped> {

@@ -17,6 +17,10 @@ mod settings;
 pub mod slots;
 mod spec;
 mod sweep;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -51,6 +55,29 @@ impl Aws {
         self.gate.begin();
         Session::new(&self.settings, &self.gate, Patience::none(), CancellationToken::new()).await
     }
+
+    /// One run over that way to the account.
+    async fn run(&self, session: &Session, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
+        self.gate.begin();
+        let caller = session.caller().await;
+        count(session, to).await?;
+        let caller = caller.map_err(fatal)?;
+        if let Some(expected) = self.settings.account.as_ref().filter(|expected| **expected != caller.account) {
+            let said =
+                format!("the credentials belong to account {}, this source is meant for {expected}", caller.account);
+            return Err(Trouble {
+                place: "sts:GetCallerIdentity".to_owned(),
+                why: Why::Changed,
+                said,
+                blind_spot: false,
+            });
+        }
+        let realm = caller.realm();
+        to.realm(realm.clone()).await?;
+        let looking = Looking { session, known, realm: &realm, sweep_every: self.settings.sweep_every };
+        looking.look(to).await?;
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -76,26 +103,8 @@ impl Connector for Aws {
     }
 
     async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
-        self.gate.begin();
         let session = Session::new(&self.settings, &self.gate, Patience::default(), to.stop().clone()).await;
-        let caller = session.caller().await;
-        count(&session, to).await?;
-        let caller = caller.map_err(fatal)?;
-        if let Some(expected) = self.settings.account.as_ref().filter(|expected| **expected != caller.account) {
-            let said =
-                format!("the credentials belong to account {}, this source is meant for {expected}", caller.account);
-            return Err(Trouble {
-                place: "sts:GetCallerIdentity".to_owned(),
-                why: Why::Changed,
-                said,
-                blind_spot: false,
-            });
-        }
-        let realm = caller.realm();
-        to.realm(realm.clone()).await?;
-        let looking = Looking { session: &session, known, realm: &realm, sweep_every: self.settings.sweep_every };
-        looking.look(to).await?;
-        Ok(())
+        self.run(&session, known, to).await
     }
 }
 

@@ -26,7 +26,7 @@ use aws_credential_types::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::os_shim_internal::Env;
-use provost_client::{CREDENTIAL_CALLS, Failure, Gate, INSTANCE_CALLS, Patience, classified, with_patience};
+use provost_client::{CREDENTIAL_CALLS, Door, Failure, Gate, INSTANCE_CALLS, Patience, classified, with_patience};
 use provost_model::{Realm, Why};
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,14 @@ pub(super) struct Session {
     luck: AtomicU64,
     stop: CancellationToken,
     at_once: usize,
+}
+
+/// Where credentials come from, and the door through which they are asked for.
+struct Found {
+    chain: SharedCredentialsProvider,
+    origin: Arc<Mutex<String>>,
+    region: Option<Region>,
+    door: Door,
 }
 
 /// Whose eyes these are.
@@ -81,6 +89,14 @@ impl Session {
         let providers = ProviderConfig::without_region().with_region(region.clone()).with_http_client(door.clone());
         let origin = Arc::new(Mutex::new(String::new()));
         let chain = Chain { places: places(settings, &providers), origin: origin.clone() };
+        let chain = SharedCredentialsProvider::new(chain);
+        Self::with(settings, gate, (patience, stop), Found { chain, origin, region, door }).await
+    }
+
+    /// The same with credentials from elsewhere.
+    async fn with(settings: &Settings, gate: &Gate, bounds: (Patience, CancellationToken), found: Found) -> Self {
+        let (patience, stop) = bounds;
+        let Found { chain, origin, region, door } = found;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(door)
             .region(region)
@@ -113,6 +129,17 @@ impl Session {
             stop,
             at_once: settings.in_flight,
         }
+    }
+
+    /// A session with static credentials, as nothing but a test may have.
+    #[cfg(test)]
+    pub(super) async fn for_tests(settings: &Settings, gate: &Gate, stop: CancellationToken) -> Self {
+        let keys = Credentials::new("AKIAEYES", "not-a-secret", None, None, "test");
+        let chain = SharedCredentialsProvider::new(keys);
+        let (origin, region) = (Arc::default(), Some(Region::new(REGION)));
+        let door = gate.credentials(CREDENTIAL_CALLS.iter().copied());
+        let patience = Patience { first: std::time::Duration::from_millis(1), ..Patience::default() };
+        Self::with(settings, gate, (patience, stop), Found { chain, origin, region, door }).await
     }
 
     /// Asks as whom this run looks.

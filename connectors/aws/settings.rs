@@ -66,10 +66,10 @@ impl Settings {
         if !(1..=256).contains(&in_flight) {
             return Err(format!("in_flight = {in_flight}: expected 1 to 256"));
         }
-        if let Some(account) = &typed.account {
-            if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(format!("account = {account:?}: expected twelve digits"));
-            }
+        if let Some(account) = &typed.account
+            && (account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            return Err(format!("account = {account:?}: expected twelve digits"));
         }
         if let Some(url) = &typed.endpoint_url {
             checked_url(url)?;

@@ -1,18 +1,18 @@
 //! What has no bulk form: SSH keys, signing certificates, and keys the report hides, user by user at leisure.
 //! It must never be part of what a run needs: all of it is counted apart.
 
+use std::collections::HashSet;
+
 use provost_client::Failure;
 use provost_model::{Cover, Cursor, Entity, Key, Kind, Reading, Realm, Scope, Time, field};
 
 use super::{
     authorization::{set, time},
-    keys::{Because, Keys},
     lists::{self, paged, status},
     look::Looking,
     people::{User, UserNo, Users},
     rows,
     session::Session,
-    slots::Listed,
 };
 use crate::{Emitter, Stopped};
 
@@ -28,37 +28,41 @@ struct Position {
     after: String,
 }
 
-/// Looks at the share of users that is due; at all of them if the operator asks for it.
-pub(super) async fn turn(
-    looking: &Looking<'_>,
-    users: &Users,
-    silent: &[UserNo],
-    to: &mut Emitter,
-) -> Result<(), Stopped> {
-    let now = to.now();
-    let position =
-        looking.cursor(SSH).and_then(Position::read).unwrap_or(Position { since: now, after: String::new() });
-    let (share, since) = share(looking, users.len(), &position, now);
-    let mut order: Vec<UserNo> = (0..users.len()).collect();
-    let id = |number: UserNo| users.get(number).map_or("", |user| user.id.as_str());
-    order.sort_unstable_by_key(|number| id(*number));
-    let start = order.partition_point(|number| id(*number) <= position.after.as_str());
-    order.rotate_left(start);
-    order.truncate(share);
-    let quiet: std::collections::HashSet<UserNo> = silent.iter().copied().collect();
-    let hidden: Vec<(UserNo, u64)> =
-        order.iter().filter(|number| quiet.contains(number)).map(|number| (*number, 0)).collect();
-    if !hidden.is_empty() {
-        let mut keys = Keys::new(looking.session, looking.realm, users, Listed::new());
-        keys.list(&hidden, Because::Sweep, to).await?;
-        keys.end_sweep(to).await?;
+/// The users whose turn it is.
+pub(super) struct Round {
+    order: Vec<UserNo>,
+    next: Position,
+}
+
+impl Round {
+    /// The share of users that is due; all of them if the operator asks for it.
+    pub(super) fn due(looking: &Looking<'_>, users: &Users, now: Time) -> Self {
+        let begun = || Position { since: now, after: String::new() };
+        let position = looking.cursor(SSH).and_then(Position::read).unwrap_or_else(begun);
+        let (share, since) = share(looking, users.len(), &position, now);
+        let id = |number: UserNo| users.get(number).map_or("", |user| user.id.as_str());
+        let mut order: Vec<UserNo> = (0..users.len()).collect();
+        order.sort_unstable_by_key(|number| id(*number));
+        let start = order.partition_point(|number| id(*number) <= position.after.as_str());
+        order.rotate_left(start);
+        order.truncate(share);
+        let after = order.last().map_or(position.after, |number| id(*number).to_owned());
+        Self { order, next: Position { since, after } }
     }
-    let after = order.last().map_or(position.after, |number| id(*number).to_owned());
-    let next = Position { since, after }.cursor();
-    let ssh = Sweep { looking, users, path: SSH, operation: "iam:ListSSHPublicKeys" };
-    ssh.each(&order, next.clone(), to).await?;
-    let certificates = Sweep { looking, users, path: CERTIFICATES, operation: "iam:ListSigningCertificates" };
-    certificates.each(&order, next, to).await
+
+    /// Those of the round that are among `silent`, as a listing of keys wants them.
+    pub(super) fn among(&self, silent: &[UserNo]) -> Vec<(UserNo, u64)> {
+        let silent: HashSet<UserNo> = silent.iter().copied().collect();
+        self.order.iter().filter(|number| silent.contains(number)).map(|number| (*number, 0)).collect()
+    }
+
+    /// Looks at what else these users have.
+    pub(super) async fn turn(&self, looking: &Looking<'_>, users: &Users, to: &mut Emitter) -> Result<(), Stopped> {
+        let ssh = Sweep { looking, users, path: SSH, operation: "iam:ListSSHPublicKeys" };
+        ssh.each(&self.order, self.next.cursor(), to).await?;
+        let certificates = Sweep { looking, users, path: CERTIFICATES, operation: "iam:ListSigningCertificates" };
+        certificates.each(&self.order, self.next.cursor(), to).await
+    }
 }
 
 /// How many users are due, and since when the next share grows.

@@ -1,0 +1,295 @@
+//! A small IAM of our own for tests: what real servers do rarely, on demand.
+//! It must never be compiled into the daemon.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+
+/// How the fake answers an action instead of the right way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// An error answer: status, code, message.
+    Error(u16, &'static str, &'static str),
+    /// This text with status 200.
+    Garbage(&'static str),
+    /// An answer that breaks off, and the connection with it.
+    Cut,
+}
+
+/// An access key of the fake.
+#[derive(Clone, Debug)]
+pub struct FakeKey {
+    /// Its id.
+    pub id: String,
+    /// Whether it is active.
+    pub active: bool,
+    /// When it was created, RFC 3339 with `Z`.
+    pub created: String,
+    /// What the report says of the last change.
+    pub rotated: String,
+}
+
+/// A user of the fake.
+#[derive(Clone, Debug)]
+pub struct FakeUser {
+    /// Its name.
+    pub name: String,
+    /// Its unique id.
+    pub id: String,
+    /// When it was created.
+    pub created: String,
+    /// When its row in the report says that it was.
+    pub reported: Option<String>,
+    /// Its keys.
+    pub keys: Vec<FakeKey>,
+}
+
+/// What the fake knows and how it behaves.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Its users.
+    pub users: Vec<FakeUser>,
+    /// Most elements of a page whatever is asked for; zero for no bound.
+    pub page: usize,
+    /// Whether the report leaves out inactive keys.
+    pub hides_inactive: bool,
+    /// When the report was generated.
+    pub generated: String,
+    /// Faults by action.
+    pub faults: HashMap<&'static str, Fault>,
+    /// From which call of an action on its fault shows; zero is the first.
+    pub after: HashMap<&'static str, u64>,
+    /// Calls by action.
+    pub calls: BTreeMap<String, u64>,
+    /// Throttled calls.
+    pub throttled: u64,
+    /// Calls a second for each action and the burst; none for no bound.
+    pub bucket: Option<(f64, f64)>,
+    /// How full the bucket of each action is, and since when.
+    pub levels: HashMap<String, (f64, Instant)>,
+    /// Bytes received.
+    pub bytes: u64,
+}
+
+/// A running fake. Ends with the runtime.
+#[derive(Clone, Debug)]
+pub struct FakeIam {
+    account: Arc<Mutex<Account>>,
+    /// Its address, as an endpoint URL.
+    pub url: String,
+}
+
+impl FakeIam {
+    /// Starts a fake with that account on a free port.
+    pub async fn start(account: Account) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let fake = Self { account: Arc::new(Mutex::new(account)), url };
+        let shared = fake.account.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, shared.clone()));
+            }
+        });
+        Ok(fake)
+    }
+
+    /// Looks into the account, or changes it.
+    pub fn with<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
+        change(&mut self.account.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl FakeUser {
+    /// A user with some keys: id, active, created.
+    pub fn new(name: &str, id: &str, keys: &[(&str, bool, &str)]) -> Self {
+        let keys = keys.iter().map(|(id, active, created)| FakeKey {
+            id: (*id).to_owned(),
+            active: *active,
+            created: (*created).to_owned(),
+            rotated: (*created).to_owned(),
+        });
+        let created = "2024-01-02T03:04:05Z".to_owned();
+        Self { name: name.to_owned(), id: id.to_owned(), created, reported: None, keys: keys.collect() }
+    }
+
+    fn arn(&self) -> String {
+        format!("arn:aws:iam::123456789012:user/{}", self.name)
+    }
+}
+
+async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
+    let mut buffer = Vec::new();
+    loop {
+        let head = loop {
+            if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+                return;
+            }
+        };
+        let text = String::from_utf8_lossy(buffer.get(..head).unwrap_or_default()).to_ascii_lowercase();
+        let length =
+            text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
+        while buffer.len() < head + length {
+            if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let body: Vec<u8> = buffer.drain(..head + length).skip(head).collect();
+        let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+        let answer = {
+            let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
+            account.bytes += (head + length) as u64;
+            account.answer(&form)
+        };
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let (status, text, cut) = answer;
+        let claimed = if cut { text.len() + 100 } else { text.len() };
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: text/xml\r\nContent-Length: {claimed}\r\n\r\n");
+        if stream.write_all((head + &text).as_bytes()).await.is_err() || cut {
+            return;
+        }
+    }
+}
+
+impl Account {
+    fn answer(&mut self, form: &HashMap<String, String>) -> (u16, String, bool) {
+        let action = form.get("Action").cloned().unwrap_or_default();
+        let count = self.calls.entry(action.clone()).or_default();
+        *count += 1;
+        let nth = *count;
+        if !self.admits(&action) {
+            self.throttled += 1;
+            return error(400, "Throttling", "Rate exceeded");
+        }
+        let from = self.after.get(action.as_str()).copied().unwrap_or(0);
+        match self.faults.get(action.as_str()).filter(|_| nth > from) {
+            Some(Fault::Error(status, code, message)) => return error(*status, code, message),
+            Some(Fault::Garbage(text)) => return (200, (*text).to_owned(), false),
+            Some(Fault::Cut) => return (200, format!("<{action}Response><{action}Result>"), true),
+            None => {}
+        }
+        let result = match action.as_str() {
+            "GetCallerIdentity" => {
+                "<Arn>arn:aws:iam::123456789012:user/eyes</Arn><UserId>AIDAEYES</UserId><Account>123456789012</Account>"
+                    .to_owned()
+            }
+            "GenerateCredentialReport" => "<State>COMPLETE</State>".to_owned(),
+            "GetCredentialReport" => {
+                let content = STANDARD.encode(self.report());
+                let generated = &self.generated;
+                format!(
+                    "<Content>{content}</Content><ReportFormat>text/csv</ReportFormat><GeneratedTime>{generated}</GeneratedTime>"
+                )
+            }
+            "GetAccountAuthorizationDetails" => self.details(form),
+            "ListUsers" => {
+                let users = self.users.iter().map(core).collect();
+                self.paged(form, "Users", users)
+            }
+            "ListAccessKeys" => match self.users.iter().find(|user| Some(&user.name) == form.get("UserName")) {
+                Some(user) => {
+                    self.paged(form, "AccessKeyMetadata", user.keys.iter().map(|key| listed(user, key)).collect())
+                }
+                None => return error(404, "NoSuchEntity", "The user cannot be found."),
+            },
+            "ListServerCertificates" => "<ServerCertificateMetadataList/><IsTruncated>false</IsTruncated>".to_owned(),
+            "ListSigningCertificates" => "<Certificates/><IsTruncated>false</IsTruncated>".to_owned(),
+            _ => "<IsTruncated>false</IsTruncated>".to_owned(),
+        };
+        (200, format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"), false)
+    }
+
+    fn admits(&mut self, action: &str) -> bool {
+        let Some((rate, burst)) = self.bucket else { return true };
+        let now = Instant::now();
+        let (level, at) = self.levels.entry(action.to_owned()).or_insert((burst, now));
+        *level = (*level + rate * now.duration_since(*at).as_secs_f64()).min(burst);
+        *at = now;
+        let admits = *level >= 1.0;
+        *level -= f64::from(u8::from(admits));
+        admits
+    }
+
+    fn details(&self, form: &HashMap<String, String>) -> String {
+        if !form.values().any(|value| value == "User") {
+            return "<IsTruncated>false</IsTruncated>".to_owned();
+        }
+        self.paged(form, "UserDetailList", self.users.iter().map(core).collect())
+    }
+
+    fn paged(&self, form: &HashMap<String, String>, list: &str, all: Vec<String>) -> String {
+        let from: usize = form.get("Marker").and_then(|marker| marker.parse().ok()).unwrap_or(0);
+        let most = if self.page == 0 { usize::MAX } else { self.page };
+        let mut out = format!("<{list}>");
+        for one in all.iter().skip(from).take(most) {
+            let _ = write!(out, "<member>{one}</member>");
+        }
+        let end = from.saturating_add(most);
+        let more = if end < all.len() {
+            format!("<IsTruncated>true</IsTruncated><Marker>{end}</Marker>")
+        } else {
+            String::new()
+        };
+        format!("{out}</{list}>{}", if more.is_empty() { "<IsTruncated>false</IsTruncated>" } else { &more })
+    }
+
+    fn report(&self) -> String {
+        let mut out = String::from(HEADER);
+        for user in &self.users {
+            let created = user.reported.as_ref().unwrap_or(&user.created);
+            let _ = write!(out, "\n{},{},{created},false,N/A,N/A,N/A,false", user.name, user.arn());
+            for slot in 0..2 {
+                match user.keys.get(slot).filter(|key| key.active || !self.hides_inactive) {
+                    Some(key) => {
+                        let _ = write!(out, ",{},{},2026-11-01T00:00:00Z,us-east-1,s3", key.active, key.rotated);
+                    }
+                    None => out.push_str(",false,N/A,N/A,N/A,N/A"),
+                }
+            }
+        }
+        out
+    }
+}
+
+const HEADER: &str = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,\
+password_next_rotation,mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,\
+access_key_1_last_used_region,access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,\
+access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used_service";
+
+fn core(user: &FakeUser) -> String {
+    let FakeUser { name, id, created, .. } = user;
+    let arn = user.arn();
+    format!(
+        "<Path>/</Path><UserName>{name}</UserName><UserId>{id}</UserId><Arn>{arn}</Arn><CreateDate>{created}</CreateDate>"
+    )
+}
+
+fn listed(user: &FakeUser, key: &FakeKey) -> String {
+    let status = if key.active { "Active" } else { "Inactive" };
+    let FakeKey { id, created, .. } = key;
+    let name = &user.name;
+    format!(
+        "<UserName>{name}</UserName><AccessKeyId>{id}</AccessKeyId><Status>{status}</Status><CreateDate>{created}</CreateDate>"
+    )
+}
+
+fn error(status: u16, code: &str, message: &str) -> (u16, String, bool) {
+    (
+        status,
+        format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"),
+        false,
+    )
+}
