@@ -101,7 +101,7 @@ fn with_store(
     let bar = Mutex::new(Progress::new(entry.err_terminal));
     let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
     let arguments = passed_on(&entry.arguments);
-    let asked = ask(&config.daemon.socket, arguments, screen, (entry.out_terminal, no_colour, &mut at));
+    let asked = ask(&config.daemon.socket, arguments, screen, (entry.out_terminal, no_colour), &mut at);
     match asked {
         Ok(Ok(status)) => return Ok(Exit::of_status(status)),
         Ok(Err(error)) => return Err(error.into()),
@@ -172,12 +172,11 @@ fn configuration(
         cli::ConfigAction::Check => {
             let read = config::load(paths);
             let mut problems = Vec::new();
-            if let Ok(config) = &read {
-                if let Err(WireError::Setting { setting, said }) =
+            if let Ok(config) = &read
+                && let Err(WireError::Setting { setting, said }) =
                     Wiring::new(config.clone(), entry.environment.clone())
-                {
-                    problems.push(Problem::new(setting, said));
-                }
+            {
+                problems.push(Problem::new(setting, said));
             }
             Ok(cli::config::check(&paths.file, read.as_ref().map_err(Vec::as_slice), &problems, screen)?)
         }

@@ -36,7 +36,9 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     let job = Job::new_async(TICK, move |_, _| {
         let tick = tick.clone();
         // A round that is still under way swallows the ticks meanwhile.
-        Box::pin(async move { drop(tick.try_send(())) })
+        Box::pin(async move {
+            let _ = tick.try_send(());
+        })
     })?;
     ticker.add(job).await?;
     ticker.start().await?;

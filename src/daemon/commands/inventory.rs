@@ -145,10 +145,10 @@ fn as_of(desk: &Desk, id: RecordId, time: Time) -> Result<Option<Record>, StoreE
 
 /// The record that is called so; what else to say if there is none, or more than one.
 fn called(desk: &Desk, typed: &str, screen: &mut Screen<'_>) -> Result<Result<RecordId, Exit>, CommandError> {
-    if let Ok(id) = typed.parse::<RecordId>() {
-        if desk.house.inventory().record(id, None)?.is_some() {
-            return Ok(Ok(id));
-        }
+    if let Ok(id) = typed.parse::<RecordId>()
+        && desk.house.inventory().record(id, None)?.is_some()
+    {
+        return Ok(Ok(id));
     }
     let wiring = desk.wiring();
     let rows = Rows::new(desk.house.inventory(), &wiring.yardstick, screen.look.now)?;

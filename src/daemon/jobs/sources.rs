@@ -105,7 +105,7 @@ fn with_dependents(draft: &mut Draft<'_>, change: Change) -> Result<(), StoreErr
 }
 
 fn commit_if_full<'a>(house: &'a House, draft: &mut Draft<'a>) -> Result<(), StoreError> {
-    if draft.len() >= BATCH {
+    if draft.changed() >= BATCH {
         let next = Draft::new(house.inventory(), house.now());
         std::mem::replace(draft, next).commit()?;
     }

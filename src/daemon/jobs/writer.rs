@@ -175,7 +175,7 @@ impl<'a> Writer<'a> {
             }
             Event::Cover { scope, part: Some(part), cover, .. } => {
                 // Places are read as committed.
-                if draft.len() >= BATCH {
+                if draft.changed() >= BATCH {
                     self.commit(draft)?;
                 }
                 if let Some(listing) = self.listings.get_mut(&scope.path) {
@@ -363,7 +363,7 @@ impl<'a> Writer<'a> {
                 listing.report.held += 1;
                 draft.hold(number, absence.part, absence.id, (listing.began, absence.atomic))?;
             }
-            if draft.len() >= BATCH {
+            if draft.changed() >= BATCH {
                 self.commit(draft)?;
             }
         }
@@ -380,7 +380,7 @@ impl<'a> Writer<'a> {
                     self.touched.insert(id);
                     draft.apply(change)?;
                 }
-                if draft.len() >= BATCH {
+                if draft.changed() >= BATCH {
                     self.commit(draft)?;
                 }
             }
@@ -412,7 +412,7 @@ impl<'a> Writer<'a> {
     fn commit(&mut self, draft: &mut Draft<'_>) -> Result<(), WriteError> {
         let next = Draft::new(draft.inventory(), self.house.now());
         let full = std::mem::replace(draft, next);
-        self.committed |= full.len() > 0;
+        self.committed |= full.changed() > 0;
         full.commit()?;
         Ok(())
     }

@@ -10,19 +10,24 @@ use std::{
 use super::frame::{self, LINE_MAX, Piece, Question};
 use crate::cli::Screen;
 
+/// Told how far it is: done, expected in all if known, of what.
+type OnProgress<'a> = dyn FnMut(u64, Option<u64>, &str) + 'a;
+
 /// Nobody answers at the socket: the store can be opened instead.
 #[derive(Debug)]
 pub struct Daemonless;
 
-/// Asks the daemon; gives the exit status it answers with.
+/// Asks the daemon; gives the exit status it answers with. `terminal`: whether answers go to one, and whether colours are
+/// unwanted there.
 pub fn ask(
     socket: &Path,
     arguments: Vec<String>,
     screen: &mut Screen<'_>,
-    (terminal, no_colour, progress): (bool, bool, &mut dyn FnMut(u64, Option<u64>, &str)),
+    terminal: (bool, bool),
+    progress: &mut OnProgress<'_>,
 ) -> Result<io::Result<u8>, Daemonless> {
     let Ok(stream) = UnixStream::connect(socket) else { return Err(Daemonless) };
-    let width = Some(screen.look.width);
+    let (width, (terminal, no_colour)) = (Some(screen.look.width), terminal);
     Ok(talk(stream, &Question { arguments, terminal, width, no_colour, watched: true }, screen, progress))
 }
 
@@ -30,7 +35,7 @@ fn talk(
     mut stream: UnixStream,
     question: &Question,
     screen: &mut Screen<'_>,
-    progress: &mut dyn FnMut(u64, Option<u64>, &str),
+    progress: &mut OnProgress<'_>,
 ) -> io::Result<u8> {
     stream.write_all(&frame::line(question)?)?;
     let mut answers = BufReader::new(stream);

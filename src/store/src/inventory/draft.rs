@@ -60,7 +60,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Records changed so far.
-    pub fn len(&self) -> usize {
+    pub fn changed(&self) -> usize {
         self.records.len()
     }
 
