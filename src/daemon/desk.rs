@@ -121,7 +121,9 @@ struct Attentive {
 
 impl Watcher for Attentive {
     fn changed(&mut self, house: &House, records: &[RecordId]) -> Result<(), StoreError> {
-        judge::touched(house, &self.wiring.yardstick, records).map(drop)
+        let findings = judge::touched(house, &self.wiring.yardstick, records)?;
+        tracing::info!(records = records.len(), findings, "judged what changed");
+        Ok(())
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str) {

@@ -1,0 +1,156 @@
+//! Measures the program against a deterministic endpoint that counts calls and knows the truth.
+//! It must never assert: it prints one table, with machine, date and commit.
+
+mod endpoint;
+mod program;
+mod truth;
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+
+use self::{
+    endpoint::Endpoint,
+    program::{Program, Took},
+};
+use crate::{say, tools};
+
+/// One line of the table.
+struct Line {
+    what: String,
+    took: Took,
+    calls: Calls,
+    right: String,
+}
+
+/// What the endpoint counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calls {
+    total: u64,
+    listing: u64,
+    sweep: u64,
+    throttled: u64,
+    connections: u64,
+    in_flight: u64,
+}
+
+/// Runs `bench [--endpoint DIR] [--users N,N]`.
+pub fn run(words: &[String]) -> Result<()> {
+    let option = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1)).cloned();
+    let Some(directory) = option("--endpoint") else {
+        bail!("--endpoint DIR is missing: the directory of the endpoint's crate (a Cargo package named iamreplay)");
+    };
+    let sizes = option("--users").unwrap_or_else(|| "500,5000,50000".into());
+    let sizes = sizes.split(',').map(|it| it.parse::<u64>().context("--users takes numbers")).collect::<Result<Vec<_>>>()?;
+    let endpoint = built_endpoint(&PathBuf::from(directory))?;
+    let program = built_program()?;
+    header()?;
+    for users in sizes {
+        for line in measure(&endpoint, &program, users)? {
+            print(users, &line);
+        }
+    }
+    print(500, &throttled(&endpoint, &program, 500)?);
+    Ok(())
+}
+
+/// Cold, warm unchanged, warm with one per cent churned, hidden keys with a sweep.
+fn measure(binary: &PathBuf, provost: &PathBuf, users: u64) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    {
+        let endpoint = Endpoint::start(binary, users, &[])?;
+        let program = Program::new(provost, &endpoint.url(), "full")?;
+        lines.push(line("cold, full", &endpoint, program.scan(&[])?, &program)?);
+        endpoint.get("/__reset?report=1")?;
+        lines.push(line("warm, unchanged", &endpoint, program.scan(&[])?, &program)?);
+        endpoint.get("/__churn?rotate_permille=10&use_pct=50&seed=7")?;
+        endpoint.get("/__reset?report=1")?;
+        lines.push(line("warm, 1 % churned", &endpoint, program.scan(&[])?, &program)?);
+    }
+    {
+        let endpoint = Endpoint::start(binary, users, &["--report-hides-inactive", "1", "--latency-ms", "2"])?;
+        let program = Program::new(provost, &endpoint.url(), "full")?;
+        program.scan(&[])?;
+        endpoint.get("/__reset?report=1")?;
+        lines.push(line("hidden keys, --sweep", &endpoint, program.scan(&["--sweep"])?, &program)?);
+    }
+    {
+        let endpoint = Endpoint::start(binary, users, &["--latency-ms", "0"])?;
+        let program = Program::new(provost, &endpoint.url(), "full")?;
+        lines.push(line("cold, no latency (CPU)", &endpoint, program.scan(&[])?, &program)?);
+    }
+    Ok(lines)
+}
+
+/// The default pace under fifteen calls a second for each action.
+fn throttled(binary: &PathBuf, provost: &PathBuf, users: u64) -> Result<Line> {
+    let endpoint = Endpoint::start(binary, users, &["--rate", "15", "--burst", "15", "--throttle-scope", "action"])?;
+    let program = Program::new(provost, &endpoint.url(), "shared")?;
+    line("cold, shared, 15/s per action", &endpoint, program.scan(&[])?, &program)
+}
+
+fn line(what: &str, endpoint: &Endpoint, took: Took, program: &Program) -> Result<Line> {
+    let counted = endpoint.json("/__calls")?;
+    let number = |name: &str| counted.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let action = |name: &str| counted.pointer(&format!("/calls/{name}")).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let calls = Calls {
+        total: number("total"),
+        listing: action("ListAccessKeys"),
+        sweep: action("ListSSHPublicKeys") + action("ListSigningCertificates"),
+        throttled: number("throttled_total"),
+        connections: number("connections"),
+        in_flight: number("max_inflight"),
+    };
+    let right = truth::compare(&endpoint.json("/__truth")?, &program.inventory()?);
+    Ok(Line { what: what.to_owned(), took, calls, right })
+}
+
+fn header() -> Result<()> {
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().context("git")?;
+    let date = Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output().context("date")?;
+    let machine = std::thread::available_parallelism().map_or(0, usize::from);
+    say(&format!(
+        "{machine} cores, {}, commit {}",
+        String::from_utf8_lossy(&date.stdout).trim(),
+        String::from_utf8_lossy(&commit.stdout).trim()
+    ));
+    say("users  run                            exit  wall s  first s  cpu s  cpu ms/u  rss MiB  calls  /user   before keys  sweep  throttled  conns  in flight  keys");
+    Ok(())
+}
+
+fn print(users: u64, line: &Line) {
+    let Line { what, took, calls, right } = line;
+    let per_user = |it: f64| it / users as f64;
+    say(&format!(
+        "{users:<6} {what:<30} {:<5} {:<7.2} {:<8.2} {:<6.2} {:<9.3} {:<8.1} {:<6} {:<7.4} {:<12} {:<6} {:<10} {:<6} {:<10} {right}",
+        took.exit,
+        took.wall,
+        took.first_findings,
+        took.cpu,
+        per_user(took.cpu * 1000.0),
+        took.peak_mib,
+        calls.total,
+        per_user((calls.total - calls.sweep) as f64),
+        calls.total - calls.listing - calls.sweep,
+        calls.sweep,
+        calls.throttled,
+        calls.connections,
+        calls.in_flight,
+    ));
+}
+
+fn built_endpoint(directory: &std::path::Path) -> Result<PathBuf> {
+    let target = tools::target().join("bench");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--quiet", "--locked", "--bin", "iamreplay", "--manifest-path"]);
+    cargo.arg(directory.join("Cargo.toml")).arg("--target-dir").arg(&target);
+    crate::finish(cargo)?;
+    Ok(target.join("release/iamreplay"))
+}
+
+fn built_program() -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--quiet", "--locked", "--package", "provost"]);
+    crate::finish(cargo)?;
+    Ok(tools::target().join("release/provost"))
+}
