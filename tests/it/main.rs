@@ -8,5 +8,6 @@
 )]
 
 mod architecture;
+mod docs;
 mod pipeline;
 mod systemd;

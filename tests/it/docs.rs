@@ -1,0 +1,66 @@
+//! Documentation that is printed from the code: what differs fails, and `PROVOST_UPDATE_DOCS=1` writes it anew.
+
+use std::{fmt::Write as _, fs, path::PathBuf};
+
+use provost_engine::Rule;
+
+fn readme() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")
+}
+
+/// The text between the marks of a section, compared with what the code says; or replaced by it.
+fn holds(section: &str, said: &str) {
+    let text = fs::read_to_string(readme()).unwrap();
+    let (begin, end) = (format!("<!-- {section}: begin -->\n"), format!("<!-- {section}: end -->"));
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (between, after) = rest.split_once(&end).unwrap();
+    if between == said {
+        return;
+    }
+    assert!(std::env::var_os("PROVOST_UPDATE_DOCS").is_some(), "{section} in README.md is not what the code says");
+    fs::write(readme(), format!("{before}{begin}{said}{end}{after}")).unwrap();
+}
+
+#[test]
+fn the_tables_of_the_readme_are_what_the_code_says() {
+    let mut connectors = String::from("| connector | looks at | kinds |\n|---|---|---|\n");
+    for spec in provost_connectors::ALL {
+        let kinds: Vec<&str> = spec.kinds.iter().map(|kind| kind.name()).collect();
+        writeln!(connectors, "| `{}` | {}: {} | {} |", spec.name, spec.title, spec.about.trim_end_matches('.'), kinds.join(", "))
+            .unwrap();
+    }
+    holds("connectors", &connectors);
+    let mut rules = String::from("| rule | severity | what is wrong |\n|---|---|---|\n");
+    for rule in provost_engine::rules::ALL {
+        writeln!(rules, "| {} | {} | {} |", rule.id, rule.severity, rule.title).unwrap();
+    }
+    holds("rules", &rules);
+}
+
+#[test]
+fn every_rule_says_everything_about_itself() {
+    for rule in provost_engine::rules::ALL {
+        assert!(Rule::of_id(rule.id).is_some_and(|it| it.version >= 1));
+        assert!(!rule.why.is_empty() && !rule.remedy.is_empty() && !rule.title.is_empty(), "{}", rule.id);
+        assert!(rule.frameworks.owasp_nhi.iter().all(|id| id.starts_with("NHI")), "{}", rule.id);
+        for id in rule.frameworks.nist_csf {
+            let retired = ["PR.AC", "PR.IP", "PR.MA", "PR.PT", "ID.BE", "ID.GV", "ID.RM", "ID.SC", "DE.DP", "RS.IM", "RC.IM"];
+            assert!(!retired.iter().any(|old| id.starts_with(old)), "{} names {id} of CSF 1.1", rule.id);
+        }
+    }
+}
+
+#[test]
+fn every_connectors_example_is_a_configuration_that_builds() {
+    use provost::config::{Environment, Paths, parse};
+    let home = tempfile::tempdir().unwrap();
+    let environment = Environment::new([("HOME".to_owned(), home.path().display().to_string())], 1000);
+    let paths = Paths::find(None, &environment).unwrap();
+    for spec in provost_connectors::ALL {
+        let config = parse(spec.example, &paths).unwrap_or_else(|problems| panic!("{}: {problems:?}", spec.name));
+        assert_eq!(config.sources.len(), 1, "{}", spec.name);
+        assert_eq!(config.sources[0].connector, spec.name);
+        provost::wire::Wiring::new(config, environment.clone()).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+        assert!(!spec.reads.is_empty() && !spec.permissions.is_empty() && !spec.kinds.is_empty(), "{}", spec.name);
+    }
+}
