@@ -26,8 +26,15 @@ fn the_tables_of_the_readme_are_what_the_code_says() {
     let mut connectors = String::from("| connector | looks at | kinds |\n|---|---|---|\n");
     for spec in provost_connectors::ALL {
         let kinds: Vec<&str> = spec.kinds.iter().map(|kind| kind.name()).collect();
-        writeln!(connectors, "| `{}` | {}: {} | {} |", spec.name, spec.title, spec.about.trim_end_matches('.'), kinds.join(", "))
-            .unwrap();
+        writeln!(
+            connectors,
+            "| `{}` | {}: {} | {} |",
+            spec.name,
+            spec.title,
+            spec.about.trim_end_matches('.'),
+            kinds.join(", ")
+        )
+        .unwrap();
     }
     holds("connectors", &connectors);
     let mut rules = String::from("| rule | severity | what is wrong |\n|---|---|---|\n");
@@ -44,7 +51,8 @@ fn every_rule_says_everything_about_itself() {
         assert!(!rule.why.is_empty() && !rule.remedy.is_empty() && !rule.title.is_empty(), "{}", rule.id);
         assert!(rule.frameworks.owasp_nhi.iter().all(|id| id.starts_with("NHI")), "{}", rule.id);
         for id in rule.frameworks.nist_csf {
-            let retired = ["PR.AC", "PR.IP", "PR.MA", "PR.PT", "ID.BE", "ID.GV", "ID.RM", "ID.SC", "DE.DP", "RS.IM", "RC.IM"];
+            let retired =
+                ["PR.AC", "PR.IP", "PR.MA", "PR.PT", "ID.BE", "ID.GV", "ID.RM", "ID.SC", "DE.DP", "RS.IM", "RC.IM"];
             assert!(!retired.iter().any(|old| id.starts_with(old)), "{} names {id} of CSF 1.1", rule.id);
         }
     }
@@ -60,7 +68,8 @@ fn every_connectors_example_is_a_configuration_that_builds() {
         let config = parse(spec.example, &paths).unwrap_or_else(|problems| panic!("{}: {problems:?}", spec.name));
         assert_eq!(config.sources.len(), 1, "{}", spec.name);
         assert_eq!(config.sources[0].connector, spec.name);
-        provost::wire::Wiring::new(config, environment.clone()).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+        provost::wire::Wiring::new(config, environment.clone())
+            .unwrap_or_else(|error| panic!("{}: {error}", spec.name));
         assert!(!spec.reads.is_empty() && !spec.permissions.is_empty() && !spec.kinds.is_empty(), "{}", spec.name);
     }
 }

@@ -31,8 +31,6 @@ pub struct Listing {
     pub began: Time,
     /// What this run did in it.
     pub report: ScopeReport,
-    /// Whether a cover of the whole scope ended it.
-    pub ended: bool,
     seen: Spool,
     parts: HashMap<PartId, Vec<RecordId>>,
     lacking: Vec<Lacking>,
@@ -50,7 +48,6 @@ impl Listing {
             row,
             began,
             report,
-            ended: false,
             seen: Spool::default(),
             parts: HashMap::new(),
             lacking: Vec::new(),
@@ -104,9 +101,8 @@ impl Listing {
         })
     }
 
-    /// The reading ended like this. A delta may be a checkpoint: more can follow.
+    /// The reading ended like this, or got to a checkpoint.
     pub fn end(&mut self, cover: &str) {
-        self.ended = true;
         self.report.cover = cover.to_owned();
         self.row.last_cover = cover.to_owned();
     }

@@ -132,9 +132,12 @@ impl<'a> Writer<'a> {
             let mut draft = Draft::new(house.inventory(), now);
             let mut partial = gave_up || self.run.troubles.iter().any(|it| !it.blind_spot);
             for mut listing in std::mem::take(&mut self.listings).into_values() {
-                if !listing.ended {
-                    listing.report.cover = "partial".into();
-                    listing.row.last_cover = "partial".into();
+                match listing.report.cover.as_str() {
+                    // The last delta of a run that came to its end vouches for the whole scope; one that a cut run left
+                    // behind is a checkpoint.
+                    "delta" if !gave_up => listing.row.covered_at = Some(now),
+                    "open" | "delta" => listing.end("partial"),
+                    _ => {}
                 }
                 partial |= listing.report.cover == "partial";
                 draft.put_scope(listing.row);
@@ -322,7 +325,9 @@ impl<'a> Writer<'a> {
         listing.end(cover.word());
         if !matches!(cover, Cover::Partial { .. }) {
             self.believe(draft, &mut listing)?;
-            listing.row.covered_at = Some(now);
+            if !matches!(cover, Cover::Delta { .. }) {
+                listing.row.covered_at = Some(now);
+            }
             listing.row.as_of = Some(as_of.max(listing.row.as_of.unwrap_or(as_of)));
             if cover.is_full() {
                 listing.row.full_at = Some(now);
