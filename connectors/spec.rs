@@ -112,8 +112,13 @@ pub struct Access {
 /// Eyes on one provider.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// What it is about to read, without asking anybody: printed within two seconds of the start.
+    /// What it is about to read, and as whom: printed within two seconds of the start.
     async fn announce(&self) -> String;
+
+    /// Whether it has what it needs to look at all, such as credentials in the usual places. Answers within two seconds.
+    async fn equipped(&self) -> bool {
+        true
+    }
 
     /// Tries every read once, with the smallest page.
     async fn check(&self) -> Access;

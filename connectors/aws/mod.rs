@@ -93,6 +93,13 @@ impl Connector for Aws {
         }
     }
 
+    async fn equipped(&self) -> bool {
+        let session = self.impatient().await;
+        // Whatever the answer: credentials that were found name their origin before the call is sent.
+        let _ = tokio::time::timeout(ANNOUNCE, session.caller()).await;
+        !session.origin().is_empty()
+    }
+
     async fn check(&self) -> Access {
         check::access(&self.impatient().await, &self.settings).await
     }

@@ -21,22 +21,36 @@ const SHOWN: usize = 20;
 
 /// Looks, shows, writes a configuration, stays.
 pub fn run(entry: &Entry, paths: &Paths, wanted: &Quickstart, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
-    let text = text(wanted);
+    let mut text = text(wanted, !wanted.no_aws);
     let written = !paths.file.exists();
-    let config = if written {
+    let mut config = if written {
         config::parse(&text, paths).map_err(cli::CliError::Config)?
     } else {
         config::load(paths).map_err(cli::CliError::Config)?
     };
-    let wiring = Wiring::new(config, entry.environment.clone())?;
+    let mut wiring = Wiring::new(config.clone(), entry.environment.clone())?;
     let runtime = runtime()?;
-    let mut announced = Vec::new();
+    let mut asked = Vec::new();
     for source in &wiring.config.sources {
         let (_, connector) = wiring.connector(source)?;
-        announced.push((source.name.clone(), runtime.block_on(connector.announce())));
+        asked.push(async move {
+            let (about, equipped) = futures::join!(connector.announce(), connector.equipped());
+            (source.name.clone(), about, equipped)
+        });
     }
-    let lines: Vec<(&str, String)> = announced.iter().map(|(name, about)| (name.as_str(), about.clone())).collect();
+    let mut announced = runtime.block_on(futures::future::join_all(asked));
+    let lacking = announced.iter().any(|(_, _, equipped)| !equipped);
+    if written && lacking {
+        text = self::text(wanted, false);
+        config = config::parse(&text, paths).map_err(cli::CliError::Config)?;
+        announced.retain(|(_, _, equipped)| *equipped);
+        wiring = Wiring::new(config, entry.environment.clone())?;
+    }
+    let lines: Vec<(&str, String)> = announced.iter().map(|(name, about, _)| (name.as_str(), about.clone())).collect();
     cli::quickstart::announce(&lines, screen)?;
+    if written && lacking {
+        screen.remark("No AWS credentials in the usual places: AWS is left out.")?;
+    }
     if written {
         write(&paths.file, &text)?;
     }
@@ -101,7 +115,7 @@ async fn shortened(
 }
 
 /// The configuration for this host, and AWS unless it is left out.
-fn text(wanted: &Quickstart) -> String {
+fn text(wanted: &Quickstart, with_aws: bool) -> String {
     let roots: Vec<String> = wanted.roots.iter().map(|root| format!("{:?}", root.display().to_string())).collect();
     let roots = if roots.is_empty() { String::new() } else { format!("roots = [{}]\n", roots.join(", ")) };
     let host = format!("[[sources]]\nname = \"this-host\"\nconnector = \"host\"\nschedule = \"43 */4 * * *\"\n{roots}");
@@ -110,7 +124,7 @@ fn text(wanted: &Quickstart) -> String {
         "[[sources]]\nname = \"aws\"\nconnector = \"aws\"\nschedule = \"17 */6 * * *\"\njitter = \"5m\"\n{instance}"
     );
     let mut entries = vec![host.as_str()];
-    if !wanted.no_aws {
+    if with_aws {
         entries.push(&aws);
     }
     cli::quickstart::text(entries)

@@ -41,7 +41,8 @@ pub fn run(words: &[String]) -> Result<()> {
         bail!("--endpoint DIR is missing: the directory of the endpoint's crate (a Cargo package named iamreplay)");
     };
     let sizes = option("--users").unwrap_or_else(|| "500,5000,50000".into());
-    let sizes = sizes.split(',').map(|it| it.parse::<u64>().context("--users takes numbers")).collect::<Result<Vec<_>>>()?;
+    let sizes =
+        sizes.split(',').map(|it| it.parse::<u64>().context("--users takes numbers")).collect::<Result<Vec<_>>>()?;
     let endpoint = built_endpoint(&PathBuf::from(directory))?;
     let program = built_program()?;
     header()?;
@@ -92,7 +93,8 @@ fn throttled(binary: &PathBuf, provost: &PathBuf, users: u64) -> Result<Line> {
 fn line(what: &str, endpoint: &Endpoint, took: Took, program: &Program) -> Result<Line> {
     let counted = endpoint.json("/__calls")?;
     let number = |name: &str| counted.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let action = |name: &str| counted.pointer(&format!("/calls/{name}")).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let action =
+        |name: &str| counted.pointer(&format!("/calls/{name}")).and_then(serde_json::Value::as_u64).unwrap_or(0);
     let calls = Calls {
         total: number("total"),
         listing: action("ListAccessKeys"),
@@ -114,7 +116,9 @@ fn header() -> Result<()> {
         String::from_utf8_lossy(&date.stdout).trim(),
         String::from_utf8_lossy(&commit.stdout).trim()
     ));
-    say("users  run                            exit  wall s  first s  cpu s  cpu ms/u  rss MiB  calls  /user   before keys  sweep  throttled  conns  in flight  keys");
+    say(
+        "users  run                            exit  wall s  first s  cpu s  cpu ms/u  rss MiB  calls  /user   before keys  sweep  throttled  conns  in flight  keys",
+    );
     Ok(())
 }
 

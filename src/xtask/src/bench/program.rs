@@ -87,7 +87,10 @@ impl Program {
         command.env_clear().arg("--config").arg(self.home.join("provost.toml")).args(words);
         command.env("HOME", &self.home).env("PROVOST_LOG", "provost=info");
         command.env("AWS_ACCESS_KEY_ID", "AKIABENCH00000000000").env("AWS_SECRET_ACCESS_KEY", "not-a-secret");
-        command.env("AWS_REGION", "us-east-1").env("AWS_ENDPOINT_URL", &self.url).env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_EC2_METADATA_DISABLED", "true");
         command
     }
 }
