@@ -8,5 +8,10 @@
 )]
 
 mod architecture;
+mod cli;
+mod crash;
+mod daemon;
 mod pipeline;
+mod program;
+mod secrets;
 mod systemd;
