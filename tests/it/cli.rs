@@ -155,7 +155,7 @@ fn findings_have_exactly_the_pinned_fields() {
         assert_eq!(fields(line), FINDING);
     }
     let rules: Vec<String> = listed.lines().iter().map(|it| it["rule"].as_str().unwrap().to_owned()).collect();
-    for rule in ["CRED-REUSED", "CRED-WEAK-KEY", "CFG-PLAINTEXT-STORE", "AI-AGENT-UNGOV"] {
+    for rule in ["CRED-AGE", "CRED-WEAK-KEY", "CFG-PLAINTEXT-STORE", "AI-AGENT-UNGOV"] {
         assert!(rules.iter().any(|it| it == rule), "{rule} is not among {rules:?}");
     }
 }
@@ -167,7 +167,7 @@ fn one_expression_language_chooses_what_is_listed() {
     let agents = place.listed(&["inventory", "list", "--where", "kind == \"ai_agent\""]);
     assert!(!agents.is_empty() && agents.len() < all.len());
     assert!(agents.iter().all(|it| it["kind"] == "ai_agent"));
-    let unknown = place.done(&["inventory", "list", "-o", "ndjson", "--where", "last_used_at < now"]);
+    let unknown = place.done(&["inventory", "list", "-o", "ndjson", "--where", "last_used_at > created_at"]);
     assert!(unknown.err.contains("left out"), "what is unknown is neither true nor false: {}", unknown.err);
     let said = place.say(&["inventory", "list", "--where", "kin == \"token\""]);
     assert_eq!(said.status, 2);
@@ -301,7 +301,7 @@ fn every_problem_of_a_configuration_is_listed_at_once() {
     let (place, _) = Place::grown();
     assert_eq!(place.done(&["config", "check"]).out, "");
     place.write_configuration(
-        "[daemon]\ndrian = \"5s\"\n\n[[sources]]\nname = \"a\"\nconnector = \"hots\"\nschedule = \"never\"\n",
+        "[daemon]\ndrain = \"5 min\"\n\n[[sources]]\nname = \"a\"\nconnector = \"hots\"\nschedule = \"never\"\n",
     );
     let said = place.say(&["config", "check"]);
     assert_eq!(said.status, 2);
@@ -378,8 +378,7 @@ fn a_store_that_another_process_holds_is_left_alone() {
 #[test]
 fn a_damaged_store_is_said_to_be_damaged_and_left_as_it_is() {
     let place = scanned();
-    let format = fs::read_dir(place.store()).unwrap().map(|it| it.unwrap().path()).find(|it| it.ends_with("format"));
-    fs::remove_file(format.unwrap()).unwrap();
+    fs::remove_file(place.store().join("format.toml")).unwrap();
     let said = place.say(&["status"]);
     assert_eq!(said.status, 5, "{}", said.err);
     assert!(said.err.starts_with("provost: ") && said.err.contains("format"), "{}", said.err);

@@ -15,3 +15,4 @@ mod pipeline;
 mod program;
 mod secrets;
 mod systemd;
+mod zz;

@@ -30,7 +30,7 @@ pub enum CliError {
     #[error("--where: {0}")]
     Filter(#[from] FilterError),
     /// The configuration is wrong.
-    #[error("the configuration has {} problem(s): {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("the configuration is wrong: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Config(Vec<Problem>),
     /// Nobody reads what is written.
     #[error("cannot write: {0}")]
