@@ -53,7 +53,7 @@ pub fn run(entry: &Entry, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode 
     let no_colour = cli.global.no_color || entry.environment.get("NO_COLOR").is_some();
     let width = entry.environment.get("COLUMNS").and_then(|it| it.parse().ok()).or_else(|| terminal_width(entry));
     let look = Look::suited(entry.out_terminal, width, no_colour, WallClock.now());
-    let mut screen = Screen { out, err, format: cli.global.output, look };
+    let mut screen = Screen { out, err, format: cli.global.output, look, most: None };
     let exit = match dispatch(entry, &cli, &mut screen, no_colour) {
         Ok(exit) => exit,
         Err(error) => {

@@ -108,6 +108,9 @@ fn a_hangup_puts_a_good_configuration_to_work_and_a_bad_one_leaves_the_old() {
     let (daemon, manager) = place.daemon();
     looked(&place);
     let good = fs::read_to_string(place.configuration()).unwrap();
+    // The command line reads the configuration too, to find the socket: this one stays good.
+    let kept = place.path("good.toml");
+    fs::write(&kept, &good).unwrap();
 
     for (bad, why) in [
         ("[[sources]]\nname = 7\n".to_owned(), "wrong"),
@@ -120,7 +123,7 @@ fn a_hangup_puts_a_good_configuration_to_work_and_a_bad_one_leaves_the_old() {
         assert!(told.iter().any(|it| it.contains("RELOADING=1\n") && it.contains("MONOTONIC_USEC=")), "{told:?}");
         assert!(told.last().unwrap().contains(why), "{told:?}");
         // The old one is at work: the source it names is known, and can be looked at.
-        assert_eq!(asked(&place, &["scan", "tree"]).0, 0, "{why}");
+        assert_eq!(asked(&place, &["--config", kept.to_str().unwrap(), "scan", "tree"]).0, 0, "{why}");
     }
     assert!(place.log().contains("sistem"), "the log says what is wrong: {}", place.log());
 

@@ -21,6 +21,8 @@ pub struct Screen<'a> {
     pub format: Format,
     /// How tables look.
     pub look: Look,
+    /// Most rows of a table, and the command that shows all; `None` for all of them.
+    pub most: Option<(usize, &'static str)>,
 }
 
 /// Why a command could not answer.
@@ -51,7 +53,16 @@ impl CliError {
 impl Screen<'_> {
     /// Writes rows in the form asked for.
     pub fn rows<R: Row>(&mut self, rows: impl IntoIterator<Item = R>) -> io::Result<()> {
-        write_rows(rows, self.format, &self.look, self.out)
+        let Some((most, whole)) = self.most.filter(|_| self.is_table()) else {
+            return write_rows(rows, self.format, &self.look, self.out);
+        };
+        let mut rows = rows.into_iter();
+        let shown: Vec<R> = rows.by_ref().take(most).collect();
+        write_rows(shown, self.format, &self.look, self.out)?;
+        match rows.count() {
+            0 => Ok(()),
+            more => self.remark(&format!("… and {more} more: {whole}")),
+        }
     }
 
     /// The rows an expression keeps; how many it left out is remarked.
@@ -118,7 +129,7 @@ pub(crate) mod fake {
     pub(crate) fn written(format: Format, command: impl FnOnce(&mut Screen<'_>)) -> (String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let look = Look { width: 100, colour: false, now: NOW };
-        command(&mut Screen { out: &mut out, err: &mut err, format, look });
+        command(&mut Screen { out: &mut out, err: &mut err, format, look, most: None });
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 }

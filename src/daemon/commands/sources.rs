@@ -99,7 +99,7 @@ fn one(inventory: Inventory<'_>, name: String, connector: String) -> Result<Sour
         notes.push(format!("pinned to {pinned}, but met {met}; provost sources repin {name} --reason …"));
     }
     if row.baseline == BaselineState::Taken {
-        notes.push(format!("its first findings wait for a word; provost baseline accept|work {name}"));
+        notes.push(format!("its first findings wait for a decision; provost baseline accept|work {name}"));
     }
     for trouble in run.iter().flat_map(|run| &run.troubles).take(5) {
         let what = if trouble.blind_spot { "blind spot" } else { "not seen" };

@@ -36,6 +36,22 @@ impl Cell {
         Self { text: text.into(), tone: Tone::Plain }
     }
 
+    /// A cell of a text's end, so many letters at most: of paths and names made of paths the end tells them apart.
+    pub fn ending(text: &str, most: usize) -> Self {
+        match text.chars().count().checked_sub(most) {
+            Some(over) if over > 0 => Self::new(format!("…{}", text.chars().skip(over + 1).collect::<String>())),
+            _ => Self::new(text),
+        }
+    }
+
+    /// A cell of a text's beginning, so many letters at most: of digests it is enough to tell them apart.
+    pub fn beginning(text: &str, most: usize) -> Self {
+        if text.chars().count() > most {
+            return Self::new(format!("{}…", text.chars().take(most.saturating_sub(1)).collect::<String>()));
+        }
+        Self::new(text)
+    }
+
     /// The same cell in another tone.
     pub fn tone(mut self, tone: Tone) -> Self {
         self.tone = tone;

@@ -161,7 +161,7 @@ fn run(
     } else {
         Arc::new(|_, _, _| {})
     };
-    let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look };
+    let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look, most: None };
     match runtime.block_on(answer(&Asked { desk, meter, stop }, &cli.command, &mut screen)) {
         Ok(exit) => exit.status(),
         Err(error) => {
