@@ -67,10 +67,15 @@ async fn first_look(entry: &Entry, desk: &Desk, screen: &mut Screen<'_>) -> Resu
     bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).done();
     let inventory = Command::Inventory(Inventory::List { selection: Selection::default(), presence: Vec::new() });
     let findings = Command::Findings(Findings::List { selection: Selection::default(), all: false, fail_on: None });
-    screen.line("")?;
+    if screen.is_table() {
+        screen.lines("\nWhat exists")?;
+    }
     shortened(&asked, &inventory, screen, "provost inventory list").await?;
-    screen.line("")?;
+    if screen.is_table() {
+        screen.lines("\nWhat is wrong")?;
+    }
     shortened(&asked, &findings, screen, "provost findings list").await?;
+    screen.remark("Why one is wrong, and what to do: provost findings explain ID")?;
     Ok(exit)
 }
 

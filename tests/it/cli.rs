@@ -94,6 +94,7 @@ fn quickstart_says_what_it_reads_before_it_reads_and_writes_a_configuration_once
     assert!(remarks[1].contains(tree.to_str().unwrap()), "{}", first.err);
     let wrote = remarks.iter().position(|line| line.starts_with("Wrote ")).unwrap();
     assert!(remarks[wrote].contains("provost.toml") && !first.err.contains("aws:"), "{}", first.err);
+    assert!(remarks.iter().any(|line| line.starts_with("… and ") && line.ends_with(" more: provost inventory list")));
     for heading in ["SOURCE ", "KIND ", "SEVERITY "] {
         assert!(first.out.lines().any(|line| line.contains(heading)), "{heading}: {}", first.out);
     }

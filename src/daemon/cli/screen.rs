@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use crate::{
     config::Problem,
     filter::{Filter, FilterError, LeftOut, Subject},
-    output::{Cell, Format, Look, Row, door, table, write::write_json, write_rows},
+    output::{Cell, Format, Look, Row, broken, door, table, write::write_json, write_rows},
 };
 
 use super::Exit;
@@ -99,6 +99,14 @@ impl Screen<'_> {
         text.lines().try_for_each(|line| self.line(line))
     }
 
+    /// Several lines that are our own text and may be long: broken where the screen ends, two columns further in.
+    pub fn prose(&mut self, text: &str) -> io::Result<()> {
+        text.lines().try_for_each(|line| {
+            let indent = line.len() - line.trim_start_matches(' ').len() + 2;
+            writeln!(self.out, "{}", broken(&door::terminal(line), self.look.width.into(), indent))
+        })
+    }
+
     /// One line to the remarks.
     pub fn remark(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.err, "{}", door::terminal(text))
@@ -116,7 +124,10 @@ impl Screen<'_> {
     /// Names and what they stand for, one a line, aligned; continued lines are indented.
     pub fn pairs(&mut self, pairs: &[(&str, String)]) -> io::Result<()> {
         let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        pairs.iter().try_for_each(|(name, text)| writeln!(self.out, "{name:width$}  {}", door::terminal(text)))
+        pairs.iter().try_for_each(|(name, text)| {
+            let line = format!("{name:width$}  {}", door::terminal(text));
+            writeln!(self.out, "{}", broken(&line, self.look.width.into(), width + 2))
+        })
     }
 }
 

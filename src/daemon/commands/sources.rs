@@ -12,6 +12,7 @@ use crate::{
     cli::{self, Baseline, Exit, Screen, Sources, baseline::Decided, sources::SourceRow},
     desk::Desk,
     jobs::{assess, judge, sources as words},
+    rows::Rows,
 };
 
 /// Answers `sources`.
@@ -60,9 +61,14 @@ pub(super) fn baseline(desk: &Desk, action: &Baseline, screen: &mut Screen<'_>) 
     };
     known(inventory, source)?;
     words::baseline(&desk.house, source, state, reason)?;
+    let wiring = desk.wiring();
+    let rows = Rows::new(inventory, &wiring.yardstick, desk.house.now())?;
     let mut count = 0;
     inventory.each_finding(None, &mut |finding| {
-        count += u64::from(finding.baseline && finding.state == FindingState::Open);
+        if finding.baseline && finding.state == FindingState::Open {
+            let record = inventory.record(finding.subject, None)?;
+            count += u64::from(record.is_some_and(|record| rows.sources(&record).contains(source)));
+        }
         Ok(Go::On)
     })?;
     Ok(cli::baseline::done(source, decided, count, screen)?)

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Longest name of a subject in a table, in letters: two lines of its column.
-const SUBJECT_MOST: usize = 48;
+const SUBJECT_MOST: usize = 42;
 
 /// One finding as it is listed. Field names and order are pinned.
 #[derive(Clone, Debug, PartialEq, Serialize)]

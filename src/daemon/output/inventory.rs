@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Longest name in a table, in letters: two lines of its column.
-const NAME_MOST: usize = 56;
+const NAME_MOST: usize = 52;
 
 /// One record as it is listed. Field names and order are pinned.
 #[derive(Clone, Debug, PartialEq, Serialize)]

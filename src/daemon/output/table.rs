@@ -132,6 +132,16 @@ mod tests {
     }
 
     #[test]
+    fn long_names_keep_their_end_and_long_digests_their_beginning() {
+        for (text, ending, beginning) in
+            [("abcdef", "…def", "abc…"), ("abcd", "abcd", "abcd"), ("", "", ""), ("äöüßé", "…üßé", "äöü…")]
+        {
+            assert_eq!(Cell::ending(text, 4).text(), ending);
+            assert_eq!(Cell::beginning(text, 4).text(), beginning);
+        }
+    }
+
+    #[test]
     fn every_line_fits() {
         let long = "arn:aws:iam::123456789012:role/".to_owned() + &"very-long-name-".repeat(12);
         let text = drawn_text(vec![vec!["access_key".into(), long.clone().into(), long.into()]], false);
