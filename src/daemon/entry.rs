@@ -53,13 +53,13 @@ pub fn run(entry: &Entry, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode 
     let no_colour = cli.global.no_color || entry.environment.get("NO_COLOR").is_some();
     let width = entry.environment.get("COLUMNS").and_then(|it| it.parse().ok()).or_else(|| terminal_width(entry));
     let look = Look::suited(entry.out_terminal, width, no_colour, WallClock.now());
-    let mut screen = Screen { out, err, format: cli.global.output, look };
+    let mut screen = Screen { out, err, format: cli.global.output, look, most: None };
     let exit = match dispatch(entry, &cli, &mut screen, no_colour) {
         Ok(exit) => exit,
         Err(error) => {
             let exit = error.exit();
             if exit != Exit::Done {
-                let _ = screen.remark(&format!("provost: {error}"));
+                let _ = screen.err.write_all(error.told().as_bytes());
             }
             exit
         }
@@ -101,7 +101,8 @@ fn with_store(
     let bar = Mutex::new(Progress::new(entry.err_terminal));
     let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
     let arguments = passed_on(&entry.arguments);
-    let asked = ask(&config.daemon.socket, arguments, screen, (entry.out_terminal, no_colour), &mut at);
+    let asked =
+        ask((&config.daemon.socket, &config.store.path), arguments, screen, (entry.out_terminal, no_colour), &mut at);
     match asked {
         Ok(Ok(status)) => return Ok(Exit::of_status(status)),
         Ok(Err(error)) => return Err(error.into()),

@@ -81,10 +81,15 @@ async fn first_look(entry: &Entry, desk: &Desk, screen: &mut Screen<'_>) -> Resu
     bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).done();
     let inventory = Command::Inventory(Inventory::List { selection: Selection::default(), presence: Vec::new() });
     let findings = Command::Findings(Findings::List { selection: Selection::default(), all: false, fail_on: None });
-    screen.line("")?;
+    if screen.is_table() {
+        screen.lines("\nWhat exists")?;
+    }
     shortened(&asked, &inventory, screen, "provost inventory list").await?;
-    screen.line("")?;
+    if screen.is_table() {
+        screen.lines("\nWhat is wrong")?;
+    }
     shortened(&asked, &findings, screen, "provost findings list").await?;
+    screen.remark("Why one is wrong, and what to do: provost findings explain ID")?;
     Ok(exit)
 }
 
@@ -93,24 +98,11 @@ async fn shortened(
     asked: &Asked<'_>,
     command: &Command,
     screen: &mut Screen<'_>,
-    whole: &str,
+    whole: &'static str,
 ) -> Result<(), CommandError> {
-    if !screen.is_table() {
-        answer(asked, command, screen).await?;
-        return Ok(());
-    }
-    let mut table = Vec::new();
-    let mut aside = Screen { out: &mut table, err: screen.err, format: screen.format, look: screen.look };
+    let (format, look, most) = (screen.format, screen.look, Some((SHOWN, whole)));
+    let mut aside = Screen { out: screen.out, err: screen.err, format, look, most };
     answer(asked, command, &mut aside).await?;
-    let text = String::from_utf8_lossy(&table);
-    let count = text.lines().count();
-    for line in text.lines().take(SHOWN + 1) {
-        // The table passed its doors already.
-        writeln!(screen.out, "{line}")?;
-    }
-    if count > SHOWN + 1 {
-        screen.remark(&format!("{} more rows: {whole}", count - SHOWN - 1))?;
-    }
     Ok(())
 }
 

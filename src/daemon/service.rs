@@ -140,23 +140,44 @@ impl Pulse {
     /// Tells the service manager what is under way, and that the daemon lives if everything moved since last time. That
     /// the pen can be had shows that no writer hangs.
     fn tell(&mut self, desk: &Desk) {
-        let now = (self.turning.load(Ordering::Relaxed), self.answering.load(Ordering::Relaxed));
-        let moved = now.0 > self.before.0 && now.1 > self.before.1;
-        self.before = now;
         let running = desk.runs.running();
         let status = match running.len() {
             0 => "looking on schedule".to_owned(),
             _ => format!("looking at {}", running.keys().cloned().collect::<Vec<_>>().join(", ")),
         };
         tell(&[NotifyState::Status(&status)]);
-        if moved && desk.house.writes() {
+        if self.moved() && desk.house.writes() {
             tell(&[NotifyState::Watchdog]);
         }
+    }
+
+    /// Whether both the scheduler and the socket moved since this was asked last.
+    fn moved(&mut self) -> bool {
+        let now = (self.turning.load(Ordering::Relaxed), self.answering.load(Ordering::Relaxed));
+        let moved = now.0 > self.before.0 && now.1 > self.before.1;
+        self.before = now;
+        moved
     }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the service manager was not told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_stands_still_is_not_called_alive() {
+        let (turning, answering) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let mut pulse = Pulse::new(Arc::clone(&turning), Arc::clone(&answering));
+        for (turns, answers, alive) in [(0, 0, false), (1, 7, true), (0, 3, false), (2, 0, false), (1, 1, true)] {
+            turning.fetch_add(turns, Ordering::Relaxed);
+            answering.fetch_add(answers, Ordering::Relaxed);
+            assert_eq!(pulse.moved(), alive, "after {turns} turns and {answers} answers");
+        }
     }
 }

@@ -8,6 +8,11 @@
 )]
 
 mod architecture;
+mod cli;
+mod crash;
+mod daemon;
 mod docs;
 mod pipeline;
+mod program;
+mod secrets;
 mod systemd;

@@ -24,7 +24,7 @@ pub fn show(name: &str, access: &Access, screen: &mut Screen<'_>) -> Result<Exit
     if !access.cost.is_empty() {
         screen.line("")?;
         screen.line("A run will cost")?;
-        access.cost.iter().try_for_each(|line| screen.line(&format!("  {line}")))?;
+        access.cost.iter().try_for_each(|line| screen.prose(&format!("  {line}")))?;
     }
     if let Some(policy) = &access.policy {
         screen.line("")?;

@@ -27,7 +27,11 @@ pub fn list(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, CliError> {
     let mut rows = screen.kept(rows, filter)?;
-    rows.sort_by(|one, other| other.severity.cmp(&one.severity).then_with(|| one.opened_at.cmp(&other.opened_at)));
+    // The worst first; what one rule finds stands together, the oldest first.
+    rows.sort_by(|one, other| {
+        let worse = other.severity.cmp(&one.severity);
+        worse.then_with(|| one.rule.cmp(&other.rule)).then_with(|| one.opened_at.cmp(&other.opened_at))
+    });
     let open = rows.iter().filter(|row| row.state == FindingState::Open).map(|row| row.severity);
     let exit = Exit::Done.or_findings(fail_on, open.collect::<Vec<_>>());
     let summary = summary(&rows);
@@ -86,7 +90,7 @@ pub fn explain(finding: &Finding, about: &str, rule: &RuleText, screen: &mut Scr
 
 fn pairs(finding: &Finding, about: &str, screen: &Screen<'_>) -> Vec<(&'static str, String)> {
     let now = screen.look.now;
-    let dated = |time: provost_model::Time| format!("{time} ({})", age::since(time, now));
+    let dated = |time: provost_model::Time| age::dated(time, now);
     let mut pairs = vec![
         ("id", finding.id.to_string()),
         ("rule", format!("{} version {}", finding.rule, finding.rule_version)),

@@ -74,7 +74,7 @@ pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) ->
     }
     let now = screen.look.now;
     let when = |reading: &provost_model::Reading<Time>| match reading {
-        provost_model::Reading::Known(time) => format!("{time} ({})", age::since(*time, now)),
+        provost_model::Reading::Known(time) => age::dated(*time, now),
         other => age::reading(other, now),
     };
     let mut pairs = vec![
@@ -91,8 +91,8 @@ pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) ->
         ("rotated", when(&row.rotated_at)),
         ("last used", when(&row.last_used_at)),
         ("expires", when(&row.expires_at)),
-        ("first seen", format!("{} ({})", row.first_seen, age::since(row.first_seen, now))),
-        ("last seen", format!("{} ({})", row.last_seen, age::since(row.last_seen, now))),
+        ("first seen", age::dated(row.first_seen, now)),
+        ("last seen", age::dated(row.last_seen, now)),
     ];
     pairs.extend(row.attributes.iter().map(|(field, reading)| (field.name(), said(reading))));
     screen.pairs(&pairs)?;

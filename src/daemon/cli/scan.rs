@@ -44,8 +44,9 @@ pub fn show(
         if run.outcome == Outcome::Held {
             let source = &run.source;
             screen.line(&format!(
-                "{source}: too much would have vanished at once; if that is right: provost sources release {source} --reason …"
+                "{source}: too much would have vanished at once, so nothing was let go; if it is right:"
             ))?;
+            screen.line(&format!("  provost sources release {source} --reason …"))?;
         }
     }
     Ok(exit)
@@ -103,7 +104,8 @@ mod tests {
     SOURCE    OUTCOME  SEEN  NEW  CHANGED  BACK  MISSING  GONE  HELD  CALLS  TOOK
     aws-prod  held     300   4    0        0     0        0     90    12     7.0 s
     aws-prod: not seen: iam/access-keys: denied: AccessDenied\u{1b}[2J
-    aws-prod: too much would have vanished at once; if that is right: provost sources release aws-prod --reason …
+    aws-prod: too much would have vanished at once, so nothing was let go; if it is right:
+      provost sources release aws-prod --reason …
     "#);
     }
 

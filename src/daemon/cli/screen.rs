@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use crate::{
     config::Problem,
     filter::{Filter, FilterError, LeftOut, Subject},
-    output::{Cell, Format, Look, Row, door, table, write::write_json, write_rows},
+    output::{Cell, Format, Look, Row, broken, door, table, write::write_json, write_rows},
 };
 
 use super::Exit;
@@ -21,6 +21,8 @@ pub struct Screen<'a> {
     pub format: Format,
     /// How tables look.
     pub look: Look,
+    /// Most rows of a table, and the command that shows all; `None` for all of them.
+    pub most: Option<(usize, &'static str)>,
 }
 
 /// Why a command could not answer.
@@ -30,7 +32,7 @@ pub enum CliError {
     #[error("--where: {0}")]
     Filter(#[from] FilterError),
     /// The configuration is wrong.
-    #[error("the configuration has {} problem(s): {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("the configuration is wrong: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Config(Vec<Problem>),
     /// Nobody reads what is written.
     #[error("cannot write: {0}")]
@@ -51,7 +53,16 @@ impl CliError {
 impl Screen<'_> {
     /// Writes rows in the form asked for.
     pub fn rows<R: Row>(&mut self, rows: impl IntoIterator<Item = R>) -> io::Result<()> {
-        write_rows(rows, self.format, &self.look, self.out)
+        let Some((most, whole)) = self.most.filter(|_| self.is_table()) else {
+            return write_rows(rows, self.format, &self.look, self.out);
+        };
+        let mut rows = rows.into_iter();
+        let shown: Vec<R> = rows.by_ref().take(most).collect();
+        write_rows(shown, self.format, &self.look, self.out)?;
+        match rows.count() {
+            0 => Ok(()),
+            more => self.remark(&format!("… and {more} more: {whole}")),
+        }
     }
 
     /// The rows an expression keeps; how many it left out is remarked.
@@ -88,6 +99,14 @@ impl Screen<'_> {
         text.lines().try_for_each(|line| self.line(line))
     }
 
+    /// Several lines that are our own text and may be long: broken where the screen ends, two columns further in.
+    pub fn prose(&mut self, text: &str) -> io::Result<()> {
+        text.lines().try_for_each(|line| {
+            let indent = line.len() - line.trim_start_matches(' ').len() + 2;
+            writeln!(self.out, "{}", broken(&door::terminal(line), self.look.width.into(), indent))
+        })
+    }
+
     /// One line to the remarks.
     pub fn remark(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.err, "{}", door::terminal(text))
@@ -105,7 +124,10 @@ impl Screen<'_> {
     /// Names and what they stand for, one a line, aligned; continued lines are indented.
     pub fn pairs(&mut self, pairs: &[(&str, String)]) -> io::Result<()> {
         let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        pairs.iter().try_for_each(|(name, text)| writeln!(self.out, "{name:width$}  {}", door::terminal(text)))
+        pairs.iter().try_for_each(|(name, text)| {
+            let line = format!("{name:width$}  {}", door::terminal(text));
+            writeln!(self.out, "{}", broken(&line, self.look.width.into(), width + 2))
+        })
     }
 }
 
@@ -118,7 +140,7 @@ pub(crate) mod fake {
     pub(crate) fn written(format: Format, command: impl FnOnce(&mut Screen<'_>)) -> (String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let look = Look { width: 100, colour: false, now: NOW };
-        command(&mut Screen { out: &mut out, err: &mut err, format, look });
+        command(&mut Screen { out: &mut out, err: &mut err, format, look, most: None });
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 }

@@ -89,7 +89,7 @@ impl Row for SourceRow {
         vec![
             self.name.clone().into(),
             self.connector.clone().into(),
-            self.realm.clone().unwrap_or_else(|| "-".to_owned()).into(),
+            Cell::beginning(self.realm.as_deref().unwrap_or("-"), 20),
             self.records.to_string().into(),
             time(self.last_run, "never"),
             outcome,

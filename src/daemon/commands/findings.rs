@@ -66,7 +66,7 @@ fn explain(desk: &Desk, finding: &Finding, screen: &mut Screen<'_>) -> Result<Ex
         text = Some(provost_engine::explain(&Told { finding, subject: Some(subject), verdict: verdict.as_ref(), now }));
     })?;
     let text = text.unwrap_or_else(|| provost_engine::explain(&Told { finding, subject: None, verdict: None, now }));
-    screen.lines(&text)?;
+    screen.prose(&text)?;
     Ok(Exit::Done)
 }
 

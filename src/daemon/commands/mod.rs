@@ -17,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{CliError, Command, Exit, Screen},
+    config::Problem,
     desk::{Desk, LookError},
     jobs::{WriteError, snapshot::SnapshotError},
+    output::door,
     wire::WireError,
 };
 
@@ -116,8 +118,21 @@ impl CommandError {
             Self::Store(error) => of_store(error),
             Self::Look(LookError::Wire(error)) => of_wire(error),
             Self::Look(LookError::Write(WriteError::Store(error)) | LookError::Store(error)) => of_store(error),
+            Self::Usage(_) | Self::Snapshot(SnapshotError::Unknown(_)) => Exit::Usage,
             Self::Look(_) | Self::Snapshot(_) => Exit::Failed,
-            Self::Usage(_) => Exit::Usage,
+        }
+    }
+
+    /// What is said of it on a terminal, in lines that end. Only an expression and a configuration take several.
+    pub fn told(&self) -> String {
+        match self {
+            // It passed its door, piece by piece.
+            Self::Show(error @ CliError::Filter(_)) => format!("provost: {error}\n"),
+            Self::Show(CliError::Config(problems)) => {
+                let line = |problem: &Problem| format!("provost: {}\n", door::terminal(&problem.to_string()));
+                problems.iter().map(line).collect()
+            }
+            other => format!("provost: {}\n", door::terminal(&other.to_string())),
         }
     }
 }

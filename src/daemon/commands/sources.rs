@@ -12,6 +12,7 @@ use crate::{
     cli::{self, Baseline, Exit, Screen, Sources, baseline::Decided, sources::SourceRow},
     desk::Desk,
     jobs::{assess, judge, sources as words},
+    rows::Rows,
 };
 
 /// Answers `sources`.
@@ -60,9 +61,14 @@ pub(super) fn baseline(desk: &Desk, action: &Baseline, screen: &mut Screen<'_>) 
     };
     known(inventory, source)?;
     words::baseline(&desk.house, source, state, reason)?;
+    let wiring = desk.wiring();
+    let rows = Rows::new(inventory, &wiring.yardstick, desk.house.now())?;
     let mut count = 0;
     inventory.each_finding(None, &mut |finding| {
-        count += u64::from(finding.baseline && finding.state == FindingState::Open);
+        if finding.baseline && finding.state == FindingState::Open {
+            let record = inventory.record(finding.subject, None)?;
+            count += u64::from(record.is_some_and(|record| rows.sources(&record).contains(source)));
+        }
         Ok(Go::On)
     })?;
     Ok(cli::baseline::done(source, decided, count, screen)?)
@@ -99,7 +105,7 @@ fn one(inventory: Inventory<'_>, name: String, connector: String) -> Result<Sour
         notes.push(format!("pinned to {pinned}, but met {met}; provost sources repin {name} --reason …"));
     }
     if row.baseline == BaselineState::Taken {
-        notes.push(format!("its first findings wait for a word; provost baseline accept|work {name}"));
+        notes.push(format!("its first findings wait for a decision; provost baseline accept|work {name}"));
     }
     for trouble in run.iter().flat_map(|run| &run.troubles).take(5) {
         let what = if trouble.blind_spot { "blind spot" } else { "not seen" };

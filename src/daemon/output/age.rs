@@ -18,6 +18,11 @@ pub fn since(then: Time, now: Time) -> String {
     }
 }
 
+/// The second, and how long ago that was: nobody reads microseconds.
+pub fn dated(then: Time, now: Time) -> String {
+    format!("{} ({})", then.whole_seconds(), since(then, now))
+}
+
 /// A reading of an instant, or why there is none.
 pub fn reading(reading: &Reading<Time>, now: Time) -> String {
     match reading {

@@ -13,6 +13,9 @@ use super::{
     write::{Row, write_json},
 };
 
+/// Longest name of a subject in a table, in letters: two lines of its column.
+const SUBJECT_MOST: usize = 42;
+
 /// One finding as it is listed. Field names and order are pinned.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FindingRow {
@@ -130,7 +133,7 @@ impl Row for FindingRow {
             Cell::new(short_id(self.id)).tone(Tone::Faint),
             Cell::new(self.severity.word()).tone(tone(self.severity)),
             self.rule.clone().into(),
-            self.external_id.clone().into(),
+            Cell::ending(&self.external_id, SUBJECT_MOST),
             state.into(),
             age::since(self.resolved_at.unwrap_or(self.opened_at), now).into(),
             self.because.clone().into(),

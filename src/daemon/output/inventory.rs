@@ -10,6 +10,9 @@ use super::{
     write::{Row, write_json},
 };
 
+/// Longest name in a table, in letters: two lines of its column.
+const NAME_MOST: usize = 52;
+
 /// One record as it is listed. Field names and order are pinned.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InventoryRow {
@@ -144,7 +147,7 @@ impl Row for InventoryRow {
         "attributes",
     ];
     const HEADINGS: &'static [&'static str] =
-        &["id", "kind", "name", "source", "owner", "status", "age", "last used", "expires"];
+        &["id", "kind", "name", "source", "owner", "status", "age", "used", "expires"];
 
     fn fields(&self) -> Vec<String> {
         let mut others = Vec::new();
@@ -181,7 +184,7 @@ impl Row for InventoryRow {
         vec![
             Cell::new(short_id(self.id)).tone(Tone::Faint),
             self.kind.name().into(),
-            self.name.clone().into(),
+            Cell::ending(&self.name, NAME_MOST),
             self.source.join(" ").into(),
             self.owner.clone().unwrap_or_else(|| "-".to_owned()).into(),
             Cell::new(standing).tone(tone),
@@ -302,8 +305,8 @@ mod tests {
     #[test]
     fn the_table_fits_and_says_ages() {
         insta::assert_snapshot!(written(key("deploy"), Format::Table), @r#"
-    ID        KIND        NAME    SOURCE    OWNER     STATUS  AGE    LAST USED  EXPIRES
-    0d0e0fff  access_key  deploy  aws-prod  payments  active  267 d  never      -
+    ID        KIND        NAME    SOURCE    OWNER     STATUS  AGE    USED   EXPIRES
+    0d0e0fff  access_key  deploy  aws-prod  payments  active  267 d  never  -
     "#);
     }
 

@@ -7,10 +7,12 @@ pub mod finding;
 pub mod inventory;
 pub mod progress;
 pub mod table;
+pub mod wrap;
 pub mod write;
 
 pub use finding::FindingRow;
 pub use inventory::{Beside, InventoryRow};
 pub use progress::Progress;
 pub use table::{Cell, Tone};
+pub use wrap::broken;
 pub use write::{Format, Look, Row, write_rows};

@@ -36,6 +36,22 @@ impl Cell {
         Self { text: text.into(), tone: Tone::Plain }
     }
 
+    /// A cell of a text's end, so many letters at most: of paths and names made of paths the end tells them apart.
+    pub fn ending(text: &str, most: usize) -> Self {
+        match text.chars().count().checked_sub(most) {
+            Some(over) if over > 0 => Self::new(format!("…{}", text.chars().skip(over + 1).collect::<String>())),
+            _ => Self::new(text),
+        }
+    }
+
+    /// A cell of a text's beginning, so many letters at most: of digests it is enough to tell them apart.
+    pub fn beginning(text: &str, most: usize) -> Self {
+        if text.chars().count() > most {
+            return Self::new(format!("{}…", text.chars().take(most.saturating_sub(1)).collect::<String>()));
+        }
+        Self::new(text)
+    }
+
     /// The same cell in another tone.
     pub fn tone(mut self, tone: Tone) -> Self {
         self.tone = tone;
@@ -113,6 +129,16 @@ mod tests {
         let mut out = Vec::new();
         draw(&["kind", "name", "where"], rows, &look(colour), &mut out).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn long_names_keep_their_end_and_long_digests_their_beginning() {
+        for (text, ending, beginning) in
+            [("abcdef", "…def", "abc…"), ("abcd", "abcd", "abcd"), ("", "", ""), ("äöüßé", "…üßé", "äöü…")]
+        {
+            assert_eq!(Cell::ending(text, 4).text(), ending);
+            assert_eq!(Cell::beginning(text, 4).text(), beginning);
+        }
     }
 
     #[test]

@@ -13,14 +13,14 @@ use crate::cli::Screen;
 /// Told how far it is: done, expected in all if known, of what.
 type OnProgress<'a> = dyn FnMut(u64, Option<u64>, &str) + 'a;
 
-/// Nobody answers at the socket: the store can be opened instead.
+/// Nobody answers for that store at the socket: it can be opened instead.
 #[derive(Debug)]
 pub struct Daemonless;
 
-/// Asks the daemon; gives the exit status it answers with. `terminal`: whether answers go to one, and whether colours are
-/// unwanted there.
+/// Asks the daemon about its store; gives the exit status it answers with. `terminal`: whether answers go to one, and
+/// whether colours are unwanted there.
 pub fn ask(
-    socket: &Path,
+    (socket, store): (&Path, &Path),
     arguments: Vec<String>,
     screen: &mut Screen<'_>,
     terminal: (bool, bool),
@@ -28,7 +28,8 @@ pub fn ask(
 ) -> Result<io::Result<u8>, Daemonless> {
     let Ok(stream) = UnixStream::connect(socket) else { return Err(Daemonless) };
     let (width, (terminal, no_colour)) = (Some(screen.look.width), terminal);
-    Ok(talk(stream, &Question { arguments, terminal, width, no_colour, watched: true }, screen, progress))
+    let question = Question { store: store.to_owned(), arguments, terminal, width, no_colour, watched: true };
+    talk(stream, &question, screen, progress).transpose().ok_or(Daemonless)
 }
 
 fn talk(
@@ -36,7 +37,7 @@ fn talk(
     question: &Question,
     screen: &mut Screen<'_>,
     progress: &mut OnProgress<'_>,
-) -> io::Result<u8> {
+) -> io::Result<Option<u8>> {
     stream.write_all(&frame::line(question)?)?;
     let mut answers = BufReader::new(stream);
     let mut line = Vec::new();
@@ -50,7 +51,8 @@ fn talk(
             Piece::Out(text) => screen.out.write_all(text.as_bytes())?,
             Piece::Err(text) => screen.err.write_all(text.as_bytes())?,
             Piece::Progress(done, total, of) => progress(done, total, &of),
-            Piece::Exit(status) => return Ok(status),
+            Piece::Elsewhere => return Ok(None),
+            Piece::Exit(status) => return Ok(Some(status)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What travels over the socket: one JSON object a line, bounded.
 //! It must never be longer than its bound, whoever wrote it.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ pub(super) const LINE_MAX: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
+    /// The store that is asked about: a daemon answers for its own only.
+    pub(super) store: PathBuf,
     /// The command line, without the program's name.
     pub(super) arguments: Vec<String>,
     /// Whether the answer goes to a terminal.
@@ -34,6 +36,8 @@ pub(super) enum Piece {
     Err(String),
     /// How far it is.
     Progress(u64, Option<u64>, String),
+    /// The end: this daemon holds another store.
+    Elsewhere,
     /// The end, with the exit status.
     Exit(u8),
 }

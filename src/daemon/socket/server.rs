@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, LINE_MAX, Piece, Question};
 use crate::{
-    cli::{Cli, Screen},
+    cli::{Cli, Exit, Screen},
     commands::{Asked, answer, needs_store},
     desk::Desk,
     output::Look,
@@ -110,11 +110,28 @@ fn attend(
     let peer = rustix::net::sockopt::socket_peercred(&stream)?;
     let mut line = Vec::new();
     BufReader::new(stream.try_clone()?).take(LINE_MAX as u64 + 1).read_until(b'\n', &mut line)?;
-    let question: Question = frame::read(&line)?;
-    tracing::info!(uid = peer.uid.as_raw(), pid = peer.pid.as_raw_nonzero().get(), "a command came over the socket");
     let back = Back(Arc::new(Mutex::new(stream)));
+    let question: Question = match frame::read(&line) {
+        Ok(question) => question,
+        Err(error) => {
+            tracing::warn!(uid = peer.uid.as_raw(), %error, "a caller was not understood");
+            let said = "provost: the daemon does not understand that; is it of another version?\n";
+            back.send(&Piece::Err(said.to_owned()))?;
+            return back.send(&Piece::Exit(Exit::Usage.status()));
+        }
+    };
+    tracing::info!(uid = peer.uid.as_raw(), pid = peer.pid.as_raw_nonzero().get(), "a command came over the socket");
+    if !same(&question.store, &desk.wiring().config.store.path) {
+        return back.send(&Piece::Elsewhere);
+    }
     let status = run(desk, &question, &back, (runtime, stop));
     back.send(&Piece::Exit(status))
+}
+
+/// Whether both paths lead to one place.
+fn same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    place(one) == place(other)
 }
 
 fn run(
@@ -144,11 +161,11 @@ fn run(
     } else {
         Arc::new(|_, _, _| {})
     };
-    let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look };
+    let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look, most: None };
     match runtime.block_on(answer(&Asked { desk, meter, stop }, &cli.command, &mut screen)) {
         Ok(exit) => exit.status(),
         Err(error) => {
-            let _ = back.send(&Piece::Err(format!("provost: {error}\n")));
+            let _ = back.send(&Piece::Err(error.told()));
             error.exit().status()
         }
     }

@@ -57,17 +57,17 @@ fn subject_name(told: &Told<'_>) -> String {
 }
 
 fn state(finding: &Finding) -> String {
-    let opened = format!(", {}, open since {}", finding.severity, finding.opened_at);
+    let opened = format!(", {}, open since {}", finding.severity, finding.opened_at.whole_seconds());
     let more = match finding.state {
         FindingState::Open if finding.unconfirmed_since.is_some() => {
-            let since = finding.unconfirmed_since.map(|at| at.to_string()).unwrap_or_default();
+            let since = finding.unconfirmed_since.map(|at| at.whole_seconds().to_string()).unwrap_or_default();
             format!(", unconfirmed since {since}")
         }
         FindingState::Open => String::new(),
         FindingState::Suspended => ", suspended: its subject left the selection".to_owned(),
         FindingState::Resolved => {
             let reason = finding.resolution.map_or("resolved", |reason| reason.word());
-            let at = finding.resolved_at.map(|at| at.to_string()).unwrap_or_default();
+            let at = finding.resolved_at.map(|at| at.whole_seconds().to_string()).unwrap_or_default();
             format!(", resolved at {at}: {reason}")
         }
     };
@@ -85,8 +85,10 @@ fn rests_on(rule: Option<&Rule>, subject: &Subject<'_>) -> Vec<String> {
             let by = subject.covers.iter().find(|it: &&Covered<'_>| it.scope == said.scope);
             let by = by.map_or_else(|| format!("scope {}", said.scope.0), |it| format!("{} ({})", it.source, it.path));
             let fresh = subject.freshness(said);
-            let stood = if fresh > said.as_of { format!(", still so at {fresh}") } else { String::new() };
-            Some(format!("{field}: {}, as of {}{stood}, from {by}", shown(reading), said.as_of))
+            let stood =
+                if fresh > said.as_of { format!(", still so at {}", fresh.whole_seconds()) } else { String::new() };
+            let as_of = said.as_of.whole_seconds();
+            Some(format!("{field}: {}, as of {as_of}{stood}, from {by}", shown(reading)))
         })
         .collect();
     if let Some(owner) = subject.owner {
@@ -104,7 +106,7 @@ fn shown(reading: Reading<&Value>) -> String {
     match reading {
         Reading::Known(Value::Bool(it)) => it.to_string(),
         Reading::Known(Value::Int(it)) => it.to_string(),
-        Reading::Known(Value::Time(it)) => it.to_string(),
+        Reading::Known(Value::Time(it)) => it.whole_seconds().to_string(),
         Reading::Known(Value::Text(it)) => it.clone(),
         Reading::Known(Value::List(it)) => it.join(", "),
         Reading::Known(Value::Map(it)) => {
@@ -116,7 +118,7 @@ fn shown(reading: Reading<&Value>) -> String {
 
 fn now(told: &Told<'_>) -> Vec<String> {
     let Some(verdict) = told.verdict else { return Vec::new() };
-    let as_of = verdict.as_of.map(|at| format!("on data as of {at}"));
+    let as_of = verdict.as_of.map(|at| format!("on data as of {}", at.whole_seconds()));
     let said = match &verdict.outcome {
         Outcome::Pass => "the fault is not there".to_owned(),
         Outcome::NotApplicable => "the rule does not apply".to_owned(),
@@ -129,7 +131,7 @@ fn now(told: &Told<'_>) -> Vec<String> {
 fn when(told: &Told<'_>) -> String {
     let until = told.verdict.map_or(told.finding.until, |verdict| verdict.until);
     match until {
-        Some(at) if at > told.now => format!("by itself at {at}, or when something new is seen"),
+        Some(at) if at > told.now => format!("by itself at {}, or when something new is seen", at.whole_seconds()),
         Some(_) => "at the next look: its time has come".to_owned(),
         None => "only when something new is seen, or a threshold or the rule changes".to_owned(),
     }

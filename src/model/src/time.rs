@@ -42,6 +42,11 @@ impl Time {
         self.0.div_euclid(1_000_000)
     }
 
+    /// The beginning of the second this instant lies in, for people to read.
+    pub const fn whole_seconds(self) -> Self {
+        Self::from_seconds(self.as_seconds())
+    }
+
     /// The number of the UTC day this instant lies in, counted from the Unix epoch.
     pub const fn day(self) -> i64 {
         self.0.div_euclid(86_400_000_000)
