@@ -57,7 +57,7 @@ impl Drop for Hold {
 /// Opens the store in a directory, or makes one there.
 ///
 /// Refused stores are left as they are, byte for byte: another user's (root's included), locked ones, ones that need a
-/// newer reader, and damaged ones as far as [`whole::check`] finds it before the engine writes.
+/// newer reader, and damaged ones as far as `whole::check` finds it before the engine writes.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Sled>, StoreError> {
     make_dir(path)?;
     ours(path)?;

@@ -5,7 +5,10 @@ mod endpoint;
 mod program;
 mod truth;
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -56,7 +59,7 @@ pub fn run(words: &[String]) -> Result<()> {
 }
 
 /// Cold, warm unchanged, warm with one per cent churned, hidden keys with a sweep.
-fn measure(binary: &PathBuf, provost: &PathBuf, users: u64) -> Result<Vec<Line>> {
+fn measure(binary: &Path, provost: &Path, users: u64) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     {
         let endpoint = Endpoint::start(binary, users, &[])?;
@@ -84,7 +87,7 @@ fn measure(binary: &PathBuf, provost: &PathBuf, users: u64) -> Result<Vec<Line>>
 }
 
 /// The default pace under fifteen calls a second for each action.
-fn throttled(binary: &PathBuf, provost: &PathBuf, users: u64) -> Result<Line> {
+fn throttled(binary: &Path, provost: &Path, users: u64) -> Result<Line> {
     let endpoint = Endpoint::start(binary, users, &["--rate", "15", "--burst", "15", "--throttle-scope", "action"])?;
     let program = Program::new(provost, &endpoint.url(), "shared")?;
     line("cold, shared, 15/s per action", &endpoint, program.scan(&[])?, &program)
@@ -143,7 +146,7 @@ fn print(users: u64, line: &Line) {
     ));
 }
 
-fn built_endpoint(directory: &std::path::Path) -> Result<PathBuf> {
+fn built_endpoint(directory: &Path) -> Result<PathBuf> {
     let target = tools::target().join("bench");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--quiet", "--locked", "--bin", "iamreplay", "--manifest-path"]);
