@@ -15,4 +15,3 @@ mod pipeline;
 mod program;
 mod secrets;
 mod systemd;
-mod zz;
