@@ -19,7 +19,7 @@ use crate::{
     config::{Schedule, Source},
     desk::{Desk, LookError},
     jobs::{assess, judge, snapshot, sources::change_source},
-    wire,
+    wire::{self, Wiring},
 };
 
 /// The scheduler's rounds: one a second.
@@ -43,9 +43,8 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     ticker.add(job).await?;
     ticker.start().await?;
 
-    let places = Arc::new(Semaphore::new(desk.wiring().config.daemon.max_concurrent_runs));
+    let mut plan = Plan::of(&desk);
     let mut looking = JoinSet::new();
-    let mut snapshot_due = next_snapshot(&desk);
     let mut rounds = 0_u64;
     loop {
         tokio::select! {
@@ -54,8 +53,11 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
         }
         alive.fetch_add(1, Ordering::Relaxed);
         while looking.try_join_next().is_some() {}
+        if !Arc::ptr_eq(&plan.wiring, &desk.wiring()) {
+            plan = Plan::of(&desk);
+        }
         for source in due(&desk) {
-            let (desk, stop, places) = (Arc::clone(&desk), stop.child_token(), Arc::clone(&places));
+            let (desk, stop, places) = (Arc::clone(&desk), stop.child_token(), Arc::clone(&plan.places));
             looking.spawn(async move {
                 let _place = places.acquire().await;
                 if !stop.is_cancelled() {
@@ -66,9 +68,9 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
         if rounds.is_multiple_of(HOUSE_KEEPING) {
             keep_house(&desk).await;
         }
-        if snapshot_due.is_some_and(|at| at <= desk.house.now()) {
+        if plan.snapshot_due.is_some_and(|at| at <= desk.house.now()) {
             take_snapshot(&desk).await;
-            snapshot_due = next_snapshot(&desk);
+            plan.snapshot_due = next_snapshot(&desk);
         }
         rounds += 1;
     }
@@ -77,6 +79,37 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     let drained = tokio::time::timeout(drain, async { while looking.join_next().await.is_some() {} }).await;
     if drained.is_err() {
         tracing::warn!("runs under way did not end in time; the next start goes on with them");
+    }
+    Ok(())
+}
+
+/// What follows from a configuration once it is put to work, at the start or by a reload.
+struct Plan {
+    wiring: Arc<Wiring>,
+    places: Arc<Semaphore>,
+    snapshot_due: Option<Time>,
+}
+
+impl Plan {
+    fn of(desk: &Desk) -> Self {
+        let wiring = desk.wiring();
+        for source in &wiring.config.sources {
+            if let Err(error) = plan_anew(desk, source) {
+                tracing::error!(source = %source.name, %error, "keeps the time of its former schedule");
+            }
+        }
+        let places = Arc::new(Semaphore::new(wiring.config.daemon.max_concurrent_runs));
+        Self { wiring, places, snapshot_due: next_snapshot(desk) }
+    }
+}
+
+/// A time further off than the schedule's own next one comes from another schedule, or from a clock that was wrong.
+fn plan_anew(desk: &Desk, source: &Source) -> Result<(), StoreError> {
+    let now = desk.house.now();
+    let Some(next) = source.schedule.as_ref().and_then(|schedule| wire::next(schedule, now)) else { return Ok(()) };
+    let latest = next + span(source.jitter);
+    if desk.house.inventory().source(&source.name)?.next_run.is_some_and(|at| at > latest) {
+        change_source(&desk.house, &source.name, |row, _| row.next_run = Some(next + jitter(source.jitter)))?;
     }
     Ok(())
 }
@@ -114,16 +147,16 @@ fn is_due(desk: &Desk, source: &Source, schedule: &Schedule) -> Result<bool, Sto
     Ok(due)
 }
 
-/// A run that was under way when the daemon ended, or was stopped by its end, goes on at once.
+/// A run that was under way when the daemon ended, or was stopped by its end, goes on at once; so does one that was due
+/// for the first time but came to nothing.
 pub fn resume(desk: &Desk) -> Result<(), StoreError> {
     for source in &desk.wiring().config.sources {
         let row = desk.house.inventory().source(&source.name)?;
-        let Some(run) = row.last_run.map(|id| desk.house.inventory().run(&source.name, id)).transpose()?.flatten()
-        else {
-            continue;
-        };
-        let stopped = run.troubles.iter().any(|trouble| trouble.why == Why::Stopped);
-        if source.schedule.is_some() && (run.outcome == Outcome::Running || stopped) {
+        let run = row.last_run.map(|id| desk.house.inventory().run(&source.name, id)).transpose()?.flatten();
+        let cut_off = run.is_none_or(|run| {
+            run.outcome == Outcome::Running || run.troubles.iter().any(|trouble| trouble.why == Why::Stopped)
+        });
+        if source.schedule.is_some() && cut_off {
             let now = desk.house.now();
             change_source(&desk.house, &source.name, |row, _| row.next_run = Some(now))?;
         }
@@ -184,6 +217,10 @@ async fn take_snapshot(desk: &Arc<Desk>) {
         Ok(Err(error)) => tracing::error!(%error, "could not take a snapshot"),
         Err(_) => tracing::error!("taking a snapshot panicked"),
     }
+}
+
+fn span(length: Duration) -> Span {
+    Span::micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4))
 }
 
 fn jitter(most: Duration) -> Span {

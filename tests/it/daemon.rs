@@ -127,11 +127,17 @@ fn a_hangup_puts_a_good_configuration_to_work_and_a_bad_one_leaves_the_old() {
     }
     assert!(place.log().contains("sistem"), "the log says what is wrong: {}", place.log());
 
+    let before = source(&place)["next_run"].as_str().unwrap().to_owned();
+    let good = good.replace(YEARLY.trim(), "schedule = \"*/30 * * * *\"");
     place.write_configuration(&format!("{good}\n[[sources]]\nname = \"second\"\nconnector = \"host\"\nroots = [{:?}]\nsystem = false\nmachine_id = \"1123456789abcdef0123456789abcdef\"\n", place.tree().join("src")));
     daemon.signal(Signal::HUP);
     let told = manager.wait_for("READY=1");
     assert!(told.last().unwrap().contains("STATUS=looking on schedule"), "{told:?}");
     assert_eq!(asked(&place, &["scan", "second"]).0, 0);
+    // It does not wait for the time that the former schedule had set.
+    until("the new schedule is kept", || source(&place)["next_run"] != before.as_str());
+    let next = Time::parse_inclusive(source(&place)["next_run"].as_str().unwrap()).unwrap();
+    assert!(next < WallClock.now() + Span::seconds(1801), "{next}");
     ended(daemon);
 }
 
@@ -267,6 +273,22 @@ fn a_daemon_that_is_told_to_end_hands_over_what_it_saw_and_goes_on_at_the_next_s
     let after = place.listed(&["inventory", "list"]);
     assert!(after.len() >= records.len());
     ended(daemon);
+}
+
+#[test]
+fn quickstart_stays_and_answers() {
+    let place = Place::new();
+    testtree::grow(&place.tree()).unwrap();
+    let (daemon, manager) = place.daemon_by(&["quickstart", "--no-aws", "--root", place.tree().to_str().unwrap()]);
+    let sources = place.listed(&["sources"]);
+    assert_eq!(sources[0]["name"], "this-host");
+    assert!(sources[0]["last_run"].is_string(), "it was looked at before it is ready");
+    assert_eq!(place.listed(&["status"]).remove(0)["daemon"]["pid"], daemon.0.id());
+    daemon.signal(Signal::INT);
+    manager.wait_for("STOPPING=1");
+    let mut daemon = daemon;
+    assert_eq!(daemon.ends(), 0);
+    assert!(place.log().contains("Staying to look on schedule"), "{}", place.log());
 }
 
 #[test]

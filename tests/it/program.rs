@@ -131,9 +131,14 @@ impl Place {
 
     /// Starts the daemon and waits until it is ready; its log goes to `daemon.log`.
     pub fn daemon(&self) -> (Running, Manager) {
+        self.daemon_by(&["run"])
+    }
+
+    /// The same, with other words.
+    pub fn daemon_by(&self, words: &[&str]) -> (Running, Manager) {
         let manager = Manager::new(&self.path("notify"));
         let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
-        let mut command = self.command(&["run"]);
+        let mut command = self.command(words);
         command.env("NOTIFY_SOCKET", &manager.path).stdout(Stdio::null()).stderr(log);
         let running = Running(command.spawn().unwrap());
         manager.wait_for("READY=1");

@@ -130,6 +130,8 @@ impl<'a> Writer<'a> {
             let _pen = house.pen();
             let now = house.now();
             let mut draft = Draft::new(house.inventory(), now);
+            // Operators and the scheduler may have written into it meanwhile.
+            self.source = house.inventory().source(&self.run.source)?;
             let mut partial = gave_up || self.run.troubles.iter().any(|it| !it.blind_spot);
             for mut listing in std::mem::take(&mut self.listings).into_values() {
                 match listing.report.cover.as_str() {
@@ -196,6 +198,7 @@ impl<'a> Writer<'a> {
 
     fn meet(&mut self, draft: &mut Draft<'_>, realm: Realm) -> Result<(), WriteError> {
         self.run.realm = Some(realm.clone());
+        self.source = draft.inventory().source(&self.run.source)?;
         match &self.source.realm {
             Some(pinned) if *pinned != realm => {
                 let (source_name, pinned) = (self.run.source.clone(), pinned.clone());

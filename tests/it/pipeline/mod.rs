@@ -2,4 +2,5 @@
 
 mod absence;
 mod crash;
+mod meanwhile;
 mod script;

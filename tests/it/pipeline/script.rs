@@ -92,6 +92,11 @@ impl Desk {
     }
 
     pub(crate) fn try_run(&self, acts: &[Act]) -> Result<Run, WriteError> {
+        self.watched(acts, Box::new(Nobody))
+    }
+
+    /// One run that says this, while somebody is told what changes.
+    pub(crate) fn watched(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
         self.clock.0.fetch_add(3_600_000_000, Ordering::SeqCst);
         let connector = Arc::new(Scripted { acts: acts.to_vec(), clock: self.clock.clone() });
         let looking = Looking {
@@ -103,7 +108,7 @@ impl Desk {
             sweep_now: false,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(scan(self.house.clone(), looking, Box::new(Nobody), CancellationToken::new()))
+        runtime.block_on(scan(self.house.clone(), looking, watcher, CancellationToken::new()))
     }
 
     pub(crate) fn record(&self, kind: Kind, external: &str) -> Option<Record> {
