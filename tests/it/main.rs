@@ -8,5 +8,6 @@
 )]
 
 mod architecture;
+mod aws;
 mod pipeline;
 mod systemd;
