@@ -39,7 +39,7 @@ pub(super) async fn all(looking: &Looking<'_>, to: &mut Emitter) -> Result<(), S
 
 /// Users by the plain listing, for an account whose authorization details cannot be had. Tags and rights stay unknown.
 pub(super) async fn users(session: &Session, realm: &Realm, seen: Users, to: &mut Emitter) -> Result<Users, Stopped> {
-    let scope = Scope::new(realm.clone(), "iam/users");
+    let scope = plain_users(realm);
     to.begin(&scope, None).await?;
     let answer = paged("iam:ListUsers", session, |marker| async move {
         let call = || session.iam.list_users().max_items(PAGE).set_marker(marker.clone()).send();
@@ -80,6 +80,11 @@ pub(super) async fn users(session: &Session, realm: &Realm, seen: Users, to: &mu
     let now = to.now();
     to.cover(&scope, None, now, Cover::Full { next: None, atomic: false }).await?;
     Ok(users)
+}
+
+/// The scope of the plain listing of users.
+pub(super) fn plain_users(realm: &Realm) -> Scope {
+    Scope::new(realm.clone(), "iam/users")
 }
 
 /// All pages of a listing.

@@ -42,6 +42,9 @@ impl Looking<'_> {
         }) {
             // Without the details the plain listing still gives unique ids, to which everything else is tied.
             users = Box::pin(lists::users(session, self.realm, users, to)).await?;
+        } else if users.complete {
+            // The plain listing stood in for the details: nothing may live on because it is not read any more.
+            to.unwatch(&lists::plain_users(self.realm)).await?;
         }
         count(session, to).await?;
         let round = Round::due(self, &users, to.now());

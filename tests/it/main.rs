@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod aws;
 mod cli;
 mod crash;
 mod daemon;

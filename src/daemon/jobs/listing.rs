@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use provost_engine::absence::{self, Brake, Vanishing};
-use provost_model::{Change, Cover, PartId, RecordId, ScopeReport, Time, What};
+use provost_model::{Change, Cover, PartId, RecordId, ScopeReport, Standing, Time, What};
 use provost_store::{
     Go, StoreError,
     inventory::{Draft, Inventory, ScopeRow},
@@ -34,7 +34,8 @@ pub struct Listing {
     seen: Spool,
     parts: HashMap<PartId, Vec<RecordId>>,
     lacking: Vec<Lacking>,
-    /// Absences of this run so far, let through or held.
+    /// Absences of this run so far: all, and those that are news, let through or held.
+    lacked: u64,
     absent: u64,
     present_at_start: u64,
 }
@@ -51,6 +52,7 @@ impl Listing {
             seen: Spool::default(),
             parts: HashMap::new(),
             lacking: Vec::new(),
+            lacked: 0,
             absent: 0,
             present_at_start,
         }
@@ -127,13 +129,27 @@ impl Listing {
     }
 
     /// Takes what is lacking so far, together with the brake's answer for it. `source` counts what vanished and what is
-    /// present in the whole source, this not included.
-    pub fn settle(&mut self, source: &mut Vanishing) -> (Vec<Lacking>, Brake) {
+    /// present in the whole source, this not included. What was missing before is no news: it was let through once.
+    pub fn settle(
+        &mut self,
+        inventory: Inventory<'_>,
+        source: &mut Vanishing,
+    ) -> Result<(Vec<Lacking>, Brake), StoreError> {
         let lacking = std::mem::take(&mut self.lacking);
-        self.absent += lacking.len() as u64;
-        source.absent += lacking.len() as u64;
-        let brake = absence::brake(Vanishing { absent: self.absent, present: self.present_at_start }, *source);
-        (lacking, brake)
+        let mut news = 0;
+        for it in &lacking {
+            let said = inventory.record(it.id, None)?.and_then(|record| {
+                record.statements.into_iter().find(|said| said.scope == self.row.number && said.part == it.part)
+            });
+            news += u64::from(said.is_some_and(|said| said.standing == Standing::Seen));
+        }
+        self.lacked += lacking.len() as u64;
+        self.absent += news;
+        source.absent += news;
+        let emptied = self.absent > 0 && self.lacked >= self.present_at_start;
+        let absent = if emptied { self.lacked } else { self.absent };
+        let brake = absence::brake(Vanishing { absent, present: self.present_at_start }, *source);
+        Ok((lacking, brake))
     }
 }
 

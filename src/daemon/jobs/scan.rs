@@ -49,9 +49,9 @@ pub async fn scan(
     let (out, mut batches) = mpsc::channel(IN_FLIGHT);
     let (ended, looked) = oneshot::channel::<Result<(), Trouble>>();
     let writing = {
-        let house = Arc::clone(&house);
+        let (house, full_due) = (Arc::clone(&house), known.full_due.clone());
         tokio::task::spawn_blocking(move || {
-            let mut writer = Writer::begin(&house, watcher.as_mut(), run, made_by)?;
+            let mut writer = Writer::begin(&house, watcher.as_mut(), run, (made_by, full_due))?;
             while let Some(batch) = batches.blocking_recv() {
                 writer.take(batch)?;
             }

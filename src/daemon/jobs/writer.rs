@@ -62,6 +62,7 @@ pub struct Writer<'a> {
     house: &'a House,
     watcher: &'a mut dyn Watcher,
     made_by: [u8; 16],
+    full_due: Vec<String>,
     source: SourceRow,
     run: Run,
     listings: BTreeMap<String, Listing>,
@@ -73,12 +74,13 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// The receiving end of a run that begins now. `made_by` is the digest of whatever cursors depend on.
+    /// The receiving end of a run that begins now. `made_by` is the digest of whatever cursors depend on; in the scopes of
+    /// `full_due` the connector was told to read everything again.
     pub fn begin(
         house: &'a House,
         watcher: &'a mut dyn Watcher,
         run: Run,
-        made_by: [u8; 16],
+        (made_by, full_due): ([u8; 16], Vec<String>),
     ) -> Result<Self, WriteError> {
         let _pen = house.pen();
         let inventory = house.inventory();
@@ -93,6 +95,7 @@ impl<'a> Writer<'a> {
             house,
             watcher,
             made_by,
+            full_due,
             source,
             run,
             listings: BTreeMap::new(),
@@ -142,12 +145,17 @@ impl<'a> Writer<'a> {
                     _ => {}
                 }
                 partial |= listing.report.cover == "partial";
+                // Changes up to here are everything, where everything was asked for and nothing went wrong.
+                if !gave_up && listing.report.cover == "delta" && self.full_due.contains(&listing.row.scope.path) {
+                    listing.row.full_at = Some(listing.began);
+                }
                 draft.put_scope(listing.row);
                 self.run.scopes.push(listing.report);
             }
             self.run.calls = std::mem::take(&mut self.calls).into_values().collect();
             self.run.ended = Some(now);
-            self.run.outcome = match (gave_up && !self.committed, self.held, partial) {
+            let nothing = !self.committed && self.run.scopes.iter().all(|scope| scope.seen == 0);
+            self.run.outcome = match (gave_up && nothing, self.held, partial) {
                 (true, _, _) => Outcome::Failed,
                 (_, true, _) => Outcome::Held,
                 (_, _, true) => Outcome::Partial,
@@ -332,8 +340,12 @@ impl<'a> Writer<'a> {
                 listing.row.covered_at = Some(now);
             }
             listing.row.as_of = Some(as_of.max(listing.row.as_of.unwrap_or(as_of)));
+            let cold = listing.row.full_at.is_none() || listing.row.made_by != self.made_by;
             if cover.is_full() {
                 listing.row.full_at = Some(now);
+            } else if cold && matches!(cover, Cover::Delta { .. }) {
+                // Read from nothing: the time for which changes alone are trusted runs from here, however many runs it takes.
+                listing.row.full_at = Some(listing.began);
             }
             if cover.is_full() || cover.next().is_some() {
                 listing.row.made_by = self.made_by;
@@ -350,7 +362,7 @@ impl<'a> Writer<'a> {
 
     /// Lets the absences found so far through, or holds them back and remembers them.
     fn believe(&mut self, draft: &mut Draft<'_>, listing: &mut Listing) -> Result<(), WriteError> {
-        let (lacking, brake) = listing.settle(&mut self.vanishing);
+        let (lacking, brake) = listing.settle(draft.inventory(), &mut self.vanishing)?;
         let number = listing.row.number;
         if listing.row.held > 0 {
             for (part, id, ..) in draft.inventory().held(number)? {

@@ -1,0 +1,248 @@
+//! The whole program against an IAM that breaks off, refuses, lies or empties: what was not seen must not be believed gone.
+//! It must never rest on how fast anything is.
+
+use provost_connectors::aws::testing::{FakeUser, Fault};
+use serde_json::Value;
+
+use super::{
+    account::{DENIED, Fake, user},
+    place::{Place, calls, cover, sum, text, troubles},
+};
+
+const DETAILS: &str = "GetAccountAuthorizationDetails";
+
+fn present(place: &Place, kind: &str) -> usize {
+    place.records(kind).iter().filter(|row| row["presence"] == "present").count()
+}
+
+fn source(place: &Place) -> Value {
+    let said = place.say(&["status", "--output", "json"]);
+    serde_json::from_str::<Value>(&said.out).unwrap()["sources"][0].clone()
+}
+
+#[test]
+fn a_listing_that_breaks_off_makes_the_run_partial_and_nothing_missing() {
+    let fake = Fake::with_users(120);
+    fake.with(|account| account.page = 20);
+    let place = Place::new(fake.url(), "");
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, text(&run, "outcome")), (0, "complete"), "short pages are no end: {run:#}");
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (120, 120));
+    let faults = [
+        ("denied", DENIED),
+        ("unavailable", Fault::Error(500, "ServiceFailure", "internal failure")),
+        ("malformed", Fault::Garbage("<html>a proxy's own page</html>")),
+        ("unavailable", Fault::Cut),
+    ];
+    for (why, fault) in faults {
+        let what = format!("{fault:?}");
+        fake.fail(DETAILS, 3, fault);
+        let (status, run) = place.scan(&[]);
+        assert_eq!((status, text(&run, "outcome")), (3, "partial"), "{what}: {run:#}");
+        assert_eq!((sum(&run, "missing"), sum(&run, "gone"), sum(&run, "held")), (0, 0, 0), "{what}: {run:#}");
+        assert_eq!(cover(&run, "iam/authorization"), "partial", "{what}: {run:#}");
+        assert!(troubles(&run).contains(&format!("iam/authorization: {why}")), "{what}: {run:#}");
+        let row = source(&place);
+        assert_eq!(row["outcome"], "partial", "{what}");
+        assert!(row["notes"].to_string().contains("not seen: iam/authorization"), "{what}: {row:#}");
+        fake.heal();
+    }
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (120, 120));
+    let listed = place.say(&["sources", "list"]);
+    assert!(listed.out.contains("partial"), "{listed:?}");
+    assert_eq!(place.scan(&[]).0, 0, "all is well again");
+    // The plain listing of users that stood in for the details must not keep a deleted user alive.
+    fake.with(|account| account.users.truncate(119));
+    for _ in 0..2 {
+        place.scan(&[]);
+    }
+    let last = place.records("user").into_iter().find(|row| row["external_id"] == "AIDA0119").unwrap();
+    assert_eq!(last["presence"], "gone", "{last:#}");
+}
+
+#[test]
+fn a_provider_that_answers_no_more_ends_the_run_in_time_and_partial() {
+    let fake = Fake::with_users(60);
+    fake.with(|account| account.page = 20);
+    let place = Place::new(fake.url(), "");
+    assert_eq!(place.scan(&[]).0, 0);
+    place.configure(fake.url(), "time_limit = \"4s\"");
+    // Two calls of each action, and then none ever again.
+    fake.with(|account| account.bucket = Some((0.0, 2.0)));
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, text(&run, "outcome")), (3, "partial"), "{run:#}");
+    assert_eq!((sum(&run, "missing"), sum(&run, "gone")), (0, 0), "{run:#}");
+    assert!(troubles(&run).iter().any(|it| it.ends_with(": timed_out")), "{run:#}");
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (60, 60));
+}
+
+#[test]
+fn throttling_costs_time_and_nothing_else() {
+    let fake = Fake::with_users(40);
+    fake.with(|account| account.bucket = Some((40.0, 5.0)));
+    let place = Place::new(fake.url(), "");
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, text(&run, "outcome")), (0, "complete"), "{run:#}");
+    assert!(fake.with(|account| account.throttled) > 0);
+    let told: u64 = run["calls"].as_array().unwrap().iter().map(|it| it["throttled"].as_u64().unwrap()).sum();
+    assert_eq!(told, fake.with(|account| account.throttled), "every throttled call is told: {run:#}");
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (40, 40));
+}
+
+#[test]
+fn credentials_that_expire_in_mid_run_lose_nothing_and_the_next_run_goes_on() {
+    let fake = Fake::with_users(200);
+    let place = Place::new(fake.url(), "in_flight = 4");
+    fake.fail("ListAccessKeys", 150, Fault::Error(403, "ExpiredToken", "the security token is expired"));
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, text(&run, "outcome")), (3, "partial"), "{run:#}");
+    assert!(troubles(&run).contains(&"iam/access-keys: unauthenticated".to_owned()), "{run:#}");
+    assert_eq!(present(&place, "access_key"), 200, "the rest is known by its slot");
+    fake.heal();
+    let (status, run) = place.scan(&[]);
+    assert_eq!(status, 0, "{run:#}");
+    assert!(calls(&run, "iam:ListAccessKeys") <= 50, "what was listed is not listed again: {run:#}");
+    assert_eq!(place.records("access_key").len(), 200);
+    assert!(place.records("access_key").iter().all(|row| text(row, "external_id").starts_with("AKIA")));
+}
+
+#[test]
+fn without_the_report_keys_are_listed_and_their_use_is_not_known_rather_than_never() {
+    let fake = Fake::with_users(10);
+    let place = Place::new(fake.url(), "");
+    for action in ["GenerateCredentialReport", "GetCredentialReport"] {
+        fake.fail(action, 0, DENIED);
+    }
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, cover(&run, "iam/credential-report")), (3, "partial"), "{run:#}");
+    let before = place.records("access_key");
+    assert_eq!(before.len(), 10);
+    for row in &before {
+        assert!(!["known", "never"].contains(&text(&row["last_used_at"], "reading")), "{row:#}");
+    }
+    let unused = |it: &Value| ["CRED-STALE", "CRED-NEVER"].contains(&text(it, "rule"));
+    assert!(!place.open().iter().any(unused), "nobody can say that they are unused");
+    fake.heal();
+    assert_eq!(place.scan(&[]).0, 0);
+    let after = place.records("access_key");
+    let ids = |rows: &[Value]| rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&before), ids(&after));
+    assert!(after.iter().all(|row| row["last_used_at"]["reading"] == "known"), "{after:#?}");
+}
+
+#[test]
+fn inactive_keys_that_the_report_hides_are_found_by_a_sweep() {
+    let fake = Fake::with_users(3);
+    fake.with(|account| {
+        account.hides_inactive = true;
+        for number in 0..5 {
+            let (name, id, key) = (format!("old{number}"), format!("AIDAOLD{number}"), format!("AKIAOLD{number}"));
+            account.users.push(FakeUser::new(&name, &id, &[(&key, false, "2022-01-01T00:00:00Z")]));
+        }
+    });
+    let place = Place::new(fake.url(), "");
+    place.scan(&[]);
+    let (status, run) = place.scan(&["--sweep"]);
+    assert_eq!(status, 0, "{run:#}");
+    assert!(calls(&run, "iam:ListAccessKeys (sweep)") >= 5, "a sweep is counted apart: {run:#}");
+    let hidden: Vec<Value> =
+        place.records("access_key").into_iter().filter(|row| text(row, "external_id").starts_with("AKIAOLD")).collect();
+    assert_eq!(hidden.len(), 5);
+    assert!(hidden.iter().all(|row| row["status"] == "inactive" && row["presence"] == "present"), "{hidden:#?}");
+    // Seen by nobody in the runs between, and still there.
+    place.scan(&[]);
+    assert_eq!(present(&place, "access_key"), 8);
+}
+
+#[test]
+fn a_user_born_again_under_its_name_takes_nothing_over() {
+    let fake = Fake::with_users(12);
+    let place = Place::new(fake.url(), "");
+    place.scan(&[]);
+    fake.with(|account| {
+        account.users[3] = FakeUser::new("svc0003", "AIDANEW", &[("AKIANEW", true, "2025-06-07T08:09:10Z")])
+    });
+    for _ in 0..2 {
+        assert_eq!(place.scan(&[]).0, 0);
+    }
+    let presence = |kind: &str, id: &str| {
+        let row = place.records(kind).into_iter().find(|row| row["external_id"] == id);
+        row.map_or_else(|| "none".to_owned(), |row| text(&row, "presence").to_owned())
+    };
+    assert_eq!((presence("user", "AIDA0003").as_str(), presence("user", "AIDANEW").as_str()), ("gone", "present"));
+    assert_eq!(
+        (presence("access_key", "AKIA0003").as_str(), presence("access_key", "AKIANEW").as_str()),
+        ("gone", "present")
+    );
+    let open = place.open();
+    assert!(!open.iter().any(|it| it["external_id"] == "AKIA0003"), "its findings ended with it");
+    assert!(open.iter().any(|it| it["external_id"] == "AKIANEW"));
+}
+
+#[test]
+fn a_provider_that_suddenly_lists_five_of_three_hundred_is_not_believed() {
+    let fake = Fake::with_users(300);
+    let place = Place::new(fake.url(), "");
+    assert_eq!(place.scan(&[]).0, 0);
+    fake.with(|account| {
+        account.users.truncate(5);
+        account.users.push(user(999));
+    });
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, text(&run, "outcome")), (4, "held"), "{run:#}");
+    assert!(sum(&run, "held") >= 295, "{run:#}");
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (301, 301), "what is new is committed");
+    let held = |open: &[Value]| open.iter().any(|it| it["rule"] == "SRC-HELD");
+    assert!(held(&place.open()));
+    let note = source(&place)["notes"].to_string();
+    assert!(note.contains("held back") && note.contains("sources release aws"), "{note}");
+
+    let said = place.say(&["sources", "release", "aws", "--reason", "the estate was closed down"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(present(&place, "user") <= 6, "let go");
+    assert!(!held(&place.open()), "nothing is held any more");
+    let (status, run) = place.scan(&[]);
+    assert_eq!(status, 0, "{run:#}");
+    let gone = |kind| place.records(kind).iter().filter(|row| row["presence"] == "gone").count();
+    assert_eq!((gone("user"), gone("access_key")), (295, 295));
+}
+
+#[test]
+fn another_account_stops_the_run_before_its_first_commit_until_it_is_accepted() {
+    let fake = Fake::with_users(12);
+    let place = Place::new(fake.url(), "");
+    assert_eq!(place.scan(&[]).0, 0);
+    let other = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::999999999999:user/eyes</Arn>\
+        <UserId>AIDAEYES</UserId><Account>999999999999</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+    fake.fail("GetCallerIdentity", 0, Fault::Garbage(other));
+    fake.with(|account| account.users = vec![user(777)]);
+    let said = place.say(&["scan"]);
+    assert_eq!(said.status, 1, "failed, nothing changed: {said:?}");
+    assert!(said.err.contains("aws:999999999999") && said.err.contains("repin"), "{said:?}");
+    assert_eq!((present(&place, "user"), place.records("user").len()), (12, 12), "nothing of the other was committed");
+    let found = place.open().into_iter().find(|it| it["rule"] == "SRC-HELD").expect("a finding about the source");
+    assert!(text(&found, "because").contains("aws:999999999999"), "{found:#}");
+
+    let said = place.say(&["sources", "repin", "aws", "--reason", "moved to another account"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, text(&run, "realm")), (0, "aws:999999999999"), "{run:#}");
+    assert!(place.records("user").iter().any(|row| row["external_id"] == "AIDA0777"));
+    assert!(!place.open().iter().any(|it| it["rule"] == "SRC-HELD"));
+}
+
+#[test]
+fn a_check_says_what_is_denied_and_ends_so() {
+    let fake = Fake::with_users(2);
+    let place = Place::new(fake.url(), "");
+    fake.fail("ListSSHPublicKeys", 0, DENIED);
+    let said = place.say(&["check", "aws"]);
+    assert_eq!(said.status, 0, "an optional read may be denied: {said:?}");
+    assert!(said.out.contains("denied, optional"), "{}", said.out);
+    fake.fail("ListAccessKeys", 0, DENIED);
+    let said = place.say(&["check", "aws"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    let line = said.out.lines().find(|line| line.contains("iam:ListAccessKeys")).unwrap();
+    assert!(line.contains("denied") && !line.contains("optional"), "{line}");
+    assert!(said.out.contains("\"Action\"") && said.out.contains("iam:GetCredentialReport"), "{}", said.out);
+}

@@ -1,0 +1,9 @@
+//! AWS from outside: the built program against a real counterpart (moto) and against a fake that misbehaves on demand.
+//! It must never reach anything but this machine's loopback.
+
+mod account;
+mod fake;
+mod moto;
+mod place;
+mod server;
+mod slots;
