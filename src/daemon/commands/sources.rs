@@ -29,7 +29,8 @@ pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen
         }
         Some(Sources::Repin(it)) => {
             known(house.inventory(), &it.name)?;
-            words::repin(house, &it.name, &it.reason)?;
+            let left = words::repin(house, &it.name, &it.reason)?;
+            judge::touched(house, &wiring.yardstick, &left)?;
             (&it.name, format!("the next run accepts what it meets: {}", it.reason))
         }
         Some(Sources::Retire(it)) => {

@@ -2,10 +2,10 @@
 //! It must never do any of it without a reason.
 
 use provost_engine::absence;
-use provost_model::{Change, Time};
+use provost_model::{Change, RecordId, Time};
 use provost_store::{
     StoreError,
-    inventory::{BaselineState, Draft, SourceRow},
+    inventory::{BaselineState, Draft, ScopeRow, SourceRow},
 };
 
 use crate::house::House;
@@ -14,7 +14,7 @@ use crate::house::House;
 const BATCH: usize = 400;
 
 /// Lets the absences through that the brake holds back; gives the records they were about.
-pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<provost_model::RecordId>, StoreError> {
+pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>, StoreError> {
     change_source(house, source, |row, now| row.words.push((now, format!("released: {reason}"))))?;
     let _pen = house.pen();
     let mut released = Vec::new();
@@ -38,37 +38,48 @@ pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<provost_
     Ok(released)
 }
 
-/// Accepts the realm that the source met instead of the pinned one: the next run pins what it meets.
-pub fn repin(house: &House, source: &str, reason: &str) -> Result<(), StoreError> {
+/// Accepts the realm that the source met instead of the pinned one: the next run pins what it meets. Nobody looks at the
+/// former one any more: what was said of it stays, unwatched. Gives the records that this touches.
+pub fn repin(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>, StoreError> {
+    let met = house.inventory().source(source)?.met;
+    let touched = match &met {
+        Some(met) => unwatch(house, source, |row| row.scope.realm != *met)?,
+        None => Vec::new(),
+    };
     change_source(house, source, |row, now| {
         row.realm = row.met.take();
         row.words.push((now, format!("repinned: {reason}")));
-    })
+    })?;
+    Ok(touched)
 }
 
 /// Nobody looks at the source any more: what it said stays, unwatched.
-pub fn retire(house: &House, source: &str, reason: &str) -> Result<Vec<provost_model::RecordId>, StoreError> {
-    let mut touched = Vec::new();
-    {
-        let _pen = house.pen();
-        let mut draft = Draft::new(house.inventory(), house.now());
-        for mut row in house.inventory().scopes(Some(source))? {
-            for (_, id) in house.inventory().places(row.number)? {
-                if let Some(change) = draft.record(id)?.and_then(|record| absence::unwatch(record, row.number)) {
-                    touched.push(id);
-                    draft.apply(change)?;
-                }
-                commit_if_full(house, &mut draft)?;
-            }
-            row.watched = false;
-            draft.put_scope(row);
-        }
-        draft.commit()?;
-    }
+pub fn retire(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>, StoreError> {
+    let touched = unwatch(house, source, |_| true)?;
     change_source(house, source, |row, now| {
         row.retired = Some(reason.to_owned());
         row.words.push((now, format!("retired: {reason}")));
     })?;
+    Ok(touched)
+}
+
+/// Nobody looks at these scopes of the source any more. Gives the records that this touches.
+fn unwatch(house: &House, source: &str, which: impl Fn(&ScopeRow) -> bool) -> Result<Vec<RecordId>, StoreError> {
+    let _pen = house.pen();
+    let mut touched = Vec::new();
+    let mut draft = Draft::new(house.inventory(), house.now());
+    for mut row in house.inventory().scopes(Some(source))?.into_iter().filter(which) {
+        for (_, id) in house.inventory().places(row.number)? {
+            if let Some(change) = draft.record(id)?.and_then(|record| absence::unwatch(record, row.number)) {
+                touched.push(id);
+                draft.apply(change)?;
+            }
+            commit_if_full(house, &mut draft)?;
+        }
+        row.watched = false;
+        draft.put_scope(row);
+    }
+    draft.commit()?;
     Ok(touched)
 }
 

@@ -212,6 +212,12 @@ impl<'a> Writer<'a> {
                 let (source_name, pinned) = (self.run.source.clone(), pinned.clone());
                 self.source.met = Some(realm.clone());
                 draft.put_source(&self.run.source, &self.source)?;
+                // The run ends here, and its row says so.
+                let said = format!("it met {realm}, but is pinned to {pinned}");
+                self.trouble(Trouble { place: realm.to_string(), why: Why::Changed, said, blind_spot: false });
+                self.run.ended = Some(self.house.now());
+                self.run.outcome = Outcome::Failed;
+                draft.put_run(&self.run)?;
                 self.commit(draft)?;
                 return Err(WriteError::OtherRealm { source_name, pinned, met: realm });
             }

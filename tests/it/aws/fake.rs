@@ -10,6 +10,7 @@ use super::{
 };
 
 const DETAILS: &str = "GetAccountAuthorizationDetails";
+const REPORT: &str = "GetCredentialReport";
 
 fn present(place: &Place, kind: &str) -> usize {
     place.records(kind).iter().filter(|row| row["presence"] == "present").count()
@@ -28,24 +29,27 @@ fn a_listing_that_breaks_off_makes_the_run_partial_and_nothing_missing() {
     let (status, run) = place.scan(&[]);
     assert_eq!((status, text(&run, "outcome")), (0, "complete"), "short pages are no end: {run:#}");
     assert_eq!((present(&place, "user"), present(&place, "access_key")), (120, 120));
-    let faults = [
-        ("denied", DENIED),
-        ("unavailable", Fault::Error(500, "ServiceFailure", "internal failure")),
-        ("malformed", Fault::Garbage("<html>a proxy's own page</html>")),
-        ("unavailable", Fault::Cut),
-    ];
-    for (why, fault) in faults {
-        let what = format!("{fault:?}");
-        fake.fail(DETAILS, 3, fault);
-        let (status, run) = place.scan(&[]);
-        assert_eq!((status, text(&run, "outcome")), (3, "partial"), "{what}: {run:#}");
-        assert_eq!((sum(&run, "missing"), sum(&run, "gone"), sum(&run, "held")), (0, 0, 0), "{what}: {run:#}");
-        assert_eq!(cover(&run, "iam/authorization"), "partial", "{what}: {run:#}");
-        assert!(troubles(&run).contains(&format!("iam/authorization: {why}")), "{what}: {run:#}");
-        let row = source(&place);
-        assert_eq!(row["outcome"], "partial", "{what}");
-        assert!(row["notes"].to_string().contains("not seen: iam/authorization"), "{what}: {row:#}");
-        fake.heal();
+    // The listing breaks off in its middle, the report as a whole.
+    for (action, after, scope) in [(DETAILS, 3, "iam/authorization"), (REPORT, 0, "iam/credential-report")] {
+        let faults = [
+            ("denied", DENIED),
+            ("unavailable", Fault::Error(500, "ServiceFailure", "internal failure")),
+            ("malformed", Fault::Garbage("<html>a proxy's own page</html>")),
+            ("unavailable", Fault::Cut),
+        ];
+        for (why, fault) in faults {
+            let what = format!("{action}: {fault:?}");
+            fake.fail(action, after, fault);
+            let (status, run) = place.scan(&[]);
+            assert_eq!((status, text(&run, "outcome")), (3, "partial"), "{what}: {run:#}");
+            assert_eq!((sum(&run, "missing"), sum(&run, "gone"), sum(&run, "held")), (0, 0, 0), "{what}: {run:#}");
+            assert_eq!(cover(&run, scope), "partial", "{what}: {run:#}");
+            assert!(troubles(&run).contains(&format!("{scope}: {why}")), "{what}: {run:#}");
+            let row = source(&place);
+            assert_eq!(row["outcome"], "partial", "{what}");
+            assert!(row["notes"].to_string().contains(&format!("not seen: {scope}")), "{what}: {row:#}");
+            fake.heal();
+        }
     }
     assert_eq!((present(&place, "user"), present(&place, "access_key")), (120, 120));
     let listed = place.say(&["sources", "list"]);
@@ -101,9 +105,15 @@ fn credentials_that_expire_in_mid_run_lose_nothing_and_the_next_run_goes_on() {
     fake.heal();
     let (status, run) = place.scan(&[]);
     assert_eq!(status, 0, "{run:#}");
-    assert!(calls(&run, "iam:ListAccessKeys") <= 50, "what was listed is not listed again: {run:#}");
+    // 50 were left, and at most those in flight when it ended.
+    assert!(calls(&run, "iam:ListAccessKeys") <= 54, "what was listed is not listed again: {run:#}");
     assert_eq!(place.records("access_key").len(), 200);
     assert!(place.records("access_key").iter().all(|row| text(row, "external_id").starts_with("AKIA")));
+    // Expired from the start: nothing was seen, nothing is changed.
+    fake.fail("GetCallerIdentity", 0, Fault::Error(403, "ExpiredToken", "the security token is expired"));
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, text(&run, "outcome")), (1, "failed"), "{run:#}");
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (200, 200));
 }
 
 #[test]
@@ -220,6 +230,8 @@ fn another_account_stops_the_run_before_its_first_commit_until_it_is_accepted() 
     assert_eq!(said.status, 1, "failed, nothing changed: {said:?}");
     assert!(said.err.contains("aws:999999999999") && said.err.contains("repin"), "{said:?}");
     assert_eq!((present(&place, "user"), place.records("user").len()), (12, 12), "nothing of the other was committed");
+    let row = source(&place);
+    assert_eq!(row["outcome"], "failed", "the run has ended: {row:#}");
     let found = place.open().into_iter().find(|it| it["rule"] == "SRC-HELD").expect("a finding about the source");
     assert!(text(&found, "because").contains("aws:999999999999"), "{found:#}");
 
@@ -227,7 +239,10 @@ fn another_account_stops_the_run_before_its_first_commit_until_it_is_accepted() 
     assert_eq!(said.status, 0, "{said:?}");
     let (status, run) = place.scan(&[]);
     assert_eq!((status, text(&run, "realm")), (0, "aws:999999999999"), "{run:#}");
-    assert!(place.records("user").iter().any(|row| row["external_id"] == "AIDA0777"));
+    let users = place.records("user");
+    let unwatched = users.iter().filter(|row| row["presence"] == "unwatched").count();
+    assert_eq!((unwatched, present(&place, "user")), (12, 1), "the former account is not looked at any more");
+    assert!(users.iter().any(|row| row["external_id"] == "AIDA0777" && row["presence"] == "present"));
     assert!(!place.open().iter().any(|it| it["rule"] == "SRC-HELD"));
 }
 

@@ -126,11 +126,13 @@ fn looking_again_changes_nothing_and_costs_little() {
     let place = Place::new(&moto.url(), "");
     let (_, first) = place.scan(&[]);
     let before = place.rows(&["inventory", "list"]);
+    let versions = place.versions();
     let (status, second) = place.scan(&[]);
     assert_eq!(status, 3);
     let changes: Vec<u64> =
         ["appeared", "changed", "returned", "missing", "gone", "held"].iter().map(|it| sum(&second, it)).collect();
     assert_eq!(changes, [0; 6], "{second:#}");
+    assert_eq!(place.versions(), versions, "nothing is written of what did not change");
     assert_eq!(calls(&second, "iam:ListAccessKeys"), 0, "{second:#}");
     let sent: u64 = list(&second, "calls").iter().map(|call| call["sent"].as_u64().unwrap()).sum();
     let cold: u64 = list(&first, "calls").iter().map(|call| call["sent"].as_u64().unwrap()).sum();

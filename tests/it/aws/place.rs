@@ -3,6 +3,8 @@
 
 use std::process::{Command, Stdio};
 
+use provost_model::Record;
+use provost_store::{Go, OpenOptions, inventory::Inventory};
 use serde_json::Value;
 
 /// A directory with a configuration and a store.
@@ -80,6 +82,19 @@ impl Place {
     pub(super) fn records(&self, kind: &str) -> Vec<Value> {
         let filter = format!("kind == \"{kind}\"");
         self.rows(&["inventory", "list", "--presence", "present,missing,gone,unwatched", "--where", &filter])
+    }
+
+    /// How many versions of records the store holds. No program may be running.
+    pub(super) fn versions(&self) -> usize {
+        let store = provost_store::open(&self.directory.path().join("store"), &OpenOptions::default()).unwrap();
+        let inventory = Inventory::of(&store);
+        let mut versions = 0;
+        let mut each = |record: Record, _| {
+            versions += inventory.record_versions(record.id)?.len();
+            Ok(Go::On)
+        };
+        inventory.each_record(None, &mut each).unwrap();
+        versions
     }
 
     /// Open findings.

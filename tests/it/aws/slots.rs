@@ -77,3 +77,27 @@ fn keys_seen_by_slot_are_the_same_records_with_the_same_findings_once_they_are_l
     let off: Vec<&str> = last.iter().filter(|row| row["status"] == "inactive").map(|row| text(row, "name")).collect();
     assert_eq!(off, ["AKIA0000"]);
 }
+
+#[test]
+fn two_slots_of_one_date_wait_for_their_listing_and_then_are_two_keys() {
+    let fake = Fake::with_users(3);
+    fake.with(|account| {
+        let mut twin = account.users[2].keys[0].clone();
+        twin.id = "AKIATWIN".into();
+        account.users[2].keys.push(twin);
+    });
+    let place = Place::new(fake.url(), "");
+    fake.fail("ListAccessKeys", 0, DENIED);
+    place.scan(&[]);
+    assert_eq!(place.records("access_key").len(), 2, "nobody could say later which twin was which");
+    fake.heal();
+    assert_eq!(place.scan(&[]).0, 0);
+    let keys = place.records("access_key");
+    let names: BTreeSet<&str> = keys.iter().map(|row| text(row, "name")).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["AKIA0000", "AKIA0001", "AKIA0002", "AKIATWIN"]);
+    for twin in keys.iter().filter(|row| ["AKIA0002", "AKIATWIN"].contains(&text(row, "name"))) {
+        assert_ne!(twin["last_used_at"]["reading"], "never", "whose use the report tells of is not known: {twin:#}");
+    }
+    place.scan(&[]);
+    assert_eq!(place.records("access_key").len(), 4);
+}

@@ -80,6 +80,57 @@ fn the_brake_holds_a_mass_vanishing_until_it_is_released() {
 }
 
 #[test]
+fn what_was_let_through_is_confirmed_without_asking_again() {
+    let desk = Desk::new();
+    desk.run(&listing(&twenty()));
+    assert_eq!(desk.run(&listing(&["u00"])).outcome, Outcome::Held);
+    let released = provost::jobs::sources::release(&desk.house, "test", "they were deleted").unwrap();
+    assert_eq!((released.len(), desk.presence(Kind::User, "u19")), (19, Presence::Missing));
+    assert_eq!(desk.run(&listing(&["u00"])).outcome, Outcome::Complete, "what is missing already is no news");
+    assert_eq!(desk.presence(Kind::User, "u19"), Presence::Gone);
+}
+
+#[test]
+fn the_last_one_of_a_scope_does_not_slip_out_after_the_others() {
+    let desk = Desk::new();
+    desk.run(&listing(&["a", "b"]));
+    assert_eq!(desk.run(&listing(&["a"])).outcome, Outcome::Complete);
+    assert_eq!(desk.run(&listing(&[])).outcome, Outcome::Held);
+    assert_eq!(desk.presence(Kind::User, "a"), Presence::Present);
+}
+
+#[test]
+fn changes_alone_are_trusted_for_a_week_from_the_reading_that_was_whole() {
+    let desk = Desk::new();
+    let reading = |due: Option<bool>| {
+        let mut acts = vec![Act::Realm("123456789012"), Act::Begin("users"), Act::User("users", "a")];
+        acts.extend(due.map(|due| Act::Due("users", due)));
+        acts.push(Act::Delta("users"));
+        acts
+    };
+    let after_days = |days: usize, acts: Vec<Act>| {
+        desk.run(&[vec![Act::Realm("123456789012")], vec![Act::Day; days]].concat());
+        desk.run(&acts)
+    };
+    assert_eq!(desk.run(&reading(None)).outcome, Outcome::Complete);
+    assert_eq!(desk.run(&reading(Some(false))).outcome, Outcome::Complete);
+    assert_eq!(after_days(6, reading(Some(false))).outcome, Outcome::Complete);
+    // A reading that was due and broke off is still due.
+    let broken = [&reading(Some(true))[..], &[Act::Begin("users"), Act::Partial("users")]].concat();
+    assert_eq!(after_days(2, broken).outcome, Outcome::Partial);
+    assert_eq!(desk.run(&reading(Some(true))).outcome, Outcome::Complete);
+    assert_eq!(desk.run(&reading(Some(false))).outcome, Outcome::Complete);
+}
+
+#[test]
+fn a_run_that_saw_something_and_gave_up_is_partial_though_nothing_changed() {
+    let desk = Desk::new();
+    desk.run(&listing(&["a", "b"]));
+    let run = desk.run(&[Act::Realm("123456789012"), Act::Begin("users"), Act::User("users", "a"), Act::GiveUp]);
+    assert_eq!(run.outcome, Outcome::Partial);
+}
+
+#[test]
 fn a_scope_is_never_emptied_without_a_word() {
     let desk = Desk::new();
     desk.run(&listing(&["a", "b"]));

@@ -18,7 +18,8 @@ use provost::{
 };
 use provost_connectors::{Access, Bookmarks, Connector, Emitter, Reach, Spec};
 use provost_model::{
-    Clock, Cover, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Time, Trouble, Why, field,
+    Clock, Cover, Cursor, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Time, Trouble, Why,
+    field,
 };
 use provost_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,10 @@ pub(crate) enum Act {
     Atomic(&'static str),
     PartFull(&'static str, &'static str),
     Partial(&'static str),
+    /// Changes only, with a cursor.
+    Delta(&'static str),
+    /// The scope must have been announced as due for a full reading, or not.
+    Due(&'static str, bool),
     Unwatch(&'static str),
     GiveUp,
     /// A day passes.
@@ -172,7 +177,7 @@ impl Connector for Scripted {
         String::new()
     }
 
-    async fn discover(&self, _: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
+    async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
         let scope = |path: &str| Scope::new(realm(), path);
         for act in &self.acts {
             let now = to.now();
@@ -196,6 +201,13 @@ impl Connector for Scripted {
                     to.cover(&scope(path), Some(part), now, Cover::Full { next: None, atomic: true }).await?;
                 }
                 Act::Partial(path) => to.partial(&scope(path), Why::Unavailable, "500 in mid-listing").await?,
+                Act::Delta(path) => {
+                    to.cover(&scope(path), None, now, Cover::Delta { next: Cursor(vec![1]) }).await?;
+                }
+                Act::Due(path, due) => {
+                    assert_eq!(known.full_due.iter().any(|it| it == path), *due, "{path} is due");
+                    assert!(known.cursors.contains_key(*path), "{path} goes on where it was");
+                }
                 Act::Unwatch(path) => to.unwatch(&scope(path)).await?,
                 Act::GiveUp => {
                     to.flush().await?;
