@@ -198,7 +198,7 @@ fn one_record_is_shown_by_any_of_its_names_with_what_became_of_it() {
     let row = place.listed(&["inventory", "list", "--where", "kind == \"certificate\""]).remove(0);
     let id = row["id"].as_str().unwrap();
     let shown = place.done(&["inventory", "show", id]);
-    assert!(shown.out.starts_with(&format!("id ")) && shown.out.contains(id), "{}", shown.out);
+    assert!(shown.out.starts_with("id ") && shown.out.contains(id), "{}", shown.out);
     for name in [&id[id.len() - 8..], row["external_id"].as_str().unwrap()] {
         assert_eq!(place.done(&["inventory", "show", name]).out, shown.out, "{name}");
     }

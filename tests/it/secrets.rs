@@ -112,11 +112,14 @@ impl Haystack {
     }
 }
 
+/// A value, the name of the form, the bytes.
+type Form<'a> = (&'a str, &'static str, Vec<u8>);
+
 /// All forms of many values, so that everything is gone through once.
 struct Search<'a> {
     /// Whether any form begins with these two bytes.
     likely: Vec<bool>,
-    by_beginning: BTreeMap<[u8; BEGINNING], Vec<(&'a str, &'static str, Vec<u8>)>>,
+    by_beginning: BTreeMap<[u8; BEGINNING], Vec<Form<'a>>>,
 }
 
 impl<'a> Search<'a> {
