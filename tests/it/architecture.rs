@@ -78,7 +78,8 @@ fn a_file_says_what_it_owns_and_fits_on_its_wall() {
     for (path, text) in sources() {
         assert!(text.starts_with("//! "), "{} does not say what it owns", path.display());
         assert!(text.lines().count() <= 600, "{} outgrew its idea", path.display());
-        if !path.starts_with("tests") && !text.contains("cfg(test)]\nmod tests;") {
+        let of_tests = path.iter().any(|it| it == "tests");
+        if !of_tests && !text.contains("cfg(test)]\nmod tests;") {
             let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
             assert!(head.contains("must never") || head.contains("must only"), "{} has no limit", path.display());
         }
