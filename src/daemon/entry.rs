@@ -21,8 +21,9 @@ use crate::{
     desk::Desk,
     logging,
     output::{Look, Progress},
-    quickstart, service,
+    quickstart,
     socket::ask,
+    vigil,
     wire::{WireError, Wiring},
 };
 
@@ -154,7 +155,7 @@ fn daemon(entry: &Entry, paths: &Paths) -> Result<Exit, CommandError> {
     let house = wiring.open(PATIENCE)?;
     let since = house.now();
     let desk = Arc::new(Desk::new(house, wiring, Some(since)));
-    runtime()?.block_on(service::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
+    runtime()?.block_on(vigil::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
     Ok(Exit::Done)
 }
 

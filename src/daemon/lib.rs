@@ -16,6 +16,6 @@ pub mod output;
 pub mod quickstart;
 pub mod rows;
 pub mod scheduler;
-pub mod service;
 pub mod socket;
+pub mod vigil;
 pub mod wire;

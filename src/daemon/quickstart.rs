@@ -12,7 +12,7 @@ use crate::{
     desk::Desk,
     entry::{Entry, runtime},
     output::Progress,
-    service,
+    vigil,
     wire::Wiring,
 };
 
@@ -64,7 +64,7 @@ pub fn run(entry: &Entry, paths: &Paths, wanted: &Quickstart, screen: &mut Scree
         return Ok(exit);
     }
     screen.remark("Staying to look on schedule; Ctrl-C ends it. In another terminal: provost status")?;
-    runtime.block_on(service::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
+    runtime.block_on(vigil::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
     Ok(Exit::Done)
 }
 

@@ -25,7 +25,7 @@ use crate::{
 
 /// Why the daemon cannot run.
 #[derive(Debug, Error)]
-pub enum ServiceError {
+pub enum VigilError {
     /// The socket cannot be opened.
     #[error("the socket {path}: {error}")]
     Socket {
@@ -46,9 +46,9 @@ pub enum ServiceError {
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until a signal ends it.
-pub async fn run(desk: Arc<Desk>, paths: &Paths) -> Result<(), ServiceError> {
+pub async fn run(desk: Arc<Desk>, paths: &Paths) -> Result<(), VigilError> {
     let path = desk.wiring().config.daemon.socket.clone();
-    let door = Door::open(&path).map_err(|error| ServiceError::Socket { path: path.clone(), error })?;
+    let door = Door::open(&path).map_err(|error| VigilError::Socket { path: path.clone(), error })?;
     let stop = CancellationToken::new();
     let (turning, answering) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     if let Err(error) = scheduler::resume(&desk) {
@@ -87,8 +87,8 @@ pub async fn run(desk: Arc<Desk>, paths: &Paths) -> Result<(), ServiceError> {
     let _ = door_keeper.await;
     match ended {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(ServiceError::Scheduler(error.to_string())),
-        Err(_) => Err(ServiceError::Scheduler("it panicked".into())),
+        Ok(Err(error)) => Err(VigilError::Scheduler(error.to_string())),
+        Err(_) => Err(VigilError::Scheduler("it panicked".into())),
     }
 }
 
