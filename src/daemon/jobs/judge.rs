@@ -7,7 +7,7 @@ use provost_engine::{
     Case, Covered, Place, Policy, Rule, Subject, finding_id, judge,
     own::{OwnerTags, owner_of},
 };
-use provost_model::{Finding, Key, PartId, Reading, Record, RecordId, Time, field};
+use provost_model::{Finding, Key, Noun, PartId, Reading, Record, RecordId, Time, field};
 use provost_store::{
     StoreError,
     inventory::{Draft, Inventory, JUDGE_QUEUE, ScopeRow},
@@ -15,7 +15,7 @@ use provost_store::{
 
 use crate::house::House;
 
-/// Subjects judged in one commit.
+/// Subjects taken from the due queue at a time.
 const BATCH: usize = 256;
 /// Places of one secret that are looked at; more than that are somebody's test value.
 const PLACES_MAX: usize = 50;
@@ -29,15 +29,19 @@ pub struct Yardstick {
     pub owners: OwnerTags,
 }
 
-/// Judges these records and whomever their change concerns; gives the findings that changed.
+/// Judges these records and whomever their change concerns; gives the number of findings that changed.
 pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
     let scopes = house.inventory().scopes(None)?;
     let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
-    let mut changed = 0;
-    for chunk in records.chunks(BATCH) {
+    let (mut changed, concerned) = (0, bench.concerned(records)?);
+    let mut waiting = concerned.into_iter().peekable();
+    while waiting.peek().is_some() {
+        // The pen is given back between commits: runs under way go on meanwhile.
         let _pen = house.pen();
         let mut draft = Draft::new(house.inventory(), house.now());
-        for household in bench.households(chunk)? {
+        while !draft.is_full() {
+            let Some(who) = waiting.next() else { break };
+            let household = bench.household(who)?;
             changed += bench.judge(&mut draft, &household, house.now())?;
         }
         draft.commit()?;
@@ -89,7 +93,8 @@ pub fn examine(
 ) -> Result<(), StoreError> {
     let scopes = house.inventory().scopes(None)?;
     let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
-    for household in bench.households(&[id])? {
+    for who in bench.concerned(&[id])? {
+        let household = bench.household(who)?;
         bench.each_subject(&household, &mut |subject| {
             if subject.record.id == id {
                 look(subject);
@@ -106,6 +111,25 @@ struct Household {
     members: Vec<Record>,
 }
 
+/// Whom a change concerns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Concerned {
+    /// An identity and its credentials.
+    Household(Key),
+    /// A record by itself.
+    Alone(RecordId),
+}
+
+impl Concerned {
+    fn by(record: &Record) -> Self {
+        match &record.identity {
+            Some(identity) => Self::Household(identity.clone()),
+            None if record.kind.noun() == Noun::Identity => Self::Household(record.key()),
+            None => Self::Alone(record.id),
+        }
+    }
+}
+
 /// What judging needs, loaded once.
 struct Bench<'a> {
     inventory: Inventory<'a>,
@@ -114,34 +138,17 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// The households that these records belong to, each once.
-    fn households(&self, ids: &[RecordId]) -> Result<Vec<Household>, StoreError> {
-        let mut by_identity: BTreeSet<Key> = BTreeSet::new();
-        let mut alone: BTreeMap<RecordId, Record> = BTreeMap::new();
-        for id in self.with_twins(ids)? {
-            let Some(record) = self.inventory.record(id, None)? else { continue };
-            match &record.identity {
-                Some(identity) => drop(by_identity.insert(identity.clone())),
-                None if record.kind.noun() == provost_model::Noun::Identity => drop(by_identity.insert(record.key())),
-                None => drop(alone.insert(id, record)),
-            }
-        }
-        let mut households = Vec::with_capacity(by_identity.len() + alone.len());
-        for key in by_identity {
-            households.push(self.household(&key)?);
-        }
-        households.extend(alone.into_values().map(|record| Household { identity: None, members: vec![record] }));
-        Ok(households)
-    }
-
-    /// The records themselves, and those that keep the same secret.
-    fn with_twins(&self, ids: &[RecordId]) -> Result<BTreeSet<RecordId>, StoreError> {
-        let mut all: BTreeSet<RecordId> = ids.iter().copied().collect();
+    /// Whom a change of these records concerns, each once: themselves, their identities, and whoever keeps the same secret.
+    fn concerned(&self, ids: &[RecordId]) -> Result<BTreeSet<Concerned>, StoreError> {
+        let mut concerned = BTreeSet::new();
         for id in ids {
             let Some(record) = self.inventory.record(*id, None)? else { continue };
-            all.extend(self.twins(&record)?);
+            for twin in self.twins(&record)? {
+                concerned.extend(self.inventory.record(twin, None)?.map(|twin| Concerned::by(&twin)));
+            }
+            concerned.insert(Concerned::by(&record));
         }
-        Ok(all)
+        Ok(concerned)
     }
 
     fn twins(&self, record: &Record) -> Result<Vec<RecordId>, StoreError> {
@@ -157,7 +164,15 @@ impl<'a> Bench<'a> {
         Ok(twins)
     }
 
-    fn household(&self, key: &Key) -> Result<Household, StoreError> {
+    fn household(&self, who: Concerned) -> Result<Household, StoreError> {
+        let key = match who {
+            Concerned::Household(key) => key,
+            Concerned::Alone(id) => {
+                let members = self.inventory.record(id, None)?.into_iter().collect();
+                return Ok(Household { identity: None, members });
+            }
+        };
+        let key = &key;
         let identity = match self.inventory.resolve(key)? {
             Some(id) => self.inventory.record(id, None)?,
             None => None,
@@ -177,10 +192,13 @@ impl<'a> Bench<'a> {
         Ok(Household { identity, members })
     }
 
-    fn judge(&self, draft: &mut Draft<'_>, household: &Household, now: Time) -> Result<u64, StoreError> {
+    fn judge(&self, draft: &mut Draft<'a>, household: &Household, now: Time) -> Result<u64, StoreError> {
         let mut changed = 0;
         self.each_subject(household, &mut |subject| {
             changed += self.ask(draft, subject, now)?;
+            if draft.is_full() {
+                std::mem::replace(draft, Draft::new(self.inventory, now)).commit()?;
+            }
             Ok(())
         })?;
         Ok(changed)

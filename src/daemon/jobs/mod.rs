@@ -2,6 +2,7 @@
 //! It must never take input beside the house and the configuration: restart and happy path run the same code.
 
 pub mod assess;
+mod cascade;
 pub mod compare;
 pub mod judge;
 mod listing;

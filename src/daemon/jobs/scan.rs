@@ -54,6 +54,9 @@ pub async fn scan(
             let mut writer = Writer::begin(&house, watcher.as_mut(), run, (made_by, full_due))?;
             while let Some(batch) = batches.blocking_recv() {
                 writer.take(batch)?;
+                if batches.is_empty() {
+                    writer.rest()?;
+                }
             }
             let silent = Trouble {
                 place: String::new(),

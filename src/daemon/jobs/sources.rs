@@ -2,16 +2,14 @@
 //! It must never do any of it without a reason.
 
 use provost_engine::absence;
-use provost_model::{Change, RecordId, Time};
+use provost_model::{RecordId, Time};
 use provost_store::{
     StoreError,
     inventory::{BaselineState, Draft, ScopeRow, SourceRow},
 };
 
+use super::cascade::with_dependents;
 use crate::house::House;
-
-/// Changed records in one commit.
-const BATCH: usize = 400;
 
 /// Lets the absences through that the brake holds back; gives the records they were about.
 pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>, StoreError> {
@@ -25,7 +23,10 @@ pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId
             draft.unhold(row.number, part, id);
             if let Some(change) = draft.record(id)?.and_then(|record| absence::absent(record, listing)) {
                 released.push(id);
-                with_dependents(&mut draft, change)?;
+                for change in with_dependents(&mut draft, change)? {
+                    draft.apply(change)?;
+                    commit_if_full(house, &mut draft)?;
+                }
             }
             commit_if_full(house, &mut draft)?;
         }
@@ -102,21 +103,8 @@ pub fn change_source(house: &House, source: &str, change: impl FnOnce(&mut Sourc
     Ok(())
 }
 
-fn with_dependents(draft: &mut Draft<'_>, change: Change) -> Result<(), StoreError> {
-    let mut pending = vec![change];
-    while let Some(change) = pending.pop() {
-        let gone = (change.what == provost_model::What::Gone).then(|| change.after.clone());
-        draft.apply(change)?;
-        let Some(gone) = gone else { continue };
-        for dependent in draft.dependents(&gone)? {
-            pending.extend(draft.record(dependent)?.and_then(absence::container_gone));
-        }
-    }
-    Ok(())
-}
-
 fn commit_if_full<'a>(house: &'a House, draft: &mut Draft<'a>) -> Result<(), StoreError> {
-    if draft.changed() >= BATCH {
+    if draft.is_full() {
         let next = Draft::new(house.inventory(), house.now());
         std::mem::replace(draft, next).commit()?;
     }

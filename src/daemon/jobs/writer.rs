@@ -9,8 +9,7 @@ use provost_engine::{
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
-    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Realm, RecordId, Run, Scope, Sighting, Time, Trouble, What,
-    Why,
+    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Realm, RecordId, Run, Scope, Sighting, Time, Trouble, Why,
 };
 use provost_store::{
     StoreError,
@@ -18,11 +17,9 @@ use provost_store::{
 };
 use thiserror::Error;
 
-use super::listing::Listing;
+use super::{cascade::with_dependents, listing::Listing};
 use crate::{house::House, ids::Ids};
 
-/// Changed records in one commit, where a run makes more of them than it was handed.
-const BATCH: usize = 400;
 /// Troubles kept of one run; more are counted in the last one.
 const TROUBLES_MAX: usize = 200;
 
@@ -71,6 +68,8 @@ pub struct Writer<'a> {
     calls: BTreeMap<String, CallCount>,
     held: bool,
     committed: bool,
+    /// A scope was ended: what was touched can be judged.
+    ripe: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -104,22 +103,25 @@ impl<'a> Writer<'a> {
             calls: BTreeMap::new(),
             held: false,
             committed: false,
+            ripe: false,
         })
     }
 
     /// Takes a batch of events in, as one commit where nothing vanishes.
     pub fn take(&mut self, events: Vec<Event>) -> Result<(), WriteError> {
         let house = self.house;
-        let mut judge = false;
-        {
-            let _pen = house.pen();
-            let mut draft = Draft::new(house.inventory(), house.now());
-            for event in events {
-                judge |= self.take_one(&mut draft, event)?;
-            }
-            self.commit(&mut draft)?;
+        let _pen = house.pen();
+        let mut draft = Draft::new(house.inventory(), house.now());
+        for event in events {
+            self.ripe |= self.take_one(&mut draft, event)?;
         }
-        if judge { self.judge() } else { Ok(()) }
+        self.commit(&mut draft)
+    }
+
+    /// Judges what was touched, if a scope was ended since the last time. Called when nothing waits to be taken in, so that
+    /// scopes that end together are judged together.
+    pub fn rest(&mut self) -> Result<(), WriteError> {
+        if std::mem::take(&mut self.ripe) { self.judge() } else { Ok(()) }
     }
 
     /// The connector is done, or gave up: closes the books and says how the run ended.
@@ -188,7 +190,7 @@ impl<'a> Writer<'a> {
             }
             Event::Cover { scope, part: Some(part), cover, .. } => {
                 // Places are read as committed.
-                if draft.changed() >= BATCH {
+                if draft.is_full() {
                     self.commit(draft)?;
                 }
                 if let Some(listing) = self.listings.get_mut(&scope.path) {
@@ -311,15 +313,12 @@ impl<'a> Writer<'a> {
 
     /// Takes a change into the draft, and whatever follows from it: with its container a thing goes too.
     fn apply(&mut self, draft: &mut Draft<'_>, listing: &mut Listing, change: Change) -> Result<(), WriteError> {
-        let mut pending = vec![change];
-        while let Some(change) = pending.pop() {
+        for change in with_dependents(draft, change)? {
             listing.count(change.what);
-            let gone = (change.what == What::Gone).then(|| change.after.clone());
             self.touched.insert(change.after.id);
             draft.apply(change)?;
-            let Some(gone) = gone else { continue };
-            for dependent in draft.dependents(&gone)? {
-                pending.extend(draft.record(dependent)?.and_then(absence::container_gone));
+            if draft.is_full() {
+                self.commit(draft)?;
             }
         }
         Ok(())
@@ -389,7 +388,7 @@ impl<'a> Writer<'a> {
                 listing.report.held += 1;
                 draft.hold(number, absence.part, absence.id, (listing.began, absence.atomic))?;
             }
-            if draft.changed() >= BATCH {
+            if draft.is_full() {
                 self.commit(draft)?;
             }
         }
@@ -406,7 +405,7 @@ impl<'a> Writer<'a> {
                     self.touched.insert(id);
                     draft.apply(change)?;
                 }
-                if draft.changed() >= BATCH {
+                if draft.is_full() {
                     self.commit(draft)?;
                 }
             }

@@ -165,6 +165,26 @@ fn an_atomic_listing_confirms_at_once_and_takes_the_keys_along() {
 }
 
 #[test]
+fn a_container_takes_along_more_than_one_commit_can_hold() {
+    let desk = Desk::new();
+    let keys: Vec<&'static str> = (0..3000).map(|it| &*Box::leak(format!("AKIA{it}").into_boxed_str())).collect();
+    let mut acts = vec![Act::Realm("123456789012"), Act::Begin("users")];
+    acts.extend(users(&["a", "big"]));
+    acts.extend([Act::Atomic("users"), Act::Begin("keys")]);
+    acts.extend(keys.iter().map(|key| Act::Key("keys", Some("big"), key, "big")));
+    acts.extend([Act::PartFull("keys", "big"), Act::Full("keys")]);
+    assert_eq!(desk.run(&acts).outcome, Outcome::Complete);
+    let mut acts = vec![Act::Realm("123456789012"), Act::Begin("users")];
+    acts.extend(users(&["a"]));
+    acts.push(Act::Atomic("users"));
+    assert_eq!(desk.run(&acts).outcome, Outcome::Complete);
+    assert_eq!(desk.presence(Kind::User, "big"), Presence::Gone);
+    for key in [keys[0], keys[1500], keys[2999]] {
+        assert_eq!(desk.presence(Kind::AccessKey, key), Presence::Gone, "{key}");
+    }
+}
+
+#[test]
 fn a_part_read_whole_says_what_left_it_and_nothing_about_the_others() {
     let desk = Desk::new();
     let begin = [Act::Realm("123456789012"), Act::Begin("keys")];

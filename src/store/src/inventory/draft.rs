@@ -17,6 +17,10 @@ use super::{
 };
 use crate::{Batch, Committed, Op, StoreError, Table, codec};
 
+/// Steps after which a draft is full: half of what a store takes, so that whatever is under way still fits.
+const FULL: usize = crate::MAX_OPS / 2;
+/// Steps that a changed record takes: its row and those of its indexes.
+const STEPS_A_RECORD: usize = 8;
 /// Bytes of a cursor kept in one row.
 const CHUNK: usize = 48 * 1024;
 
@@ -62,6 +66,11 @@ impl<'a> Draft<'a> {
     /// Records changed so far.
     pub fn changed(&self) -> usize {
         self.records.len()
+    }
+
+    /// Whether it had better be committed before it grows past what a store takes in one batch.
+    pub fn is_full(&self) -> bool {
+        self.ops.len() + self.records.len() * STEPS_A_RECORD >= FULL
     }
 
     /// Whether nothing is to be written.
