@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use provost_model::{Facts, Kind, Status, field};
+use provost_model::{Facts, Kind, Reading, Status, field};
 
 use super::Recogniser;
 use crate::host::{
@@ -85,9 +85,8 @@ fn one_server(client: &Client, at: &str, name: &str, server: &Node, finds: &mut 
         facts.set(field::SERVICE, host_of(url));
     }
     let tools = allowed_tools(server);
-    if !tools.is_empty() {
-        facts.set(field::TOOLS, tools);
-    }
+    // Every client can be told which tools a server may offer; one that is not told offers all.
+    facts.set(field::TOOLS, if tools.is_empty() { Reading::Never } else { Reading::Known(tools) });
     finds.push(Found { kind: Kind::AiAgent, position: at.to_owned(), name: name.to_owned(), facts, identity: None });
 
     let agent = Of::Agent(at.to_owned());

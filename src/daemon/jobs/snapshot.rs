@@ -96,10 +96,26 @@ pub fn take(house: &House, yardstick: &Yardstick, directory: &Path) -> Result<(S
     };
     fs::create_dir_all(&unfinished).map_err(at(&unfinished))?;
     let manifest = write_all(house, yardstick, (&unfinished, head.number))?;
-    let place = directory.join(&name);
-    fs::rename(&unfinished, &place).map_err(at(&place))?;
+    let name = settle(&unfinished, directory, name)?;
     File::open(directory).and_then(|it| it.sync_all()).map_err(at(directory))?;
     Ok((name, manifest))
+}
+
+/// Puts a finished snapshot in its place, under a free name: two of one commit may be taken within a second.
+fn settle(unfinished: &Path, directory: &Path, name: String) -> Result<String, SnapshotError> {
+    let mut free = name.clone();
+    for next in 2.. {
+        let place = directory.join(&free);
+        match fs::rename(unfinished, &place) {
+            Err(error) if place.exists() && next < 1000 => {
+                tracing::debug!(%error, name = %free, "a snapshot of that name is there already");
+                free = format!("{name}-{next}");
+            }
+            Err(error) => return Err(SnapshotError::File { path: place, error }),
+            Ok(()) => break,
+        }
+    }
+    Ok(free)
 }
 
 /// Writes the files of a snapshot of that commit into a directory.
@@ -287,5 +303,34 @@ impl<W: Write> Write for Hashing<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use provost_model::Clock;
+
+    use super::*;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Time {
+            Time::from_seconds(1_790_000_000)
+        }
+    }
+
+    #[test]
+    fn two_of_one_commit_within_a_second_are_two() {
+        let house = House::new(Arc::new(provost_store::memory()), Arc::new(Noon));
+        let directory = tempfile::tempdir().unwrap();
+        let take = || take(&house, &Yardstick::default(), directory.path()).unwrap().0;
+        assert_eq!([take(), take()], ["2026-09-21T14-13-20Z-c0", "2026-09-21T14-13-20Z-c0-2"]);
+        for (name, manifest) in list(directory.path()).unwrap() {
+            assert_eq!(verify(&find(directory.path(), &name).unwrap()).unwrap(), manifest);
+        }
+        assert_eq!(prune(directory.path(), 1).unwrap().len(), 1);
     }
 }
