@@ -12,7 +12,7 @@ use std::{
 
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig, own::OwnerTags};
-use provost_model::{Clock, Span, Time};
+use provost_model::{Span, Time};
 use provost_store::{OpenOptions, Store, StoreError};
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
@@ -196,9 +196,4 @@ fn make_key(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// The wall clock, as the house uses it.
-pub fn clock() -> Arc<dyn Clock> {
-    Arc::new(WallClock)
 }

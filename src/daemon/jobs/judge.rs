@@ -74,16 +74,6 @@ pub fn due(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
     }
 }
 
-/// Judges every record: after a change of policy or rules.
-pub fn everything(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
-    let mut ids = Vec::new();
-    house.inventory().each_record(None, &mut |record, _| {
-        ids.push(record.id);
-        Ok(provost_store::Go::On)
-    })?;
-    touched(house, yardstick, &ids)
-}
-
 /// Shows a record with the neighbourhood in which it is judged, to whoever explains a finding about it.
 pub fn examine(
     house: &House,

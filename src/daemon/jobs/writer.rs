@@ -170,7 +170,6 @@ impl<'a> Writer<'a> {
                     self.source.baseline = BaselineState::Taken;
                 }
             }
-            self.source.released = None;
             draft.put_source(&self.run.source, &self.source)?;
             draft.put_run(&self.run)?;
             draft.commit()?;
@@ -377,7 +376,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        let pass = brake == Brake::Free || self.source.released.is_some();
+        let pass = brake == Brake::Free;
         for absence in lacking {
             let Some(change) = listing.vanish(draft, absence)? else { continue };
             if pass {

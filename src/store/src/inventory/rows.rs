@@ -58,8 +58,6 @@ pub struct SourceRow {
     pub could_write: Option<String>,
     /// When its credential stops working, if known.
     pub credential_expires: Option<Time>,
-    /// Whether the next run's absences were released by an operator, and why.
-    pub released: Option<String>,
     /// What operators said about it, and when: releases, new realms, retirement, baseline.
     pub words: Vec<(Time, String)>,
 }
