@@ -12,7 +12,8 @@ use crate::{
     config::Source,
     house::House,
     jobs::{
-        Watcher, WriteError, assess, judge,
+        Watcher, WriteError, assess,
+        jury::Jury,
         runs::{Runs, Turn},
         scan::scan,
     },
@@ -87,7 +88,8 @@ impl Desk {
             self.runs.begin(&source.name, self.house.now()).ok_or_else(|| LookError::Busy(source.name.clone()))?;
         self.check_room()?;
         let looking = wiring.looking(source, sweep)?;
-        let watcher = Attentive { turn, on, wiring: Arc::clone(&wiring) };
+        let jury = Jury::sit(Arc::clone(&self.house), Arc::clone(&wiring))?;
+        let watcher = Attentive { turn, on, jury };
         let run = scan(Arc::clone(&self.house), looking, Box::new(watcher), stop).await;
         let (house, watched) = (Arc::clone(&self.house), wiring.watched(source, self.house.now()));
         let assessed = tokio::task::spawn_blocking(move || assess::assess(&house, &wiring.yardstick, &watched)).await;
@@ -116,14 +118,16 @@ pub fn exit_status(run: &Run, accept_blind_spots: bool) -> u8 {
 struct Attentive {
     turn: Turn,
     on: OnProgress,
-    wiring: Arc<Wiring>,
+    jury: Jury,
 }
 
 impl Watcher for Attentive {
-    fn changed(&mut self, house: &House, records: &[RecordId]) -> Result<(), StoreError> {
-        let findings = judge::touched(house, &self.wiring.yardstick, records)?;
-        tracing::info!(records = records.len(), findings, "judged what changed");
-        Ok(())
+    fn changed(&mut self, _: &House, records: Vec<RecordId>) -> Result<(), StoreError> {
+        self.jury.hear(records)
+    }
+
+    fn over(&mut self) -> Result<(), StoreError> {
+        self.jury.rise()
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str) {

@@ -78,7 +78,7 @@ impl Wiring {
 
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
-        let options = OpenOptions { wait, cache: CACHE };
+        let options = OpenOptions { wait, cache: CACHE, ..OpenOptions::default() };
         let store: Arc<dyn Store> = Arc::new(provost_store::open(&self.config.store.path, &options)?);
         Ok(Arc::new(House::new(store, Arc::new(WallClock))))
     }

@@ -175,7 +175,8 @@ mod tests {
     because     not used for 267 days, the limit is 90
     opened      2026-09-17T14:13:20Z (4 d)
     on data of  2026-09-17T14:13:20Z (4 d)
-    frameworks  cis_aws_5.0 1.12, nist_csf PR.AA-01, owasp_nhi NHI1
+    frameworks  cis_aws_5.0 1.11, nist_csf PR.AA-01, nist_sp_800_53_r5 AC-2(3), owasp_nhi NHI1,
+                pci_dss_4.0.1 7.2.5.1
 
     Severity:
       medium: the rule's own

@@ -2,7 +2,7 @@
 //! It must never judge what a source sees; that is `judge`.
 
 use provost_engine::{
-    Case, Rule, SourceView, finding_id, judge,
+    Case, Rule, SourceView, rejudge,
     rules::{Held, ScopeView},
     source_subject,
 };
@@ -30,7 +30,7 @@ pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result
     let view = view(house, watched, now)?;
     let thresholds = yardstick.policy.of_source(&watched.name);
     let subject = source_subject(&watched.name);
-    let mut draft = Draft::new(house.inventory(), now);
+    let mut findings = house.inventory().findings_of(subject)?;
     let mut changed = 0;
     for rule in Rule::about_sources() {
         let verdict = rule.of_source(&view, &thresholds, now);
@@ -44,13 +44,13 @@ pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result
             policy: thresholds.digest(),
             now,
         };
-        let before = house.inventory().finding(finding_id(rule.id, subject), None)?;
-        if let Some(after) = judge(before.as_ref(), &verdict, &case) {
-            draft.put_finding(&after, before.is_none())?;
-            changed += 1;
-        }
+        changed += u64::from(rejudge(&mut findings, &verdict, &case));
     }
-    draft.commit()?;
+    if changed > 0 {
+        let mut draft = Draft::new(house.inventory(), now);
+        draft.put_findings(subject, &findings)?;
+        draft.commit()?;
+    }
     Ok(changed)
 }
 

@@ -1,13 +1,14 @@
 //! Judges what changed, and what time alone may have changed: loads each subject with its neighbourhood, asks every rule
 //! about it, writes down the findings that differ. It must never judge on half a neighbourhood.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use provost_engine::{
-    Case, Covered, Place, Policy, Rule, Subject, finding_id, judge,
+    Case, Covered, Place, Policy, Rule, Subject,
     own::{OwnerTags, owner_of},
+    rejudge,
 };
-use provost_model::{Finding, Key, Noun, PartId, Reading, Record, RecordId, Time, field};
+use provost_model::{Key, Noun, PartId, Reading, Record, RecordId, Time, field};
 use provost_store::{
     StoreError,
     inventory::{Draft, Inventory, JUDGE_QUEUE, ScopeRow},
@@ -98,7 +99,17 @@ pub fn examine(
 /// Records that are judged together: an identity with its credentials, or a record by itself.
 struct Household {
     identity: Option<Record>,
+    /// Those that are there come first.
     members: Vec<Record>,
+    there: usize,
+}
+
+impl Household {
+    fn of(identity: Option<Record>, mut members: Vec<Record>) -> Self {
+        members.sort_by_key(|it| !is_there(it));
+        let there = members.iter().take_while(|it| is_there(it)).count();
+        Self { identity, members, there }
+    }
 }
 
 /// Whom a change concerns.
@@ -159,7 +170,7 @@ impl<'a> Bench<'a> {
             Concerned::Household(key) => key,
             Concerned::Alone(id) => {
                 let members = self.inventory.record(id, None)?.into_iter().collect();
-                return Ok(Household { identity: None, members });
+                return Ok(Household::of(None, members));
             }
         };
         let key = &key;
@@ -179,7 +190,7 @@ impl<'a> Bench<'a> {
                 members.extend(record.filter(|record| record.identity.as_ref() == Some(name)));
             }
         }
-        Ok(Household { identity, members })
+        Ok(Household::of(identity, members))
     }
 
     fn judge(&self, draft: &mut Draft<'a>, household: &Household, now: Time) -> Result<u64, StoreError> {
@@ -201,12 +212,12 @@ impl<'a> Bench<'a> {
         each: &mut dyn FnMut(&Subject<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let identity = household.identity.as_ref();
-        let there: Vec<Record> = household.members.iter().filter(|it| is_there(it)).cloned().collect();
+        let (there, _) = household.members.split_at(household.there);
         if let Some(identity) = identity {
             let places = self.places(identity)?;
             let owner = owner_of(identity, None, &self.yardstick.owners);
             each(&Subject {
-                credentials: &there,
+                credentials: there,
                 places: &places,
                 owner: owner.as_ref(),
                 covers: &self.covers,
@@ -214,12 +225,11 @@ impl<'a> Bench<'a> {
             })?;
         }
         for record in &household.members {
-            let siblings: Vec<Record> = there.iter().filter(|it| it.id != record.id).cloned().collect();
             let places = self.places(record)?;
             let owner = owner_of(record, identity, &self.yardstick.owners);
             each(&Subject {
                 identity,
-                siblings: &siblings,
+                siblings: there,
                 places: &places,
                 owner: owner.as_ref(),
                 covers: &self.covers,
@@ -241,10 +251,7 @@ impl<'a> Bench<'a> {
     /// Asks every rule about one subject.
     fn ask(&self, draft: &mut Draft<'_>, subject: &Subject<'_>, now: Time) -> Result<u64, StoreError> {
         let record = subject.record;
-        let mut known: BTreeMap<RecordId, Finding> = BTreeMap::new();
-        for id in self.inventory.findings_of(record.id)? {
-            known.extend(self.inventory.finding(id, None)?.map(|finding| (id, finding)));
-        }
+        let mut findings = self.inventory.findings_of(record.id)?;
         let thresholds = self.yardstick.policy.of_record(record, &self.covers);
         let (mut changed, mut until) = (0, None::<Time>);
         for rule in Rule::about(record.kind) {
@@ -259,12 +266,11 @@ impl<'a> Bench<'a> {
                 policy: thresholds.digest(),
                 now,
             };
-            let before = known.get(&finding_id(rule.id, record.id));
             until = [until, verdict.until].into_iter().flatten().min();
-            if let Some(after) = judge(before, &verdict, &case) {
-                draft.put_finding(&after, before.is_none())?;
-                changed += 1;
-            }
+            changed += u64::from(rejudge(&mut findings, &verdict, &case));
+        }
+        if changed > 0 {
+            draft.put_findings(record.id, &findings)?;
         }
         if let Some(until) = until {
             draft.judge_at(record.id, Some(until));

@@ -5,6 +5,7 @@ pub mod assess;
 mod cascade;
 pub mod compare;
 pub mod judge;
+pub mod jury;
 mod listing;
 pub mod runs;
 pub mod scan;

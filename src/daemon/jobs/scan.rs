@@ -3,11 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use provost_connectors::{Bookmarks, Connector, Emitter, Spec};
+use provost_connectors::{Bookmarks, Connector, Emitter, Event, Spec};
 use provost_model::{Run, Span, Time, Trouble, Why};
 use provost_store::{StoreError, inventory::Inventory};
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Watcher, WriteError, writer::Writer};
@@ -15,6 +18,10 @@ use crate::{house::House, ids::Ids};
 
 /// Batches on their way from connector to store.
 const IN_FLIGHT: usize = 2;
+/// Scopes that end within such a time are judged together.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long judging may be put off while batches keep coming.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connector that is told to stop may take to hand over what it has.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -49,14 +56,11 @@ pub async fn scan(
     let (out, mut batches) = mpsc::channel(IN_FLIGHT);
     let (ended, looked) = oneshot::channel::<Result<(), Trouble>>();
     let writing = {
-        let (house, full_due) = (Arc::clone(&house), known.full_due.clone());
+        let (house, full_due, runtime) = (Arc::clone(&house), known.full_due.clone(), Handle::current());
         tokio::task::spawn_blocking(move || {
             let mut writer = Writer::begin(&house, watcher.as_mut(), run, (made_by, full_due))?;
-            while let Some(batch) = batches.blocking_recv() {
+            while let Some(batch) = next(&runtime, &mut batches, &mut writer)? {
                 writer.take(batch)?;
-                if batches.is_empty() {
-                    writer.rest()?;
-                }
             }
             let silent = Trouble {
                 place: String::new(),
@@ -92,6 +96,22 @@ pub async fn scan(
     drop(emitter);
     let _ = ended.send(looked);
     writing.await.map_err(|_| WriteError::Connector("the writer panicked".into()))?
+}
+
+/// The next batch. Where one does not come at once, the time is used to judge what can be judged.
+fn next(
+    runtime: &Handle,
+    batches: &mut mpsc::Receiver<Vec<Event>>,
+    writer: &mut Writer<'_>,
+) -> Result<Option<Vec<Event>>, WriteError> {
+    while let Some(since) = writer.ripe_since() {
+        let pause = PAUSE.min(PATIENCE.saturating_sub(since.elapsed()));
+        match runtime.block_on(tokio::time::timeout(pause, batches.recv())) {
+            Ok(batch) => return Ok(batch),
+            Err(_) => writer.rest()?,
+        }
+    }
+    Ok(batches.blocking_recv())
 }
 
 fn trouble(why: Why, said: &str) -> Trouble {

@@ -1,7 +1,10 @@
 //! The receiving end of a run: turns what a connector says into committed changes, batch by batch, on a thread that may
 //! block. It must never commit a cursor before what it vouches for, nor believe an absence that the brake holds back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use provost_connectors::Event;
 use provost_engine::{
@@ -49,7 +52,9 @@ pub enum WriteError {
 /// What a run does beside writing: judging what it touched, and showing how far it is.
 pub trait Watcher: Send {
     /// Records that changed in scopes that can now be judged.
-    fn changed(&mut self, house: &House, records: &[RecordId]) -> Result<(), StoreError>;
+    fn changed(&mut self, house: &House, records: Vec<RecordId>) -> Result<(), StoreError>;
+    /// Everything was told; returns when nothing is left to do for it.
+    fn over(&mut self) -> Result<(), StoreError>;
     /// How far it is: done, expected in all if known, of what.
     fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str);
 }
@@ -68,8 +73,8 @@ pub struct Writer<'a> {
     calls: BTreeMap<String, CallCount>,
     held: bool,
     committed: bool,
-    /// A scope was ended: what was touched can be judged.
-    ripe: bool,
+    /// Since when what was touched can be judged, as a scope was ended.
+    ripe: Option<Instant>,
 }
 
 impl<'a> Writer<'a> {
@@ -103,7 +108,7 @@ impl<'a> Writer<'a> {
             calls: BTreeMap::new(),
             held: false,
             committed: false,
-            ripe: false,
+            ripe: None,
         })
     }
 
@@ -113,15 +118,23 @@ impl<'a> Writer<'a> {
         let _pen = house.pen();
         let mut draft = Draft::new(house.inventory(), house.now());
         for event in events {
-            self.ripe |= self.take_one(&mut draft, event)?;
+            if self.take_one(&mut draft, event)? {
+                self.ripe.get_or_insert_with(Instant::now);
+            }
         }
         self.commit(&mut draft)
     }
 
-    /// Judges what was touched, if a scope was ended since the last time. Called when nothing waits to be taken in, so that
-    /// scopes that end together are judged together.
+    /// Since when something can be judged; `None` if no scope was ended since the last time.
+    pub fn ripe_since(&self) -> Option<Instant> {
+        self.ripe
+    }
+
+    /// Judges what was touched. Called when nothing waits to be taken in, so that scopes that end together are judged
+    /// together.
     pub fn rest(&mut self) -> Result<(), WriteError> {
-        if std::mem::take(&mut self.ripe) { self.judge() } else { Ok(()) }
+        self.ripe = None;
+        self.judge()
     }
 
     /// The connector is done, or gave up: closes the books and says how the run ended.
@@ -175,6 +188,7 @@ impl<'a> Writer<'a> {
             draft.commit()?;
         }
         self.judge()?;
+        self.watcher.over()?;
         Ok(self.run)
     }
 
@@ -196,7 +210,10 @@ impl<'a> Writer<'a> {
                     listing.part_covered(draft.inventory(), PartId::named(&part), &cover)?;
                 }
             }
-            Event::Cover { scope, part: None, cover, as_of } => return self.cover(draft, &scope, (cover, as_of)),
+            Event::Cover { scope, part: None, cover, as_of } => {
+                self.cover(draft, &scope, (cover, as_of))?;
+                return Ok(true);
+            }
             Event::Unwatch(scope) => self.unwatch(draft, &scope)?,
             Event::Trouble(trouble) => self.trouble(trouble),
             Event::Call { operation, throttled } => self.count(operation, throttled),
@@ -323,12 +340,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn cover(
-        &mut self,
-        draft: &mut Draft<'_>,
-        scope: &Scope,
-        (cover, as_of): (Cover, Time),
-    ) -> Result<bool, WriteError> {
+    fn cover(&mut self, draft: &mut Draft<'_>, scope: &Scope, (cover, as_of): (Cover, Time)) -> Result<(), WriteError> {
         self.commit(draft)?;
         let now = self.house.now();
         let Some(mut listing) = self.listings.remove(&scope.path) else { return Err(unbegun(scope)) };
@@ -361,7 +373,7 @@ impl<'a> Writer<'a> {
         }
         draft.put_scope(listing.row.clone());
         self.listings.insert(scope.path.clone(), listing);
-        Ok(!matches!(cover, Cover::Delta { .. }))
+        Ok(())
     }
 
     /// Lets the absences found so far through, or holds them back and remembers them.
@@ -444,7 +456,7 @@ impl<'a> Writer<'a> {
     fn judge(&mut self) -> Result<(), WriteError> {
         let touched: Vec<RecordId> = std::mem::take(&mut self.touched).into_iter().collect();
         if !touched.is_empty() {
-            self.watcher.changed(self.house, &touched)?;
+            self.watcher.changed(self.house, touched)?;
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use provost_model::{Finding, FindingId, FindingState, Frameworks, RecordId, Resolution, Severity, Time};
+use provost_engine::{Rule, rules::Mapping};
+use provost_model::{Finding, FindingId, FindingState, RecordId, Resolution, Severity, Time};
 use serde::Serialize;
 
 use super::{
@@ -59,20 +60,20 @@ impl From<&Finding> for FindingRow {
             resolved_at: finding.resolved_at,
             resolution: finding.resolution,
             because: finding.because.clone(),
-            frameworks: by_framework(&finding.frameworks),
+            frameworks: Rule::of_id(&finding.rule).map(|rule| by_framework(&rule.frameworks)).unwrap_or_default(),
         }
     }
 }
 
-fn by_framework(frameworks: &Frameworks) -> BTreeMap<String, Vec<String>> {
+fn by_framework(frameworks: &Mapping) -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::<String, Vec<String>>::new();
-    for (name, ids) in [("owasp_nhi", &frameworks.owasp_nhi), ("nist_csf", &frameworks.nist_csf)] {
+    for (name, ids) in [("owasp_nhi", frameworks.owasp_nhi), ("nist_csf", frameworks.nist_csf)] {
         if !ids.is_empty() {
-            all.insert(name.to_owned(), ids.clone());
+            all.insert(name.to_owned(), ids.iter().map(|id| (*id).to_owned()).collect());
         }
     }
-    for (name, id) in &frameworks.other {
-        all.entry(name.clone()).or_default().push(id.clone());
+    for (name, id) in frameworks.other {
+        all.entry((*name).to_owned()).or_default().push((*id).to_owned());
     }
     all
 }
@@ -164,11 +165,6 @@ pub(crate) mod samples {
             unconfirmed_since: None,
             baseline: false,
             because: "not used for 267 days, the limit is 90".into(),
-            frameworks: Frameworks {
-                owasp_nhi: vec!["NHI1".into()],
-                nist_csf: vec!["PR.AA-01".into()],
-                other: vec![("cis_aws_5.0".into(), "1.12".into())],
-            },
             until: None,
             policy: String::new(),
         }
@@ -192,7 +188,7 @@ mod tests {
 
     #[test]
     fn one_finding_a_line_with_the_pinned_fields_in_order() {
-        insta::assert_snapshot!(written(Format::Ndjson), @r#"{"id":"09090909-0909-0909-0909-090909090909","rule":"CRED-STALE","rule_version":1,"subject":"07070707-0707-0707-0707-070707070707","external_id":"AKIAEXAMPLE","state":"open","severity":"high","opened_at":"2026-09-17T14:13:20Z","resolved_at":null,"resolution":null,"because":"not used for 267 days, the limit is 90","frameworks":{"cis_aws_5.0":["1.12"],"nist_csf":["PR.AA-01"],"owasp_nhi":["NHI1"]}}"#);
+        insta::assert_snapshot!(written(Format::Ndjson), @r#"{"id":"09090909-0909-0909-0909-090909090909","rule":"CRED-STALE","rule_version":1,"subject":"07070707-0707-0707-0707-070707070707","external_id":"AKIAEXAMPLE","state":"open","severity":"high","opened_at":"2026-09-17T14:13:20Z","resolved_at":null,"resolution":null,"because":"not used for 267 days, the limit is 90","frameworks":{"cis_aws_5.0":["1.11"],"nist_csf":["PR.AA-01"],"nist_sp_800_53_r5":["AC-2(3)"],"owasp_nhi":["NHI1"],"pci_dss_4.0.1":["7.2.5.1"]}}"#);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use provost_model::{Finding, FindingState, Reading, Time, Value};
 
-use crate::rules::{Covered, Outcome, Rule, Subject, Verdict};
+use crate::rules::{Covered, Mapping, Outcome, Rule, Subject, Verdict};
 
 /// What there is to tell with a finding, as far as it could be loaded.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,9 @@ pub fn explain(told: &Told<'_>) -> String {
     if let Some(rule) = rule {
         section(&mut out, "What to do", [rule.remedy.to_owned()]);
     }
-    section(&mut out, "Frameworks", frameworks(finding));
+    if let Some(rule) = rule {
+        section(&mut out, "Frameworks", frameworks(&rule.frameworks));
+    }
     out
 }
 
@@ -137,8 +139,7 @@ fn when(told: &Told<'_>) -> String {
     }
 }
 
-fn frameworks(finding: &Finding) -> Vec<String> {
-    let ids = &finding.frameworks;
+fn frameworks(ids: &Mapping) -> Vec<String> {
     let mut lines = Vec::new();
     if !ids.owasp_nhi.is_empty() {
         lines.push(format!("OWASP NHI Top 10 (2025): {}", ids.owasp_nhi.join(", ")));

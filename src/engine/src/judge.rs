@@ -46,6 +46,18 @@ pub fn judge(before: Option<&Finding>, verdict: &Verdict, case: &Case<'_>) -> Op
     (!before.is_some_and(|before| same(before, &after))).then_some(after)
 }
 
+/// Judges one of a subject's findings among all of them; true if anything changed.
+pub fn rejudge(findings: &mut Vec<Finding>, verdict: &Verdict, case: &Case<'_>) -> bool {
+    let at = findings.iter().position(|it| it.rule == case.rule.id);
+    let known = at.and_then(|at| findings.get_mut(at));
+    match (judge(known.as_deref(), verdict, case), known) {
+        (None, _) => return false,
+        (Some(after), Some(known)) => *known = after,
+        (Some(after), None) => findings.push(after),
+    }
+    true
+}
+
 /// The finding's name: the same rule about the same subject has the same one for ever.
 pub fn finding_id(rule: &str, subject: RecordId) -> FindingId {
     derived("finding", &[rule.as_bytes(), subject.as_bytes()])
@@ -78,7 +90,6 @@ fn opened(verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {
         unconfirmed_since: None,
         baseline: case.baseline,
         because: String::new(),
-        frameworks: case.rule.frameworks.owned(),
         until: None,
         policy: String::new(),
     };
@@ -139,7 +150,6 @@ fn confirmed(mut finding: Finding, because: &Because, verdict: &Verdict, case: &
     finding.rule_version = case.rule.version;
     finding.policy = case.policy.to_owned();
     finding.external_id = case.external_id.to_owned();
-    finding.frameworks = case.rule.frameworks.owned();
     finding.until = verdict.until;
     finding.unconfirmed_since = None;
     finding

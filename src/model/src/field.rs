@@ -58,9 +58,10 @@ pub struct Field(&'static FieldSpec);
 pub struct Attr<T>(&'static FieldSpec, PhantomData<fn() -> T>);
 
 /// Attributes said of one thing. An attribute that is absent here was not spoken of: [`Reading::NotCollected`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Facts(BTreeMap<Field, Reading<Value>>);
+///
+/// A dozen at most are said of one thing, so a sorted list is smaller and faster than a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts(Vec<(Field, Reading<Value>)>);
 
 /// A Rust type that an attribute may have.
 pub trait Typed: Sized {
@@ -126,28 +127,36 @@ impl Facts {
 
     /// Says one more thing, or says it anew.
     pub fn set<T: Typed>(&mut self, attr: Attr<T>, reading: impl Into<Reading<T>>) {
-        self.0.insert(attr.field(), reading.into().map(T::into_value));
+        self.set_value(attr.field(), reading.into().map(T::into_value));
     }
 
     /// Says something of an attribute whose type is known only at run time.
     pub fn set_value(&mut self, field: Field, reading: Reading<Value>) {
-        self.0.insert(field, reading);
+        match self.0.binary_search_by_key(&field, |(field, _)| *field) {
+            Ok(at) => {
+                if let Some((_, known)) = self.0.get_mut(at) {
+                    *known = reading;
+                }
+            }
+            Err(at) => self.0.insert(at, (field, reading)),
+        }
     }
 
     /// What is said of an attribute; [`Reading::NotCollected`] if nothing is.
     pub fn get<T: Typed>(&self, attr: Attr<T>) -> Reading<T> {
-        match self.0.get(&attr.field()) {
-            Some(Reading::Known(value)) => T::from_value(value).map_or(Reading::NotCollected, Reading::Known),
-            Some(Reading::Never) => Reading::Never,
-            Some(Reading::NotReported) => Reading::NotReported,
-            Some(Reading::NotPermitted) => Reading::NotPermitted,
-            Some(Reading::NotCollected) | None => Reading::NotCollected,
+        match self.reading(attr.field()) {
+            Reading::Known(value) => T::from_value(value).map_or(Reading::NotCollected, Reading::Known),
+            Reading::Never => Reading::Never,
+            Reading::NotReported => Reading::NotReported,
+            Reading::NotPermitted => Reading::NotPermitted,
+            Reading::NotCollected => Reading::NotCollected,
         }
     }
 
     /// What is said of an attribute, untyped.
     pub fn reading(&self, field: Field) -> Reading<&Value> {
-        self.0.get(&field).map_or(Reading::NotCollected, Reading::as_ref)
+        let found = self.0.binary_search_by_key(&field, |(field, _)| *field).ok().and_then(|at| self.0.get(at));
+        found.map_or(Reading::NotCollected, |(_, reading)| reading.as_ref())
     }
 
     /// Everything said, in the order of attribute numbers.
@@ -168,7 +177,22 @@ impl Facts {
 
 impl FromIterator<(Field, Reading<Value>)> for Facts {
     fn from_iter<I: IntoIterator<Item = (Field, Reading<Value>)>>(facts: I) -> Self {
-        Self(facts.into_iter().collect())
+        let mut all = Self::new();
+        for (field, reading) in facts {
+            all.set_value(field, reading);
+        }
+        all
+    }
+}
+
+impl Serialize for Facts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+impl<'de> Deserialize<'de> for Facts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

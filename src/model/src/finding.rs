@@ -50,17 +50,6 @@ pub enum Resolution {
     RuleChanged,
 }
 
-/// Identifiers in the frameworks people answer to, as `standard: ids`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Frameworks {
-    /// OWASP Non-Human Identities Top 10 (2025).
-    pub owasp_nhi: Vec<String>,
-    /// NIST Cybersecurity Framework 2.0.
-    pub nist_csf: Vec<String>,
-    /// Others, each with its version in the key, such as `cis_aws_5.0`.
-    pub other: Vec<(String, String)>,
-}
-
 /// One fault of one subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -96,8 +85,6 @@ pub struct Finding {
     pub baseline: bool,
     /// What it rests on, in plain words with figures.
     pub because: String,
-    /// Framework ids.
-    pub frameworks: Frameworks,
     /// When time alone may change the verdict; for an accepted finding, until when it is accepted.
     pub until: Option<Time>,
     /// Digest of the thresholds under which it was last confirmed.

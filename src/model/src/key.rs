@@ -1,16 +1,15 @@
 //! Names of things: the realm that issued an id, the external key, and the record id that is ours.
 //! It must never hold a configuration name: renaming a source changes no key.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Kind;
 
 /// The authority that issued an id: `aws:123456789012`, `github:org/42`, `host:<machine-id>`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Realm(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Realm(Arc<str>);
 
 /// What a provider calls a thing. Unique within its realm and kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,11 +37,11 @@ pub struct MalformedId(pub String);
 impl Realm {
     /// A realm as `provider:id`.
     pub fn new(provider: &str, id: &str) -> Self {
-        Self(format!("{provider}:{id}"))
+        Self(format!("{provider}:{id}").into())
     }
 
     /// The realm as stored or typed.
-    pub fn from_text(text: impl Into<String>) -> Self {
+    pub fn from_text(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -53,13 +52,24 @@ impl Realm {
 
     /// The part before the colon, such as `aws`.
     pub fn provider(&self) -> &str {
-        self.0.split_once(':').map_or(self.0.as_str(), |(provider, _)| provider)
+        self.0.split_once(':').map_or(self.as_str(), |(provider, _)| provider)
     }
 }
 
 impl fmt::Display for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Realm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+impl<'de> Deserialize<'de> for Realm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from_text)
     }
 }
 

@@ -22,7 +22,7 @@ pub use clock::Clock;
 pub use decision::{Decision, Order, Purpose, Recorded, Remedy};
 pub use entity::Entity;
 pub use field::{Attr, Facts, Field, Value};
-pub use finding::{Finding, FindingId, FindingState, Frameworks, Resolution, Severity};
+pub use finding::{Finding, FindingId, FindingState, Resolution, Severity};
 pub use key::{Key, KeyDigest, MalformedId, Realm, RecordId};
 pub use kind::{Kind, Noun, UnknownKind};
 pub use owner::{Owner, OwnerEvidence};

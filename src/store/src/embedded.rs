@@ -111,7 +111,7 @@ impl<K: Kv> Store for Embedded<K> {
             tails.insert(stream, known.map_or_else(|| streams::tail(&self.kv, stream), Ok)?);
         }
         let mut written = None;
-        self.kv.write(&commit::trees_of(&batch), &mut |draft| {
+        self.kv.write(&mut |draft| {
             written = Some(commit::apply(draft, &batch, head, tails.clone())?);
             Ok(())
         })?;
@@ -149,7 +149,7 @@ impl<K: Kv> Store for Embedded<K> {
             let tables::Forgettable { places, go_on } = tables::forgettable(&self.kv, table, commit, &after)?;
             if !places.is_empty() {
                 let past: Tree<'_> = tables::past_of(table);
-                self.kv.write(&[past], &mut |draft| places.iter().try_for_each(|place| draft.delete(past, place)))?;
+                self.kv.write(&mut |draft| places.iter().try_for_each(|place| draft.delete(past, place)))?;
             }
             forgotten += places.len() as u64;
             match go_on {

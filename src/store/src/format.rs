@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 
 /// The format that this program writes, and the newest that it reads.
-pub(crate) const VERSION: u32 = 1;
+/// 2 has a journal before the engine; what it holds a reader of 1 would not see.
+pub(crate) const VERSION: u32 = 2;
 const NAME: &str = "format.toml";
 const LONGEST: u64 = 64 << 10;
 
@@ -31,6 +32,11 @@ pub(crate) struct Format {
 }
 
 impl Format {
+    /// Whether the store has a journal; those of format 1 get one when they are opened.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.format >= 2
+    }
+
     /// Refuses a store that this program cannot read.
     pub(crate) fn readable(&self, path: &Path) -> Result<(), StoreError> {
         if self.min_reader > VERSION {

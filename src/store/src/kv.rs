@@ -48,7 +48,7 @@ pub enum Way {
     Down,
 }
 
-/// An engine. Every call may block.
+/// Ordered keys that are written atomically and durably. Every call may block.
 pub trait Kv: Send + Sync {
     /// The value under a key.
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
@@ -56,9 +56,9 @@ pub trait Kv: Send + Sync {
     /// Up to `limit` pairs of a range. What is written meanwhile may or may not be in it; a pair is never torn.
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError>;
 
-    /// Runs `work`, which may use `trees` only, and makes what it wrote durable in one piece; if it fails, nothing is
-    /// written. `work` may be run anew and must not call the engine other than by its draft.
-    fn write(&self, trees: &[Tree<'_>], work: &mut Work<'_>) -> Result<(), StoreError>;
+    /// Runs `work` and makes what it wrote durable in one piece; if it fails, nothing is written. `work` must not write
+    /// other than by its draft.
+    fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
     /// Where it is on disk.
     fn path(&self) -> Option<&Path>;
@@ -66,6 +66,31 @@ pub trait Kv: Send + Sync {
     /// Bytes it takes.
     fn used(&self) -> Result<u64, StoreError>;
 }
+
+/// What a journal needs below it: ordered keys, not more. Every call may block.
+pub trait Engine: Send + Sync {
+    /// The value under a key.
+    fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Up to `limit` pairs of a range. What is settled meanwhile may or may not be in it; a pair is never torn.
+    fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError>;
+
+    /// Puts pairs in their place, in ascending order of keys: neither atomic nor durable before [`Engine::sync`]. `None`
+    /// removes a pair.
+    fn settle(&self, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError>;
+
+    /// Makes durable whatever was settled.
+    fn sync(&self) -> Result<(), StoreError>;
+
+    /// Where it is on disk.
+    fn path(&self) -> Option<&Path>;
+
+    /// Bytes it takes.
+    fn used(&self) -> Result<u64, StoreError>;
+}
+
+/// Pairs to be put in place.
+pub type Settled<'a> = dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'a;
 
 /// What runs inside a write.
 pub type Work<'a> = dyn FnMut(&mut dyn Draft) -> Result<(), StoreError> + 'a;

@@ -6,6 +6,7 @@ mod contract;
 mod embedded;
 mod format;
 pub mod inventory;
+mod journal;
 pub mod kv;
 mod memory;
 mod opening;
@@ -19,6 +20,7 @@ pub use contract::{
     Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table, Visit,
 };
 pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
+pub use journal::Journaled;
 pub use memory::Memory;
 pub use opening::{OpenOptions, open};
 pub use sled::Sled;

@@ -51,7 +51,7 @@ impl Kv for Memory {
         })
     }
 
-    fn write(&self, _trees: &[Tree<'_>], work: &mut Work<'_>) -> Result<(), StoreError> {
+    fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
         let mut draft = Overlay { below: &trees, writes: BTreeMap::new() };
         work(&mut draft)?;
@@ -76,6 +76,42 @@ impl Kv for Memory {
             pairs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
         };
         Ok(self.read().values().map(bytes).sum::<usize>() as u64)
+    }
+}
+
+/// As the engine below a journal, for tests of the journal.
+#[cfg(test)]
+impl crate::kv::Engine for Memory {
+    fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Kv::get(self, tree, key)
+    }
+
+    fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        Kv::page(self, tree, range, way, limit)
+    }
+
+    fn settle(&self, tree: Tree<'_>, pairs: &mut crate::kv::Settled<'_>) -> Result<(), StoreError> {
+        let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
+        let place = trees.entry(tree.to_string()).or_default();
+        for (key, value) in pairs {
+            match value {
+                Some(value) => place.insert(key.to_vec(), value.to_vec()),
+                None => place.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn path(&self) -> Option<&Path> {
+        None
+    }
+
+    fn used(&self) -> Result<u64, StoreError> {
+        Kv::used(self)
     }
 }
 

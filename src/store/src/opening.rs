@@ -11,7 +11,7 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
-use crate::{Embedded, Sled, StoreError, format, whole};
+use crate::{Embedded, Journaled, Sled, StoreError, format, whole};
 
 /// Where sled's files are, below the store's directory.
 const ENGINE: &str = "sled";
@@ -27,12 +27,14 @@ pub struct OpenOptions {
     pub wait: Duration,
     /// Bytes of pages kept in memory.
     pub cache: u64,
+    /// Bytes of durable writes that wait in memory until they are put into their trees.
+    pub journal: usize,
 }
 
 impl Default for OpenOptions {
-    /// No waiting; 32 MiB, which does for 200,000 records.
+    /// No waiting; 32 MiB of pages, which do for 200,000 records; 16 MiB of journal.
     fn default() -> Self {
-        Self { wait: Duration::ZERO, cache: 32 << 20 }
+        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 16 << 20 }
     }
 }
 
@@ -58,13 +60,17 @@ impl Drop for Hold {
 ///
 /// Refused stores are left as they are, byte for byte: another user's (root's included), locked ones, ones that need a
 /// newer reader, and damaged ones as far as `whole::check` finds it before the engine writes.
-pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Sled>, StoreError> {
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Journaled<Sled>>, StoreError> {
     make_dir(path)?;
     ours(path)?;
     let dir = lock(path, options.wait)?;
     let engine = path.join(ENGINE);
+    let mut journal = true;
     match (format::read(path)?, engine.try_exists()?) {
-        (Some(format), true) => format.readable(path)?,
+        (Some(format), true) => {
+            format.readable(path)?;
+            journal = format.has_journal();
+        }
         (Some(format), false) if path.join(MAKING).try_exists()? => {
             // The process that made the store ended between its last two steps.
             format.readable(path)?;
@@ -74,11 +80,15 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Sled>, StoreE
         (None, true) => return Err(damaged(path, "its format file is missing")),
         (None, false) => make(path, options)?,
     }
-    whole::check(path, &engine, options.cache)?;
+    whole::check(path, &engine, journal, options.cache)?;
     whole::forget_closed(path)?;
     let kv = opened(path, &engine, options.cache)?;
     let hold = hold(path, dir)?;
-    Embedded::over(kv.held(hold))
+    if !journal {
+        // Before anything is written that an older reader would not see.
+        format::write(path)?;
+    }
+    Embedded::over(Journaled::open(kv.held(hold), &engine, options.journal)?)
 }
 
 /// Makes the engine's files aside, then the format file, then moves them into place: a store is whole or not there.
@@ -88,7 +98,7 @@ fn make(path: &Path, options: &OpenOptions) -> Result<(), StoreError> {
         std::fs::remove_dir_all(&making)?;
     }
     DirBuilder::new().mode(0o700).create(&making)?;
-    drop(opened(path, &making, options.cache)?);
+    drop(Journaled::open(opened(path, &making, options.cache)?, &making, options.journal)?);
     whole::note_closed(path, &making)?;
     format::write(path)?;
     std::fs::rename(&making, path.join(ENGINE))?;

@@ -1,8 +1,7 @@
-//! The embedded default: sled, one tree per table and index, one transaction per batch.
+//! The embedded default: sled, one tree per table and index, below the journal that makes batches atomic.
 //! It must never call a batch durable that only the page cache knows: sled's own flush does not reach the disk.
 
 use std::{
-    cell::RefCell,
     collections::{HashMap, HashSet},
     ffi::OsString,
     fs::File,
@@ -13,13 +12,9 @@ use std::{
     },
 };
 
-use ::sled::transaction::{
-    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree, UnabortableTransactionError,
-};
-
 use crate::{
     StoreError,
-    kv::{Draft, Kv, Pair, Range, Tree, Way, Work},
+    kv::{Engine, Pair, Range, Settled, Tree, Way},
     memory::is_empty,
     opening::Hold,
 };
@@ -88,12 +83,12 @@ impl Sled {
         Ok(opened)
     }
 
-    /// Makes everything written so far durable. `flush` ends in `sync_file_range` (sled 0.34.7, pagecache/iobuf.rs),
-    /// which gives no guarantee after a power cut; `sync_data` does.
-    fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|error| failed(&self.path, error))?;
-        self.sync_beside()?;
-        Ok(self.file.sync_data()?)
+    /// Remembers that a write failed half-way.
+    fn unless_broken(&self, done: Result<(), StoreError>) -> Result<(), StoreError> {
+        if done.is_err() {
+            self.broken.store(true, Ordering::Release);
+        }
+        done
     }
 
     fn sync_beside(&self) -> Result<(), std::io::Error> {
@@ -122,7 +117,7 @@ impl Sled {
     }
 }
 
-impl Kv for Sled {
+impl Engine for Sled {
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.tree(tree)?.get(key).map_err(|error| failed(&self.path, error))?.map(|value| value.to_vec()))
     }
@@ -141,22 +136,22 @@ impl Kv for Sled {
         }
     }
 
-    fn write(&self, trees: &[Tree<'_>], work: &mut Work<'_>) -> Result<(), StoreError> {
-        let handles = trees.iter().map(|tree| self.tree(*tree)).collect::<Result<Vec<_>, _>>()?;
-        let work = RefCell::new(work);
-        let done = handles.as_slice().transaction(|views: &Vec<TransactionalTree>| {
-            let mut draft = SledDraft { path: &self.path, trees, views };
-            (work.borrow_mut())(&mut draft).map_err(ConflictableTransactionError::Abort)
+    fn settle(&self, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError> {
+        let tree = self.tree(tree)?;
+        let done = pairs.map(|(key, value)| match value {
+            Some(value) => tree.insert(key, value).map(drop),
+            None => tree.remove(key).map(drop),
         });
-        let durable = match done {
-            Err(TransactionError::Abort(error)) => return Err(error),
-            Err(TransactionError::Storage(error)) => Err(failed(&self.path, error)),
-            Ok(()) => self.sync(),
-        };
-        if durable.is_err() {
-            self.broken.store(true, Ordering::Release);
-        }
-        durable
+        let done = done.collect::<Result<(), _>>();
+        self.unless_broken(done.map_err(|error| failed(&self.path, error)))
+    }
+
+    /// `flush` ends in `sync_file_range` (sled 0.34.7, pagecache/iobuf.rs), which gives no guarantee after a power cut;
+    /// `sync_data` does.
+    fn sync(&self) -> Result<(), StoreError> {
+        let flushed = self.db.flush().map_err(|error| failed(&self.path, error));
+        let durable = flushed.and_then(|_| Ok(self.sync_beside()?)).and_then(|()| Ok(self.file.sync_data()?));
+        self.unless_broken(durable)
     }
 
     fn path(&self) -> Option<&Path> {
@@ -171,43 +166,6 @@ impl Kv for Sled {
 impl std::fmt::Debug for Sled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sled").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-/// A transaction of sled. It holds sled's one lock, so that nobody sees half of it.
-struct SledDraft<'a> {
-    path: &'a Path,
-    trees: &'a [Tree<'a>],
-    views: &'a [TransactionalTree],
-}
-
-impl SledDraft<'_> {
-    fn view(&self, tree: Tree<'_>) -> Result<&TransactionalTree, StoreError> {
-        let at = self.trees.iter().position(|it| *it == tree);
-        at.and_then(|at| self.views.get(at)).ok_or_else(|| StoreError::Codec(format!("a draft without {tree}")))
-    }
-}
-
-impl Draft for SledDraft<'_> {
-    fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.view(tree)?.get(key).map_err(|error| torn(self.path, error))?.map(|value| value.to_vec()))
-    }
-
-    fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.view(tree)?.insert(key, value).map_err(|error| torn(self.path, error))?;
-        Ok(())
-    }
-
-    fn delete(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<(), StoreError> {
-        self.view(tree)?.remove(key).map_err(|error| torn(self.path, error))?;
-        Ok(())
-    }
-}
-
-fn torn(path: &Path, error: UnabortableTransactionError) -> StoreError {
-    match error {
-        UnabortableTransactionError::Storage(error) => failed(path, error),
-        other => StoreError::Io(std::io::Error::other(other)),
     }
 }
 

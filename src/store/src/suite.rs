@@ -12,7 +12,7 @@ use std::time::Duration;
 use provost_model::Time;
 use tempfile::TempDir;
 
-use crate::{Batch, CommitNo, Embedded, Op, OpenOptions, Sled, Store, Table, memory, open};
+use crate::{Batch, CommitNo, Embedded, Head, Journaled, Memory, Op, OpenOptions, Sled, Store, Table, memory, open};
 
 pub(crate) const ROWS: Table = Table { name: "things", versioned: true };
 pub(crate) const PLAIN: Table = Table { name: "plain", versioned: false };
@@ -20,12 +20,17 @@ pub(crate) const PLAIN: Table = Table { name: "plain", versioned: false };
 /// Runs a law on a fresh store of every back end.
 pub(crate) fn on_each(law: impl Fn(&dyn Store)) {
     law(&memory());
+    // A journal of one byte is put in place before every write; one of 4 KiB, now and then.
+    for bound in [1, 4096] {
+        let dir = TempDir::new().unwrap();
+        law(&Embedded::at(Journaled::open(Memory::default(), dir.path(), bound).unwrap(), Head::default()));
+    }
     let dir = TempDir::new().unwrap();
     law(&on_disk(&dir));
 }
 
-pub(crate) fn on_disk(dir: &TempDir) -> Embedded<Sled> {
-    open(dir.path(), &OpenOptions { cache: 4 << 20, wait: Duration::from_secs(10) }).unwrap()
+pub(crate) fn on_disk(dir: &TempDir) -> Embedded<Journaled<Sled>> {
+    open(dir.path(), &OpenOptions { cache: 4 << 20, journal: 64 << 10, wait: Duration::from_secs(10) }).unwrap()
 }
 
 pub(crate) fn batch(at: i64, ops: impl IntoIterator<Item = Op>) -> Batch {

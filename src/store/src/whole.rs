@@ -19,7 +19,7 @@ use std::{
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
-use crate::{Embedded, Sled, StoreError, format, space};
+use crate::{Embedded, Journaled, Sled, StoreError, format, journal::FILE, space};
 
 /// What the files looked like at the last orderly close.
 const CLOSED: &str = "closed";
@@ -36,9 +36,9 @@ const SPARE: u64 = 64 << 20;
 const PATIENCE: u32 = 300;
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// Refuses files that are damaged.
-pub(crate) fn check(path: &Path, engine: &Path, cache: u64) -> Result<(), StoreError> {
-    for (name, least) in [("conf", 9), ("db", 1)] {
+/// Refuses files that are damaged. `journal`: whether there must be one.
+pub(crate) fn check(path: &Path, engine: &Path, journal: bool, cache: u64) -> Result<(), StoreError> {
+    for (name, least) in [("conf", 9), ("db", 1)].into_iter().chain(journal.then_some((FILE, 0))) {
         match std::fs::metadata(engine.join(name)) {
             Ok(found) if found.is_file() && found.len() >= least => {}
             Ok(_) => return Err(damaged(path, format!("sled/{name} is cut off"))),
@@ -119,7 +119,7 @@ fn rehearse(path: &Path, engine: &Path, cache: u64) -> Result<(), StoreError> {
         guarded(path, move || {
             let copy = Sled::open(&aside, cache)?;
             copy.read_through()?;
-            Embedded::over(copy)?.check_log()
+            Embedded::over(Journaled::open(copy, &aside, usize::MAX)?)?.check_log()
         })
     });
     clear(&aside)?;

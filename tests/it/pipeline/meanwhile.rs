@@ -18,9 +18,12 @@ const NEXT: Time = Time::from_seconds(1_800_000_000);
 struct Busy;
 
 impl Watcher for Busy {
-    fn changed(&mut self, house: &House, _: &[RecordId]) -> Result<(), StoreError> {
+    fn changed(&mut self, house: &House, _: Vec<RecordId>) -> Result<(), StoreError> {
         change_source(house, "test", |row, _| row.next_run = Some(NEXT))?;
         baseline(house, "test", BaselineState::Accepted, "known since the audit")
+    }
+    fn over(&mut self) -> Result<(), StoreError> {
+        Ok(())
     }
     fn progress(&mut self, _: u64, _: Option<u64>, _: &'static str) {}
 }

@@ -159,7 +159,10 @@ pub(crate) fn listing(names: &[&'static str]) -> Vec<Act> {
 struct Nobody;
 
 impl Watcher for Nobody {
-    fn changed(&mut self, _: &House, _: &[RecordId]) -> Result<(), StoreError> {
+    fn changed(&mut self, _: &House, _: Vec<RecordId>) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn over(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
     fn progress(&mut self, _: u64, _: Option<u64>, _: &'static str) {}

@@ -60,7 +60,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         return Ok(first.unwrap_or_else(Verdict::not_applicable));
     };
     let use_words = used(view, days(thresholds.expiring_used_days), now)?;
-    if view.siblings().iter().any(|it| succeeds(it, view.kind(), end, now)) {
+    if view.siblings().any(|it| succeeds(it, view.kind(), end, now)) {
         return Ok(Verdict::pass());
     }
     let next = steps.iter().copied().find(|shorter| *shorter < step).map_or(end, |shorter| end - days(shorter));

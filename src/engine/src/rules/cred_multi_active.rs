@@ -40,7 +40,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if allowed || !view.has_identity() || view.get(field::LOCATION).known().is_some() {
         return Ok(Verdict::not_applicable());
     }
-    let rivals: Vec<&Record> = view.siblings().iter().filter(|it| rivals(view, it, now)).collect();
+    let rivals: Vec<&Record> = view.siblings().filter(|it| rivals(view, it, now)).collect();
     if rivals.is_empty() {
         return Ok(Verdict::pass());
     }

@@ -1,7 +1,7 @@
 //! The catalogue of faults: one file per rule, each describing itself and judging one subject.
 //! It must never let a rule see what it did not declare, ask the time, or know of another rule's findings.
 
-use provost_model::{Field, Frameworks, Kind, Severity, Time, field};
+use provost_model::{Field, Kind, Severity, Time, field};
 
 mod ai_agent_ungov;
 mod cfg_plaintext_store;
@@ -167,18 +167,6 @@ impl Rule {
     }
 }
 
-impl Mapping {
-    /// The same as the model keeps it.
-    pub fn owned(&self) -> Frameworks {
-        let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-        Frameworks {
-            owasp_nhi: texts(self.owasp_nhi),
-            nist_csf: texts(self.nist_csf),
-            other: self.other.iter().map(|(key, id)| ((*key).to_owned(), (*id).to_owned())).collect(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -226,7 +214,7 @@ mod tests {
         let view = View::new(&subject, &cred_stale::SPEC);
         assert!(view.get(field::STATUS).is_answered() && view.identity().is_some());
         assert_eq!(view.get(field::TAGS), provost_model::Reading::NotCollected);
-        assert!(view.siblings().is_empty());
+        assert!(view.siblings().next().is_none());
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Subject<'a> {
     pub record: &'a Record,
     /// For a credential: the record it authenticates as, if it is in the inventory.
     pub identity: Option<&'a Record>,
-    /// For a credential: the other credentials of the same identity.
+    /// For a credential: the credentials of the same identity; it may be among them itself.
     pub siblings: &'a [Record],
     /// For an identity: its credentials.
     pub credentials: &'a [Record],
@@ -211,8 +211,10 @@ impl<'a> View<'a> {
     }
 
     /// The other credentials of its identity, if declared.
-    pub fn siblings(&self) -> &'a [Record] {
-        if self.may_see(Neighbour::Siblings) { self.subject.siblings } else { &[] }
+    pub fn siblings(&self) -> impl Iterator<Item = &'a Record> + use<'a> {
+        let (own, seen) = (self.subject.record.id, self.may_see(Neighbour::Siblings));
+        let siblings: &'a [Record] = if seen { self.subject.siblings } else { &[] };
+        siblings.iter().filter(move |it| it.id != own)
     }
 
     /// The credentials of this identity, if declared.

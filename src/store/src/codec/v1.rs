@@ -69,28 +69,32 @@ pub(super) enum Reading<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Finding {
-    pub(super) id: [u8; 16],
-    pub(super) rule: String,
-    pub(super) rule_version: u32,
+pub(super) struct Findings<'a> {
     pub(super) subject: [u8; 16],
-    pub(super) external_id: String,
-    pub(super) source: Option<String>,
+    pub(super) external_id: &'a str,
+    pub(super) source: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) findings: Vec<Finding<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Finding<'a> {
+    pub(super) id: [u8; 16],
+    pub(super) rule: &'a str,
+    pub(super) rule_version: u32,
     pub(super) state: u8,
     pub(super) severity: u8,
-    pub(super) severity_steps: Vec<String>,
+    #[serde(borrow)]
+    pub(super) severity_steps: Vec<&'a str>,
     pub(super) opened_at: i64,
     pub(super) opened_as_of: i64,
     pub(super) resolved_at: Option<i64>,
     pub(super) resolution: Option<u8>,
     pub(super) unconfirmed_since: Option<i64>,
     pub(super) baseline: bool,
-    pub(super) because: String,
-    pub(super) owasp_nhi: Vec<String>,
-    pub(super) nist_csf: Vec<String>,
-    pub(super) other: Vec<(String, String)>,
+    pub(super) because: &'a str,
     pub(super) until: Option<i64>,
-    pub(super) policy: String,
+    pub(super) policy: &'a str,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,13 +4,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{leases, log, queues, rows, streams, tables};
-use crate::{
-    Batch, Head, Op, StoreError, Table,
-    kv::{Draft, Shelf, Tree},
-};
+use crate::{Batch, Head, Op, StoreError, Table, kv::Draft};
 
-/// Steps one batch may have. A batch is one transaction of the engine, and sled keeps every page that a transaction
-/// replaces in memory until its end: larger work is written in several batches.
+/// Steps one batch may have: what a batch writes is held in memory until it is durable, so larger work comes in several.
 pub const MAX_OPS: usize = 4_000;
 /// Bytes of keys and values one batch may have.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -37,30 +33,6 @@ pub(super) fn check_size(batch: &Batch) -> Result<(), StoreError> {
 /// The streams a batch appends to.
 pub(super) fn streams_of(batch: &Batch) -> BTreeSet<&'static str> {
     batch.ops.iter().filter_map(|op| if let Op::Append { stream, .. } = op { Some(*stream) } else { None }).collect()
-}
-
-/// Every tree a batch may touch.
-pub(super) fn trees_of(batch: &Batch) -> Vec<Tree<'static>> {
-    let mut trees = BTreeSet::from([Tree::COMMITS]);
-    trees.extend(batch.fence.iter().map(|_| Tree::LEASES));
-    trees.extend(batch.expect.iter().map(|(table, ..)| tables::rows_of(*table)));
-    for op in &batch.ops {
-        match op {
-            Op::Put { table, .. } | Op::Amend { table, .. } | Op::Delete { table, .. } => {
-                trees.insert(tables::rows_of(*table));
-                if table.versioned {
-                    trees.insert(tables::past_of(*table));
-                }
-            }
-            Op::Append { stream, .. } => {
-                trees.insert(Tree::new(Shelf::Stream, stream));
-            }
-            Op::Schedule { queue, .. } | Op::Unschedule { queue, .. } => {
-                trees.extend([Tree::new(Shelf::Due, queue), Tree::new(Shelf::DueAt, queue)]);
-            }
-        }
-    }
-    trees.into_iter().collect()
 }
 
 /// Checks what the batch relies on, then does its steps in order.

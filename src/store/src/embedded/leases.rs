@@ -64,7 +64,7 @@ fn keep<K: Kv>(kv: &K, name: &str, lease: &Lease) -> Result<(), StoreError> {
     bytes.extend_from_slice(&lease.token.to_be_bytes());
     bytes.extend_from_slice(&lease.until.as_micros().to_be_bytes());
     bytes.extend_from_slice(&lease.holder);
-    kv.write(&[Tree::LEASES], &mut |draft| draft.put(Tree::LEASES, name.as_bytes(), &bytes))
+    kv.write(&mut |draft| draft.put(Tree::LEASES, name.as_bytes(), &bytes))
 }
 
 fn decode(bytes: &[u8]) -> Result<Lease, StoreError> {

@@ -9,8 +9,8 @@ use provost_model::{
 };
 
 use super::{
-    CURSORS, FINDINGS, FINDINGS_OF, HELD, Inventory, JUDGE_QUEUE, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES,
-    SOURCES, ScopeRow, SourceRow, TIES,
+    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES, SOURCES,
+    ScopeRow, SourceRow, TIES,
     index::{self, standing_byte},
     read::{chunk_key, run_key},
     rows,
@@ -230,14 +230,10 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Writes a finding, and when its subject is to be judged again.
-    pub fn put_finding(&mut self, finding: &Finding, is_new: bool) -> Result<(), StoreError> {
-        let value = codec::finding::encode(finding)?;
-        self.ops.push(Op::Put { table: FINDINGS, key: finding.id.as_bytes().to_vec(), value });
-        if is_new {
-            let key = [*finding.subject.as_bytes(), *finding.id.as_bytes()].concat();
-            self.ops.push(Op::Put { table: FINDINGS_OF, key, value: Vec::new() });
-        }
+    /// Writes all findings about a subject.
+    pub fn put_findings(&mut self, subject: RecordId, findings: &[Finding]) -> Result<(), StoreError> {
+        let value = codec::finding::encode(subject, findings)?;
+        self.ops.push(Op::Put { table: FINDINGS, key: subject.as_bytes().to_vec(), value });
         Ok(())
     }
 

@@ -15,8 +15,8 @@ use crate::Table;
 
 /// Records by id, with every former version: history is the difference between versions.
 pub const RECORDS: Table = Table { name: "records", versioned: true };
-/// Findings by id, with every former version.
-pub const FINDINGS: Table = Table { name: "findings", versioned: true };
+/// Subject → all findings about it, with every former version.
+pub const FINDINGS: Table = Table { name: "findings_of", versioned: true };
 /// Digest of (realm, kind, external id) → record id.
 const KEYS: Table = Table { name: "keys", versioned: false };
 /// (scope, part, record id) → one byte of standing.
@@ -25,8 +25,6 @@ const PLACES: Table = Table { name: "places", versioned: false };
 const TIES: Table = Table { name: "ties", versioned: false };
 /// (digest of a fingerprint or key id, record id): places of one secret.
 const MARKS: Table = Table { name: "marks", versioned: false };
-/// (record id, finding id).
-const FINDINGS_OF: Table = Table { name: "findings_of", versioned: false };
 /// (source, realm, path) → what is known of the scope.
 const SCOPES: Table = Table { name: "scopes", versioned: false };
 /// (scope, chunk) → bytes of the scope's cursor.

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use provost_model::{Cursor, Finding, FindingId, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Time};
+use provost_model::{Cursor, Finding, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Time};
 
 use super::{
-    CURSORS, FINDINGS, FINDINGS_OF, HELD, KEYS, MARKS, PLACES, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow,
-    TIES, index, rows,
+    CURSORS, FINDINGS, HELD, KEYS, MARKS, PLACES, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, index,
+    rows,
 };
 use crate::{CommitNo, Go, KeyRange, Store, StoreError, Table, codec};
 
@@ -81,25 +81,27 @@ impl<'a> Inventory<'a> {
         self.ids(MARKS, &index::mark(value))
     }
 
-    /// A finding as it stood at a commit (`None`: now).
-    pub fn finding(&self, id: FindingId, at: Option<CommitNo>) -> Result<Option<Finding>, StoreError> {
-        let row = self.store.get(FINDINGS, id.as_bytes(), at)?;
-        row.and_then(|row| row.value).map(|bytes| codec::finding::decode(&bytes)).transpose()
+    /// All findings about a subject, resolved ones included.
+    pub fn findings_of(&self, subject: RecordId) -> Result<Vec<Finding>, StoreError> {
+        let row = self.store.get(FINDINGS, subject.as_bytes(), None)?;
+        row.and_then(|row| row.value).map_or_else(|| Ok(Vec::new()), |bytes| codec::finding::decode(&bytes))
     }
 
-    /// Findings about a subject, in the order of ids.
-    pub fn findings_of(&self, subject: RecordId) -> Result<Vec<FindingId>, StoreError> {
-        self.ids(FINDINGS_OF, subject.as_bytes())
-    }
-
-    /// Visits every finding as it stood at a commit (`None`: now), resolved ones included.
+    /// Visits every finding as it stood at a commit (`None`: now), resolved ones included, subject by subject.
     pub fn each_finding(
         &self,
         at: Option<CommitNo>,
         each: &mut dyn FnMut(Finding) -> Result<Go, StoreError>,
     ) -> Result<(), StoreError> {
         self.store.scan(FINDINGS, &KeyRange::all(), at, &mut |_, row| match row.value {
-            Some(bytes) => each(codec::finding::decode(&bytes)?),
+            Some(bytes) => {
+                for finding in codec::finding::decode(&bytes)? {
+                    if each(finding)? == Go::Stop {
+                        return Ok(Go::Stop);
+                    }
+                }
+                Ok(Go::On)
+            }
             None => Ok(Go::On),
         })
     }

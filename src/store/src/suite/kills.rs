@@ -12,15 +12,17 @@ use provost_model::Time;
 use tempfile::TempDir;
 
 use super::{PLAIN, ROWS, batch, put};
-use crate::{CommitNo, Embedded, Go, KeyRange, Op, OpenOptions, Sled, Store, Table, open};
+use crate::{CommitNo, Embedded, Go, Journaled, KeyRange, Op, OpenOptions, Sled, Store, Table, open};
 
 const ROUNDS: u64 = 25;
 const WIDTH: u64 = 60;
 /// Names the directory to the process that is to be killed.
 const DIR: &str = "PROVOST_STORE_KILLED_IN";
 
-fn opened(dir: &Path) -> Embedded<Sled> {
-    open(dir, &OpenOptions { wait: Duration::from_secs(30), ..OpenOptions::default() }).unwrap()
+/// With a journal so small that it is put in place every few batches.
+fn opened(dir: &Path) -> Embedded<Journaled<Sled>> {
+    let options = OpenOptions { wait: Duration::from_secs(30), journal: 128 << 10, ..OpenOptions::default() };
+    open(dir, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Writes one batch over every shape there is; each of its parts tells the number of its commit.

@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{ROWS, commit, on_disk, put, read};
-use crate::{Embedded, OpenOptions, Sled, Store, StoreError, open};
+use crate::{Embedded, Journaled, OpenOptions, Sled, Store, StoreError, open};
 
 /// A store of twenty commits over five hundred rows, closed in order.
 fn filled() -> TempDir {
@@ -28,11 +28,11 @@ fn filled() -> TempDir {
     dir
 }
 
-fn opened(dir: &TempDir) -> Result<Embedded<Sled>, StoreError> {
+fn opened(dir: &TempDir) -> Result<Embedded<Journaled<Sled>>, StoreError> {
     made(dir.path())
 }
 
-fn made(path: &Path) -> Result<Embedded<Sled>, StoreError> {
+fn made(path: &Path) -> Result<Embedded<Journaled<Sled>>, StoreError> {
     open(path, &OpenOptions { wait: Duration::from_secs(2), ..OpenOptions::default() })
 }
 
@@ -88,6 +88,9 @@ fn a_damaged_store_is_refused_and_left_as_it_is() {
         ("a db of zeros", Box::new(move |dir| fs::write(dir.join("sled/db"), vec![0; length as usize]).unwrap())),
         ("a db of garbage", Box::new(move |dir| fs::write(dir.join("sled/db"), vec![0x5a; length as usize]).unwrap())),
         ("a db overwritten at its beginning", Box::new(|dir| overwrite(&dir.join("sled/db"), 0, 4096))),
+        ("no journal", Box::new(|dir| fs::remove_file(dir.join("sled/journal")).unwrap())),
+        ("half a journal", Box::new(|dir| cut(&dir.join("sled/journal"), 5_000))),
+        ("a journal changed", Box::new(|dir| overwrite(&dir.join("sled/journal"), 3_000, 1))),
         ("no conf", Box::new(|dir| fs::remove_file(dir.join("sled/conf")).unwrap())),
         ("a conf of garbage", Box::new(|dir| fs::write(dir.join("sled/conf"), [9; 62]).unwrap())),
     ];
@@ -136,9 +139,27 @@ fn a_store_of_a_later_version_is_refused_and_left_as_it_is() {
     let later = "format = 9\nmin_reader = 7\nengine = \"sled\"\ncreated_by = \"9.0\"\nsomething_new = true\n";
     fs::write(dir.path().join("format.toml"), later).unwrap();
     let refusal = refused(&dir, "later");
-    assert!(matches!(refusal, StoreError::Newer { min_reader: 7, reader: 1, .. }), "{refusal}");
+    assert!(matches!(refusal, StoreError::Newer { min_reader: 7, reader: 2, .. }), "{refusal}");
     fs::write(dir.path().join("format.toml"), later.replace("min_reader = 7", "min_reader = 1")).unwrap();
     assert!(opened(&dir).is_ok(), "what a later version wrote for old readers is read");
+}
+
+#[test]
+fn a_store_without_a_journal_gets_one_and_says_so_to_older_readers() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path(), &OpenOptions { journal: 0, ..OpenOptions::default() }).unwrap();
+    // The second batch finds the journal full: the first is in the trees before it.
+    commit(&store, 1, [put(ROWS, "a", "1")]);
+    store.forget_before(ROWS, crate::CommitNo(0)).unwrap();
+    commit(&store, 2, [put(ROWS, "a", "2")]);
+    drop(store);
+    fs::remove_file(dir.path().join("sled/journal")).unwrap();
+    fs::remove_file(dir.path().join("closed")).unwrap();
+    fs::write(dir.path().join("format.toml"), "format = 1\nmin_reader = 1\nengine = \"sled\"\ncreated_by = \"0.0\"\n")
+        .unwrap();
+    let store = opened(&dir).unwrap();
+    assert_eq!(read(&store, ROWS, "a", None).as_deref(), Some("1"), "what was in the trees is there");
+    assert!(fs::read_to_string(dir.path().join("format.toml")).unwrap().contains("min_reader = 2"));
 }
 
 #[test]
@@ -146,7 +167,11 @@ fn a_store_in_use_is_refused_with_its_holder_and_left_as_it_is() {
     let dir = TempDir::new().unwrap();
     let store = on_disk(&dir);
     commit(&store, 1, [put(ROWS, "a", "1")]);
-    let refusal = refused(&dir, "in use");
+    // The holder's engine may write its own files at any moment.
+    let others = || contents(dir.path()).into_iter().filter(|(path, _)| !path.starts_with(dir.path().join("sled")));
+    let before: Vec<_> = others().collect();
+    let refusal = opened(&dir).map(drop).expect_err("in use");
+    assert!(others().eq(before), "the directory changed");
     assert!(matches!(refusal, StoreError::Locked { holder: Some(pid), .. } if pid == std::process::id()), "{refusal}");
     let (path, wait) = (dir.path().to_owned(), Duration::from_secs(60));
     let waiting = std::thread::spawn(move || open(&path, &OpenOptions { wait, ..OpenOptions::default() }).map(drop));
