@@ -1,7 +1,7 @@
 //! A house with a configuration at work in it: what commands, scheduler and socket share.
 //! It must never hold a second store or a second clock beside the house's.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use provost_model::{Outcome, RecordId, Run, Time};
 use provost_store::StoreError;
@@ -12,7 +12,9 @@ use crate::{
     config::Source,
     house::House,
     jobs::{
-        Watcher, WriteError, assess, judge,
+        Watcher, WriteError,
+        anew::{self, Reached},
+        assess, judge,
         runs::{Runs, Turn},
         scan::scan,
     },
@@ -55,23 +57,67 @@ pub struct Desk {
     pub runs: Runs,
     /// Since when this process runs, if it is a daemon.
     pub daemon_since: Option<Time>,
-    wiring: RwLock<Arc<Wiring>>,
+    at_work: AtWork,
+}
+
+/// The configuration at work, and those who judge by it.
+#[derive(Clone)]
+struct AtWork {
+    wiring: Arc<RwLock<Arc<Wiring>>>,
+    /// Held shared from asking for the yardstick until what was judged by it is committed.
+    judging: Arc<RwLock<()>>,
+    /// Held while everything is judged anew: whoever comes second finds it done.
+    anew: Arc<Mutex<()>>,
 }
 
 impl Desk {
     /// A desk in that house.
     pub fn new(house: Arc<House>, wiring: Wiring, daemon_since: Option<Time>) -> Self {
-        Self { house, runs: Runs::default(), daemon_since, wiring: RwLock::new(Arc::new(wiring)) }
+        let wiring = Arc::new(RwLock::new(Arc::new(wiring)));
+        let at_work = AtWork { wiring, judging: Arc::default(), anew: Arc::default() };
+        Self { house, runs: Runs::default(), daemon_since, at_work }
     }
 
     /// The configuration at work now.
     pub fn wiring(&self) -> Arc<Wiring> {
-        Arc::clone(&self.wiring.read().unwrap_or_else(PoisonError::into_inner))
+        self.at_work.wiring()
     }
 
-    /// Puts another configuration to work. Runs under way end under the old one.
+    /// Puts another configuration to work. Runs under way go on looking under the old one; they judge by the new one.
     pub fn rewire(&self, wiring: Wiring) {
-        *self.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
+        *self.at_work.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
+    }
+
+    /// Judges these records and whomever their change concerns; gives the number of findings that changed.
+    pub fn judge(&self, records: &[RecordId]) -> Result<u64, StoreError> {
+        self.at_work.judge(&self.house, records)
+    }
+
+    /// Judges every record and source anew if thresholds, owner tags or rules are not those that all were judged by.
+    /// `on` is told how many records are done.
+    pub async fn judge_anew(
+        &self,
+        mut on: impl FnMut(u64) + Send + 'static,
+        stop: CancellationToken,
+    ) -> Result<Reached, WriteError> {
+        let (house, at_work) = (Arc::clone(&self.house), self.at_work.clone());
+        let judged = tokio::task::spawn_blocking(move || -> Result<Reached, StoreError> {
+            let _turn = at_work.anew.lock();
+            let wiring = at_work.wiring();
+            // Whoever judges by a former configuration is waited for: those who begin now take this one or a later one.
+            drop(at_work.judging.write());
+            let reached = anew::follow(&house, &wiring.yardstick, &mut |done| {
+                on(done);
+                !stop.is_cancelled() && Arc::ptr_eq(&wiring, &at_work.wiring())
+            })?;
+            if reached == Reached::Now {
+                for source in &wiring.config.sources {
+                    assess::assess(&house, &wiring.yardstick, &wiring.watched(source, house.now()))?;
+                }
+            }
+            Ok(reached)
+        });
+        Ok(judged.await.map_err(|_| WriteError::Connector("judging everything anew panicked".into()))??)
     }
 
     /// Looks at a source once, judges what changed, and judges the source.
@@ -87,7 +133,7 @@ impl Desk {
             self.runs.begin(&source.name, self.house.now()).ok_or_else(|| LookError::Busy(source.name.clone()))?;
         self.check_room()?;
         let looking = wiring.looking(source, sweep)?;
-        let watcher = Attentive { turn, on, wiring: Arc::clone(&wiring) };
+        let watcher = Attentive { turn, on, at_work: self.at_work.clone() };
         let run = scan(Arc::clone(&self.house), looking, Box::new(watcher), stop).await;
         let (house, watched) = (Arc::clone(&self.house), wiring.watched(source, self.house.now()));
         let assessed = tokio::task::spawn_blocking(move || assess::assess(&house, &wiring.yardstick, &watched)).await;
@@ -106,6 +152,17 @@ impl Desk {
     }
 }
 
+impl AtWork {
+    fn wiring(&self) -> Arc<Wiring> {
+        Arc::clone(&self.wiring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn judge(&self, house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::touched(house, &self.wiring().yardstick, records)
+    }
+}
+
 /// Whether a run that ended so must show in the exit status: a declared blind spot does unless it is accepted.
 pub fn exit_status(run: &Run, accept_blind_spots: bool) -> u8 {
     let blind = run.outcome == Outcome::Complete && run.troubles.iter().any(|it| it.blind_spot);
@@ -116,12 +173,12 @@ pub fn exit_status(run: &Run, accept_blind_spots: bool) -> u8 {
 struct Attentive {
     turn: Turn,
     on: OnProgress,
-    wiring: Arc<Wiring>,
+    at_work: AtWork,
 }
 
 impl Watcher for Attentive {
     fn changed(&mut self, house: &House, records: &[RecordId]) -> Result<(), StoreError> {
-        let findings = judge::touched(house, &self.wiring.yardstick, records)?;
+        let findings = self.at_work.judge(house, records)?;
         tracing::info!(records = records.len(), findings, "judged what changed");
         Ok(())
     }

@@ -448,3 +448,21 @@ fn colours_appear_on_terminals_only() {
     let said = Said::of(&place.command(&["findings", "list"]).env("FORCE_COLOR", "1").output().unwrap());
     assert!(!said.out.contains('\u{1b}'));
 }
+
+#[test]
+fn a_scan_beside_the_store_judges_by_a_changed_policy_what_it_does_not_look_at() {
+    let place = scanned();
+    let usual = fs::read_to_string(place.configuration()).unwrap();
+    let other = place.path("other");
+    fs::create_dir(&other).unwrap();
+    place.write_configuration(&format!(
+        "{usual}\n[[sources]]\nname = \"other\"\nconnector = \"host\"\nroots = [{other:?}]\nsystem = false\n\
+         machine_id = \"1123456789abcdef0123456789abcdef\"\n[thresholds.thresholds]\noff = [\"CFG-PLAINTEXT-STORE\"]\n"
+    ));
+    let status = || place.listed(&["status"]).remove(0)["notices"].to_string();
+    assert!(status().contains("not every finding follows"), "{}", status());
+    place.done(&["scan", "other"]);
+    let found = place.listed(&["findings", "list", "--all", "--where", "rule == \"CFG-PLAINTEXT-STORE\""]);
+    assert!(!found.is_empty() && found.iter().all(|it| it["resolution"] == "policy_changed"), "{found:?}");
+    assert!(!status().contains("not every finding follows"), "{}", status());
+}

@@ -141,6 +141,38 @@ fn a_hangup_puts_a_good_configuration_to_work_and_a_bad_one_leaves_the_old() {
     ended(daemon);
 }
 
+/// Findings of that rule about files, by state and resolution.
+fn of_rule(place: &Place, rule: &str) -> Vec<(String, String)> {
+    let all = place.listed(&["findings", "list", "--all", "--where", &format!("rule == {rule:?}")]);
+    let word = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    all.iter().map(|it| (word(&it["state"]), word(&it["resolution"]))).collect()
+}
+
+#[test]
+fn a_changed_policy_changes_findings_without_a_look_by_a_hangup_as_by_a_restart() {
+    const RULE: &str = "CFG-PLAINTEXT-STORE";
+    let (place, _) = Place::grown();
+    place.configure(YEARLY);
+    let (daemon, _manager) = place.daemon();
+    let looked_at = looked(&place)["last_run"].clone();
+    until("it is judged", || !of_rule(&place, RULE).is_empty());
+    let usual = fs::read_to_string(place.configuration()).unwrap();
+    let off = format!("{usual}\n[thresholds.thresholds]\noff = [{RULE:?}]\n");
+    let all = |place: &Place, state: &str, why: &str| {
+        until("findings follow", || of_rule(place, RULE).iter().all(|it| *it == (state.to_owned(), why.to_owned())));
+    };
+    all(&place, "open", "");
+    place.write_configuration(&off);
+    daemon.signal(Signal::HUP);
+    all(&place, "resolved", "policy_changed");
+    ended(daemon);
+    place.write_configuration(&usual);
+    let (daemon, _manager) = place.daemon();
+    all(&place, "open", "");
+    assert_eq!(source(&place)["last_run"], looked_at, "nothing was looked at");
+    ended(daemon);
+}
+
 /// What the daemon answers: nothing else than it can, for the store is opened by nobody else meanwhile.
 fn asked(place: &Place, words: &[&str]) -> (i32, String) {
     let said = place.say(words);

@@ -11,7 +11,7 @@ use super::CommandError;
 use crate::{
     cli::{self, Baseline, Exit, Screen, Sources, baseline::Decided, sources::SourceRow},
     desk::Desk,
-    jobs::{assess, judge, sources as words},
+    jobs::{assess, sources as words},
     rows::Rows,
 };
 
@@ -24,13 +24,13 @@ pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen
         Some(Sources::Release(it)) => {
             known(house.inventory(), &it.name)?;
             let released = words::release(house, &it.name, &it.reason)?;
-            judge::touched(house, &wiring.yardstick, &released)?;
+            desk.judge(&released)?;
             (&it.name, format!("{} absences let through: {}", released.len(), it.reason))
         }
         Some(Sources::Repin(it)) => {
             known(house.inventory(), &it.name)?;
             let left = words::repin(house, &it.name, &it.reason)?;
-            judge::touched(house, &wiring.yardstick, &left)?;
+            desk.judge(&left)?;
             (&it.name, format!("the next run accepts what it meets: {}", it.reason))
         }
         Some(Sources::Retire(it)) => {
@@ -42,7 +42,7 @@ pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen
                 )));
             }
             let touched = words::retire(house, &it.name, &it.reason)?;
-            judge::touched(house, &wiring.yardstick, &touched)?;
+            desk.judge(&touched)?;
             (&it.name, format!("{} records are unwatched from now on: {}", touched.len(), it.reason))
         }
     };

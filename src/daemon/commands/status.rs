@@ -13,6 +13,7 @@ use crate::{
         status::{Daemon, RunningRow, Status},
     },
     desk::Desk,
+    jobs::anew,
 };
 
 /// Answers it.
@@ -52,6 +53,9 @@ pub(super) fn status(desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, Comma
         total: progress.total,
         of: progress.of.to_owned(),
     });
+    if records > 0 && !anew::holds(inventory, &wiring.yardstick)? {
+        notices.push("thresholds, owner tags or rules changed; not every finding follows them yet".into());
+    }
     let status = Status {
         daemon: desk.daemon_since.map(|since| Daemon {
             version: env!("CARGO_PKG_VERSION").into(),

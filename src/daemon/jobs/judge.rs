@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use provost_engine::{
-    Case, Covered, Place, Policy, Rule, Subject, finding_id, judge,
+    Case, Covered, Neighbour, Place, Policy, Rule, Subject, finding_id, judge,
     own::{OwnerTags, owner_of},
 };
 use provost_model::{Finding, Key, Noun, PartId, Reading, Record, RecordId, Time, field};
@@ -32,7 +32,7 @@ pub struct Yardstick {
 /// Judges these records and whomever their change concerns; gives the number of findings that changed.
 pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
     let scopes = house.inventory().scopes(None)?;
-    let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
+    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes));
     let (mut changed, concerned) = (0, bench.concerned(records)?);
     let mut waiting = concerned.into_iter().peekable();
     while waiting.peek().is_some() {
@@ -82,7 +82,7 @@ pub fn examine(
     look: &mut dyn FnMut(&Subject<'_>),
 ) -> Result<(), StoreError> {
     let scopes = house.inventory().scopes(None)?;
-    let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
+    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes));
     for who in bench.concerned(&[id])? {
         let household = bench.household(who)?;
         bench.each_subject(&household, &mut |subject| {
@@ -125,9 +125,15 @@ struct Bench<'a> {
     inventory: Inventory<'a>,
     yardstick: &'a Yardstick,
     covers: Vec<Covered<'a>>,
+    /// Digest of the owner tags.
+    owners: String,
 }
 
 impl<'a> Bench<'a> {
+    fn new(inventory: Inventory<'a>, yardstick: &'a Yardstick, covers: Vec<Covered<'a>>) -> Self {
+        Self { inventory, yardstick, covers, owners: yardstick.owners.digest() }
+    }
+
     /// Whom a change of these records concerns, each once: themselves, their identities, and whoever keeps the same secret.
     fn concerned(&self, ids: &[RecordId]) -> Result<BTreeSet<Concerned>, StoreError> {
         let mut concerned = BTreeSet::new();
@@ -246,9 +252,12 @@ impl<'a> Bench<'a> {
             known.extend(self.inventory.finding(id, None)?.map(|finding| (id, finding)));
         }
         let thresholds = self.yardstick.policy.of_record(record, &self.covers);
+        // What a rule about owners goes by is more than thresholds.
+        let with_owners = format!("{}-{}", thresholds.digest(), self.owners);
         let (mut changed, mut until) = (0, None::<Time>);
         for rule in Rule::about(record.kind) {
             let verdict = rule.of_record(subject, &thresholds, now);
+            let by_owner = rule.neighbours.contains(&Neighbour::Owner);
             let case = Case {
                 rule,
                 subject: record.id,
@@ -256,7 +265,7 @@ impl<'a> Bench<'a> {
                 source: None,
                 presence: record.presence(),
                 baseline: record.baseline,
-                policy: thresholds.digest(),
+                policy: if by_owner { &with_owners } else { thresholds.digest() },
                 now,
             };
             let before = known.get(&finding_id(rule.id, record.id));

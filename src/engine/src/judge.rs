@@ -24,7 +24,8 @@ pub struct Case<'a> {
     pub presence: Presence,
     /// Whether the source's first complete run is not over, or was this one.
     pub baseline: bool,
-    /// Digest of the thresholds that held: [`Thresholds::digest`](crate::Thresholds::digest).
+    /// Digest of what was judged by: [`Thresholds::digest`](crate::Thresholds::digest), and for rules that ask for the
+    /// owner that of the owner tags behind it.
     pub policy: &'a str,
     /// The time.
     pub now: Time,

@@ -18,8 +18,8 @@ use provost::{
 };
 use provost_connectors::{Access, Bookmarks, Connector, Emitter, Reach, Spec};
 use provost_model::{
-    Clock, Cover, Cursor, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Time, Trouble, Why,
-    field,
+    Clock, Cover, Cursor, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Status, Time,
+    Trouble, Why, field,
 };
 use provost_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,8 @@ pub(crate) enum Act {
     Begin(&'static str),
     /// A user of that id.
     User(&'static str, &'static str),
+    /// An active user of that id, made long ago, with one tag.
+    Tagged(&'static str, &'static str, (&'static str, &'static str)),
     /// In that scope and part, a key of that id, of that user.
     Key(&'static str, Option<&'static str>, &'static str, &'static str),
     Full(&'static str),
@@ -186,6 +188,14 @@ impl Connector for Scripted {
                 Act::Begin(path) => to.begin(&scope(path), None).await?,
                 Act::User(path, id) => {
                     to.see(&scope(path), None, now, Entity::new(Key::new(realm(), Kind::User, *id), *id)).await?;
+                }
+                Act::Tagged(path, id, (tag, value)) => {
+                    let tags = std::collections::BTreeMap::from([((*tag).to_owned(), (*value).to_owned())]);
+                    let user = Entity::new(Key::new(realm(), Kind::User, *id), *id)
+                        .with(field::STATUS, Status::Active)
+                        .with(field::CREATED_AT, now - Span::days(400))
+                        .with(field::TAGS, tags);
+                    to.see(&scope(path), None, now, user).await?;
                 }
                 Act::Key(path, part, id, user) => {
                     let key = Entity::new(Key::new(realm(), Kind::AccessKey, *id), *id)

@@ -9,8 +9,8 @@ use provost_model::{
 };
 
 use super::{
-    CURSORS, FINDINGS, FINDINGS_OF, HELD, Inventory, JUDGE_QUEUE, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES,
-    SOURCES, ScopeRow, SourceRow, TIES,
+    CURSORS, FINDINGS, FINDINGS_OF, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES,
+    RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow, TIES,
     index::{self, standing_byte},
     read::{chunk_key, run_key},
     rows,
@@ -220,6 +220,12 @@ impl<'a> Draft<'a> {
     pub fn put_source(&mut self, name: &str, row: &SourceRow) -> Result<(), StoreError> {
         let value = rows::encode(row)?;
         self.ops.push(Op::Put { table: SOURCES, key: index::path(&[name]), value });
+        Ok(())
+    }
+
+    /// Writes by what the records are judged.
+    pub fn put_judged_by(&mut self, row: &JudgedBy) -> Result<(), StoreError> {
+        self.ops.push(Op::Put { table: META, key: JUDGED_BY.to_vec(), value: rows::encode(row)? });
         Ok(())
     }
 

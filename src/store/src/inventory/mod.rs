@@ -9,7 +9,7 @@ mod rows;
 pub use draft::Draft;
 pub use index::digest;
 pub use read::{Inventory, Version};
-pub use rows::{BaselineState, ScopeRow, SourceRow};
+pub use rows::{BaselineState, JudgedBy, ScopeRow, SourceRow};
 
 use crate::Table;
 
@@ -39,6 +39,8 @@ const SOURCES: Table = Table { name: "sources", versioned: false };
 const RUNS: Table = Table { name: "runs", versioned: false };
 /// Single values, such as the last scope number given.
 const META: Table = Table { name: "meta", versioned: false };
+/// Its row about [`JudgedBy`].
+const JUDGED_BY: &[u8] = b"judged_by";
 
 /// Records whose verdict may change by time alone.
 pub const JUDGE_QUEUE: &str = "judge";

@@ -1,13 +1,13 @@
 //! Reading the inventory, now or as of a commit.
 //! It must never write.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use provost_model::{Cursor, Finding, FindingId, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Time};
 
 use super::{
-    CURSORS, FINDINGS, FINDINGS_OF, HELD, KEYS, MARKS, PLACES, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow,
-    TIES, index, rows,
+    CURSORS, FINDINGS, FINDINGS_OF, HELD, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES,
+    SOURCES, ScopeRow, SourceRow, TIES, index, rows,
 };
 use crate::{CommitNo, Go, KeyRange, Store, StoreError, Table, codec};
 
@@ -61,6 +61,25 @@ impl<'a> Inventory<'a> {
             Some(bytes) => each(codec::record::decode(&bytes)?, row.commit),
             None => Ok(Go::On),
         })
+    }
+
+    /// Up to `limit` records as they stand now, gone ones included, in the order of ids: those after that one.
+    pub fn records_after(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_bytes().to_vec()));
+        let mut records = Vec::new();
+        self.store.scan(RECORDS, &KeyRange { from, to: Bound::Unbounded }, None, &mut |_, row| {
+            if let Some(bytes) = row.value {
+                records.push(codec::record::decode(&bytes)?);
+            }
+            Ok(if records.len() < limit { Go::On } else { Go::Stop })
+        })?;
+        Ok(records)
+    }
+
+    /// By what the records are judged; `None` before anything was.
+    pub fn judged_by(&self) -> Result<Option<JudgedBy>, StoreError> {
+        let row = self.store.get(META, JUDGED_BY, None)?;
+        row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "what is judged by")).transpose()
     }
 
     /// Every version kept of a record, oldest first.
