@@ -2,6 +2,7 @@
 
 mod absence;
 mod anew;
+mod counts;
 mod crash;
 mod meanwhile;
 mod script;

@@ -13,7 +13,7 @@ use super::{
     RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow, TIES,
     index::{self, standing_byte},
     read::{chunk_key, run_key},
-    rows,
+    rows, tally,
 };
 use crate::{Batch, Committed, Op, StoreError, Table, codec};
 
@@ -273,6 +273,8 @@ impl<'a> Draft<'a> {
             write_ties(&mut ops, *id, pending);
             write_marks(&mut ops, *id, pending);
         }
+        let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
+        ops.extend(tally::steps(self.inventory, &self.scopes, changes)?);
         if present.keys().any(|number| !self.scopes.contains_key(number)) {
             let all = self.inventory.scopes_by_number()?;
             let unopened =

@@ -5,6 +5,7 @@ mod draft;
 mod index;
 mod read;
 mod rows;
+mod tally;
 
 pub use draft::Draft;
 pub use index::digest;

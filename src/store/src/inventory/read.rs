@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use provost_model::{Cursor, Finding, FindingId, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Time};
+use provost_model::{Cursor, Finding, FindingId, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Standing, Time};
 
 use super::{
     CURSORS, FINDINGS, FINDINGS_OF, HELD, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES,
-    SOURCES, ScopeRow, SourceRow, TIES, index, rows,
+    SOURCES, ScopeRow, SourceRow, TIES, index, rows, tally,
 };
 use crate::{CommitNo, Go, KeyRange, Store, StoreError, Table, codec};
 
@@ -216,6 +216,28 @@ impl<'a> Inventory<'a> {
             Ok(Go::On)
         })?;
         Ok(held)
+    }
+
+    /// How many records a source sees, each counted once. Read from a counter; what no counter was kept of is counted.
+    pub fn records_of(&self, source: &str) -> Result<u64, StoreError> {
+        let row = self.store.get(META, &tally::key(source), None)?.and_then(|row| row.value);
+        if let Some(count) = row.and_then(|bytes| <[u8; 8]>::try_from(bytes.as_slice()).ok()) {
+            return Ok(u64::from_be_bytes(count));
+        }
+        let seen = [index::standing_byte(Standing::Seen)];
+        let mut ids = Vec::new();
+        for scope in self.scopes(Some(source))? {
+            let range = KeyRange::prefix(&index::place_prefix(scope.number, None));
+            self.store.scan(PLACES, &range, None, &mut |key, row| {
+                if row.value.is_some_and(|standing| standing == seen) {
+                    ids.push(index::tail_id(key)?);
+                }
+                Ok(Go::On)
+            })?;
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids.len() as u64)
     }
 
     /// A run of a source.
