@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -34,6 +34,17 @@ pub enum WireError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A source or threshold makes no sense to those who use it.
+    /// There is no place for the store.
+    #[error(
+        "the store at {path} can be neither opened nor made: {error}; let this user write there, or set store.path in \
+         the configuration to a directory where it may"
+    )]
+    NoPlace {
+        /// Where it should be.
+        path: PathBuf,
+        /// How it failed.
+        error: io::Error,
+    },
     #[error("{setting}: {said}")]
     Setting {
         /// Which setting.
@@ -79,7 +90,12 @@ impl Wiring {
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
         let options = OpenOptions { wait, cache: CACHE };
-        let store: Arc<dyn Store> = Arc::new(provost_store::open(&self.config.store.path, &options)?);
+        let path = &self.config.store.path;
+        let store: Arc<dyn Store> = match provost_store::open(path, &options) {
+            Ok(store) => Arc::new(store),
+            Err(StoreError::Io(error)) => return Err(WireError::NoPlace { path: path.clone(), error }),
+            Err(error) => return Err(error.into()),
+        };
         Ok(Arc::new(House::new(store, Arc::new(WallClock))))
     }
 
