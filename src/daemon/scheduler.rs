@@ -10,7 +10,7 @@ use std::{
 };
 
 use provost_model::{Outcome, Span, Time, Why};
-use provost_store::StoreError;
+use provost_store::{StoreError, inventory::SourceRow};
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
@@ -51,13 +51,14 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     let mut plan = Plan::of(&desk);
     let mut looking = JoinSet::new();
     let mut keeping: Option<JoinHandle<()>> = None;
-    let (mut rounds, mut to_keep) = (0_u64, false);
+    let (mut rounds, mut to_keep, mut clock_trusted) = (0_u64, false, true);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             tick = ticks.recv() => if tick.is_none() { break },
         }
         alive.fetch_add(1, Ordering::Relaxed);
+        watch_clock(&desk, &mut clock_trusted);
         while looking.try_join_next().is_some() {}
         if !Arc::ptr_eq(&plan.wiring, &desk.wiring()) {
             plan = Plan::of(&desk);
@@ -75,7 +76,7 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
         to_keep |= rounds.is_multiple_of(HOUSE_KEEPING);
         // Beside the rounds: judging everything anew may take minutes.
         if to_keep && keeping.as_ref().is_none_or(JoinHandle::is_finished) {
-            keeping = Some(tokio::spawn(keep_house(Arc::clone(&desk), stop.child_token())));
+            keeping = Some(tokio::spawn(keep_house(Arc::clone(&desk), clock_trusted, stop.child_token())));
             to_keep = false;
         }
         if plan.snapshot_due.is_some_and(|at| at <= desk.house.now()) {
@@ -181,25 +182,51 @@ pub fn resume(desk: &Desk) -> Result<(), StoreError> {
 }
 
 async fn look(desk: &Desk, source: &Source, stop: CancellationToken) {
-    match desk.look(source, false, Box::new(|_, _, _| {}), stop).await {
+    let soon = || {
+        let retry = desk.house.now() + RETRY;
+        let sooner = |row: &mut SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
+        if let Err(error) = change_source(&desk.house, &source.name, sooner) {
+            tracing::error!(source = %source.name, %error, "could not be scheduled again");
+        }
+    };
+    match desk.look(source, false, Box::new(|_, _, _| {}), stop.clone()).await {
         Ok(run) => {
-            tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked")
+            tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked");
+            let ended_early = run.troubles.iter().any(|trouble| trouble.why == Why::Stopped);
+            if ended_early && !stop.is_cancelled() {
+                soon();
+            }
         }
         Err(LookError::Busy(_)) => {}
         Err(error) => {
             tracing::error!(source = %source.name, %error, "could not look");
-            let retry = desk.house.now() + RETRY;
-            let sooner =
-                |row: &mut provost_store::inventory::SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
-            if let Err(error) = change_source(&desk.house, &source.name, sooner) {
-                tracing::error!(source = %source.name, %error, "could not be scheduled again");
-            }
+            soon();
         }
     }
 }
 
-/// Judges everything if what is judged by has changed, then what is due by time alone, and every source.
-async fn keep_house(desk: Arc<Desk>, stop: CancellationToken) {
+/// Says when the clock is not believed any more, and when it is again.
+fn watch_clock(desk: &Desk, trusted: &mut bool) {
+    match desk.clock_distrust() {
+        Ok(Some(why)) => {
+            if *trusted {
+                tracing::warn!(%why, "the clock is not trusted: verdicts by time alone wait");
+            }
+            *trusted = false;
+        }
+        Ok(None) => {
+            if !*trusted {
+                tracing::info!("the clock is trusted again");
+            }
+            *trusted = true;
+        }
+        Err(error) => tracing::error!(%error, "cannot tell whether the clock is right"),
+    }
+}
+
+/// Judges everything if what is judged by has changed, then what is due by time alone unless the clock is not
+/// trusted, and every source.
+async fn keep_house(desk: Arc<Desk>, clock_trusted: bool, stop: CancellationToken) {
     match desk.judge_anew(tell_how_far(), stop).await {
         Ok(Reached::Already) => {}
         Ok(Reached::Now) => tracing::info!("judged everything by the thresholds, owner tags and rules of now"),
@@ -208,7 +235,9 @@ async fn keep_house(desk: Arc<Desk>, stop: CancellationToken) {
     }
     let kept = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
         let wiring = desk.wiring();
-        judge::due(&desk.house, &wiring.yardstick)?;
+        if clock_trusted {
+            judge::due(&desk.house, &wiring.yardstick)?;
+        }
         for source in &wiring.config.sources {
             assess::assess(&desk.house, &wiring.yardstick, &wiring.watched(source, desk.house.now()))?;
         }

@@ -16,6 +16,7 @@ use provost_model::{Span, Time};
 use provost_store::{OpenOptions, Store, StoreError};
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
@@ -33,7 +34,6 @@ pub enum WireError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A source or threshold makes no sense to those who use it.
     /// There is no place for the store.
     #[error(
         "the store at {path} can be neither opened nor made: {error}; let this user write there, or set store.path in \
@@ -45,6 +45,7 @@ pub enum WireError {
         /// How it failed.
         error: io::Error,
     },
+    /// A source or threshold makes no sense to those who use it.
     #[error("{setting}: {said}")]
     Setting {
         /// Which setting.
@@ -104,7 +105,8 @@ impl Wiring {
         let (spec, connector) = self.connector(source)?;
         let full_every = Span::seconds(i64::try_from(source.full_every.as_secs()).unwrap_or(i64::MAX));
         let (name, limit) = (source.name.clone(), source.time_limit);
-        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now })
+        let no_room = CancellationToken::new();
+        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, no_room })
     }
 
     /// The connector of a source, and its description.

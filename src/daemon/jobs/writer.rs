@@ -9,7 +9,8 @@ use provost_engine::{
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
-    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Realm, RecordId, Run, Scope, Sighting, Time, Trouble, Why,
+    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Realm, RecordId, Run, Scope, Sighting, Span, Time, Trouble,
+    Why,
 };
 use provost_store::{
     StoreError,
@@ -52,6 +53,8 @@ pub trait Watcher: Send {
     fn changed(&mut self, house: &House, records: &[RecordId]) -> Result<(), StoreError>;
     /// How far it is: done, expected in all if known, of what.
     fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str);
+    /// Our clock is so far ahead of the provider's; behind it if negative.
+    fn clock_ahead(&mut self, by: Span);
 }
 
 /// The receiving end of one run.
@@ -199,6 +202,7 @@ impl<'a> Writer<'a> {
             Event::Cover { scope, part: None, cover, as_of } => return self.cover(draft, &scope, (cover, as_of)),
             Event::Unwatch(scope) => self.unwatch(draft, &scope)?,
             Event::Trouble(trouble) => self.trouble(trouble),
+            Event::ClockAhead(by) => self.watcher.clock_ahead(by),
             Event::Call { operation, throttled } => self.count(operation, throttled),
             Event::Progress(done, total, of) => self.watcher.progress(done, total, of),
         }

@@ -45,6 +45,8 @@ pub(crate) enum Act {
     Due(&'static str, bool),
     Unwatch(&'static str),
     GiveUp,
+    /// The store's disk becomes nearly full; it goes on until it is told to stop.
+    NoRoom,
     /// A day passes.
     Day,
 }
@@ -60,6 +62,7 @@ impl Clock for TestClock {
 
 struct Scripted {
     acts: Vec<Act>,
+    no_room: CancellationToken,
     clock: Arc<TestClock>,
 }
 
@@ -105,7 +108,8 @@ impl Desk {
     /// One run that says this, while somebody is told what changes.
     pub(crate) fn watched(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
         self.clock.0.fetch_add(3_600_000_000, Ordering::SeqCst);
-        let connector = Arc::new(Scripted { acts: acts.to_vec(), clock: self.clock.clone() });
+        let no_room = CancellationToken::new();
+        let connector = Arc::new(Scripted { acts: acts.to_vec(), no_room: no_room.clone(), clock: self.clock.clone() });
         let looking = Looking {
             source: "test".into(),
             spec: &SPEC,
@@ -113,6 +117,7 @@ impl Desk {
             limit: Duration::from_secs(60),
             full_every: Span::days(7),
             sweep_now: false,
+            no_room,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(scan(self.house.clone(), looking, watcher, CancellationToken::new()))
@@ -165,6 +170,7 @@ impl Watcher for Nobody {
         Ok(())
     }
     fn progress(&mut self, _: u64, _: Option<u64>, _: &'static str) {}
+    fn clock_ahead(&mut self, _: Span) {}
 }
 
 #[async_trait]
@@ -223,6 +229,11 @@ impl Connector for Scripted {
                     to.flush().await?;
                     let said = "the provider is gone".into();
                     return Err(Trouble { place: "users".into(), why: Why::Unavailable, said, blind_spot: false });
+                }
+                Act::NoRoom => {
+                    self.no_room.cancel();
+                    to.stop().cancelled().await;
+                    return Ok(());
                 }
                 Act::Day => drop(self.clock.0.fetch_add(86_400_000_000, Ordering::SeqCst)),
             }
