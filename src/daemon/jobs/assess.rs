@@ -4,9 +4,9 @@
 use provost_engine::{
     Case, Rule, SourceView, finding_id, judge,
     rules::{Held, ScopeView},
-    source_subject,
+    source_subject, withdrawn,
 };
-use provost_model::{Outcome, Presence, Reading, Span, Time};
+use provost_model::{FindingId, Outcome, Presence, Reading, Span, Time};
 use provost_store::{StoreError, inventory::Draft};
 
 use super::judge::Yardstick;
@@ -32,6 +32,7 @@ pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result
     let subject = source_subject(&watched.name);
     let mut draft = Draft::new(house.inventory(), now);
     let mut changed = 0;
+    let mut left: Vec<FindingId> = house.inventory().findings_of(subject)?;
     for rule in Rule::about_sources() {
         let verdict = rule.of_source(&view, &thresholds, now);
         let case = Case {
@@ -44,9 +45,19 @@ pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result
             policy: thresholds.digest(),
             now,
         };
-        let before = house.inventory().finding(finding_id(rule.id, subject), None)?;
+        let id = finding_id(rule.id, subject);
+        left.retain(|it| *it != id);
+        let before = house.inventory().finding(id, None)?;
         if let Some(after) = judge(before.as_ref(), &verdict, &case) {
             draft.put_finding(&after, before.is_none())?;
+            changed += 1;
+        }
+    }
+    // What is left is of rules that are gone.
+    for id in left {
+        let before = house.inventory().finding(id, None)?;
+        if let Some(after) = before.and_then(|finding| withdrawn(&finding, now)) {
+            draft.put_finding(&after, false)?;
             changed += 1;
         }
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use provost_engine::{
     Case, Covered, Neighbour, Place, Policy, Rule, Subject, finding_id, judge,
     own::{OwnerTags, owner_of},
+    withdrawn,
 };
 use provost_model::{Finding, Key, Noun, PartId, Reading, Record, RecordId, Time, field};
 use provost_store::{
@@ -268,12 +269,18 @@ impl<'a> Bench<'a> {
                 policy: if by_owner { &with_owners } else { thresholds.digest() },
                 now,
             };
-            let before = known.get(&finding_id(rule.id, record.id));
+            let before = known.remove(&finding_id(rule.id, record.id));
+            let before = before.as_ref();
             until = [until, verdict.until].into_iter().flatten().min();
             if let Some(after) = judge(before, &verdict, &case) {
                 draft.put_finding(&after, before.is_none())?;
                 changed += 1;
             }
+        }
+        // What is left is of rules that are gone.
+        for after in known.values().filter_map(|finding| withdrawn(finding, now)) {
+            draft.put_finding(&after, false)?;
+            changed += 1;
         }
         if let Some(until) = until {
             draft.judge_at(record.id, Some(until));

@@ -47,6 +47,11 @@ pub fn judge(before: Option<&Finding>, verdict: &Verdict, case: &Case<'_>) -> Op
     (!before.is_some_and(|before| same(before, &after))).then_some(after)
 }
 
+/// A finding that no rule asks about any more: its rule is gone, or is about other things now. `None` if it is resolved.
+pub fn withdrawn(before: &Finding, now: Time) -> Option<Finding> {
+    (before.state != FindingState::Resolved).then(|| resolved(before.clone(), Resolution::RuleChanged, now))
+}
+
 /// The finding's name: the same rule about the same subject has the same one for ever.
 pub fn finding_id(rule: &str, subject: RecordId) -> FindingId {
     derived("finding", &[rule.as_bytes(), subject.as_bytes()])
@@ -90,7 +95,7 @@ fn opened(verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {
 fn standing(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Finding {
     let mut after = finding.clone();
     match case.presence {
-        Presence::Gone => return resolved(after, Resolution::Gone, case),
+        Presence::Gone => return resolved(after, Resolution::Gone, case.now),
         Presence::Unwatched => {
             after.state = FindingState::Suspended;
             return after;
@@ -120,7 +125,7 @@ fn standing(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Finding {
             } else {
                 Resolution::Fixed
             };
-            resolved(after, reason, case)
+            resolved(after, reason, case.now)
         }
     }
 }
@@ -151,10 +156,10 @@ fn unconfirmed(mut finding: Finding, case: &Case<'_>) -> Finding {
     finding
 }
 
-fn resolved(mut finding: Finding, reason: Resolution, case: &Case<'_>) -> Finding {
+fn resolved(mut finding: Finding, reason: Resolution, now: Time) -> Finding {
     finding.state = FindingState::Resolved;
     finding.resolution = Some(reason);
-    finding.resolved_at = Some(case.now);
+    finding.resolved_at = Some(now);
     finding.unconfirmed_since = None;
     finding.until = None;
     finding

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use provost::jobs::{
     anew::{Reached, follow, holds},
+    assess::{Watched, assess},
     judge::Yardstick,
 };
-use provost_engine::{Policy, PolicyConfig, own::OwnerTags};
+use provost_engine::{Policy, PolicyConfig, finding_id, own::OwnerTags, source_subject};
 use provost_model::{Finding, FindingState, Resolution};
-use provost_store::Go;
+use provost_store::{Go, inventory::Draft};
 
 use super::script::{Act, Desk};
 
@@ -128,4 +129,32 @@ fn a_change_that_is_taken_back_halfway_is_taken_back_everywhere() {
     assert_eq!(cut.unwrap(), Reached::NotYet);
     assert_eq!(to_the_end(&desk, &yardstick("", &["owner"])), Reached::Now);
     assert_eq!(states(&desk), BTreeMap::from([((FindingState::Open, None), USERS)]));
+}
+
+#[test]
+fn findings_of_a_rule_that_a_release_took_away_say_that_the_rule_changed() {
+    let desk = settled(1);
+    let standing = findings(&desk).remove(0);
+    let old = |subject| Finding {
+        id: finding_id("OLD-RULE", subject),
+        rule: "OLD-RULE".into(),
+        subject,
+        state: FindingState::Open,
+        ..standing.clone()
+    };
+    let source = source_subject("test");
+    let mut draft = Draft::new(desk.house.inventory(), desk.house.now());
+    draft.put_finding(&old(standing.subject), true).unwrap();
+    draft.put_finding(&old(source), true).unwrap();
+    draft.commit().unwrap();
+    let patient = yardstick("thresholds = { grace_days = 8 }", &["owner"]);
+    assert_eq!(to_the_end(&desk, &patient), Reached::Now);
+    let watched = Watched { name: "test".into(), connector: "scripted".into(), period: None };
+    assess(&desk.house, &patient, &watched).unwrap();
+    let ends: Vec<_> = findings(&desk).into_iter().filter(|it| it.rule == "OLD-RULE").map(|it| it.resolution).collect();
+    assert_eq!(ends, [Some(Resolution::RuleChanged); 2]);
+    assert!(findings(&desk).iter().any(|it| it.rule == "OWN-NONE" && it.state == FindingState::Open));
+    let before = commits(&desk);
+    assess(&desk.house, &patient, &watched).unwrap();
+    assert_eq!(commits(&desk), before, "it is withdrawn once");
 }
