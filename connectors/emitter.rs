@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use provost_model::{Clock, Cover, Cursor, Entity, Facts, Key, Realm, Scope, Sighting, Time, Trouble, Value, Why};
+use provost_model::{
+    Clock, Cover, Cursor, Entity, Facts, Key, Realm, Scope, Sighting, Span, Time, Trouble, Value, Why,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +58,8 @@ pub enum Event {
     Unwatch(Scope),
     /// Something went wrong.
     Trouble(Trouble),
+    /// Our clock is so far ahead of the provider's; behind it if negative.
+    ClockAhead(Span),
     /// A call was sent.
     Call {
         /// The operation.
@@ -156,6 +160,11 @@ impl Emitter {
     /// Counts a call.
     pub async fn call(&mut self, operation: &str, throttled: bool) -> Result<(), Stopped> {
         self.push(Event::Call { operation: operation.to_owned(), throttled }).await
+    }
+
+    /// Says what time it is at the provider.
+    pub async fn provider_time(&mut self, time: Time) -> Result<(), Stopped> {
+        self.push(Event::ClockAhead(self.now() - time)).await
     }
 
     /// Says how far it is.

@@ -115,10 +115,13 @@ impl Connector for Aws {
     }
 }
 
-/// Reports the calls sent since last time.
+/// Reports the calls sent since last time, and what time their answers say it is.
 async fn count(session: &Session, to: &mut Emitter) -> Result<(), Stopped> {
     for call in session.gate.calls() {
         to.call(&call.operation, call.throttled).await?;
+    }
+    if let Some(time) = session.gate.provider_time() {
+        to.provider_time(time).await?;
     }
     Ok(())
 }

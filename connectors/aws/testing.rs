@@ -77,6 +77,8 @@ pub struct Account {
     pub bucket: Option<(f64, f64)>,
     /// How full the bucket of each action is, and since when.
     pub levels: HashMap<String, (f64, Instant)>,
+    /// The `Date` of its answers; none if empty.
+    pub date: String,
     /// Bytes received.
     pub bytes: u64,
 }
@@ -152,12 +154,13 @@ async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
         let answer = {
             let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
             account.bytes += (head + length) as u64;
-            account.answer(&form)
+            let date = if account.date.is_empty() { String::new() } else { format!("Date: {}\r\n", account.date) };
+            (account.answer(&form), date)
         };
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let (status, text, cut) = answer;
+        let ((status, text, cut), date) = answer;
         let claimed = if cut { text.len() + 100 } else { text.len() };
-        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: text/xml\r\nContent-Length: {claimed}\r\n\r\n");
+        let head = format!("HTTP/1.1 {status} X\r\n{date}Content-Type: text/xml\r\nContent-Length: {claimed}\r\n\r\n");
         if stream.write_all((head + &text).as_bytes()).await.is_err() || cut {
             return;
         }

@@ -1,18 +1,26 @@
 //! A house with a configuration at work in it: what commands, scheduler and socket share.
 //! It must never hold a second store or a second clock beside the house's.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
 
-use provost_model::{Outcome, RecordId, Run, Time};
-use provost_store::StoreError;
+use provost_model::{Clock, Outcome, RecordId, Run, Span, Time};
+use provost_store::{Space, StoreError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Source,
+    clock,
+    clockwatch::{Clockwatch, Distrust, Moment},
+    config::{Size, Source},
     house::House,
     jobs::{
-        Watcher, WriteError, assess,
+        Watcher, WriteError,
+        anew::{self, Reached},
+        assess, judge,
         jury::Jury,
         runs::{Runs, Turn},
         scan::scan,
@@ -22,6 +30,9 @@ use crate::{
 
 /// Told how far a run is: done, expected in all if known, of what.
 pub type OnProgress = Box<dyn FnMut(u64, Option<u64>, &'static str) + Send>;
+
+/// How often a run asks whether the store's disk has room.
+const ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a source is not looked at.
 #[derive(Debug, Error)]
@@ -56,23 +67,77 @@ pub struct Desk {
     pub runs: Runs,
     /// Since when this process runs, if it is a daemon.
     pub daemon_since: Option<Time>,
-    wiring: RwLock<Arc<Wiring>>,
+    at_work: AtWork,
+    clockwatch: Arc<Mutex<Clockwatch>>,
+}
+
+/// The configuration at work, and those who judge by it.
+#[derive(Clone)]
+struct AtWork {
+    wiring: Arc<RwLock<Arc<Wiring>>>,
+    /// Held shared from asking for the yardstick until what was judged by it is committed.
+    judging: Arc<RwLock<()>>,
+    /// Held while everything is judged anew: whoever comes second finds it done.
+    anew: Arc<Mutex<()>>,
 }
 
 impl Desk {
     /// A desk in that house.
     pub fn new(house: Arc<House>, wiring: Wiring, daemon_since: Option<Time>) -> Self {
-        Self { house, runs: Runs::default(), daemon_since, wiring: RwLock::new(Arc::new(wiring)) }
+        let wiring = Arc::new(RwLock::new(Arc::new(wiring)));
+        let at_work = AtWork { wiring, judging: Arc::default(), anew: Arc::default() };
+        Self { house, runs: Runs::default(), daemon_since, at_work, clockwatch: Arc::default() }
+    }
+
+    /// Why the wall clock is not believed now, if it is not: verdicts by time alone wait meanwhile.
+    pub fn clock_distrust(&self) -> Result<Option<Distrust>, StoreError> {
+        // Asked first: commits go on, each with a later time.
+        let committed = self.house.store().head()?.at;
+        let now = Moment { wall: self.house.now(), up: clock::up() };
+        Ok(self.clockwatch.lock().unwrap_or_else(PoisonError::into_inner).distrust(now, committed))
     }
 
     /// The configuration at work now.
     pub fn wiring(&self) -> Arc<Wiring> {
-        Arc::clone(&self.wiring.read().unwrap_or_else(PoisonError::into_inner))
+        self.at_work.wiring()
     }
 
-    /// Puts another configuration to work. Runs under way end under the old one.
+    /// Puts another configuration to work. Runs under way go on looking under the old one; they judge by the new one.
     pub fn rewire(&self, wiring: Wiring) {
-        *self.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
+        *self.at_work.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
+    }
+
+    /// Judges these records and whomever their change concerns; gives the number of findings that changed.
+    pub fn judge(&self, records: &[RecordId]) -> Result<u64, StoreError> {
+        self.at_work.judge(&self.house, records)
+    }
+
+    /// Judges every record and source anew if thresholds, owner tags or rules are not those that all were judged by.
+    /// `on` is told how many records are done.
+    pub async fn judge_anew(
+        &self,
+        mut on: impl FnMut(u64) + Send + 'static,
+        stop: CancellationToken,
+    ) -> Result<Reached, WriteError> {
+        let (house, at_work, runs) = (Arc::clone(&self.house), self.at_work.clone(), self.runs.clone());
+        let judged = tokio::task::spawn_blocking(move || -> Result<Reached, StoreError> {
+            let _turn = at_work.anew.lock();
+            let wiring = at_work.wiring();
+            // Whoever judges by a former configuration is waited for: those who begin now take this one or a later one.
+            drop(at_work.judging.write());
+            anew::take_up(&house, &|source| runs.running().contains_key(source))?;
+            let reached = anew::follow(&house, &wiring.yardstick, &mut |done| {
+                on(done);
+                !stop.is_cancelled() && Arc::ptr_eq(&wiring, &at_work.wiring())
+            })?;
+            if reached == Reached::Now {
+                for source in &wiring.config.sources {
+                    assess::assess(&house, &wiring.yardstick, &wiring.watched(source, house.now()))?;
+                }
+            }
+            Ok(reached)
+        });
+        Ok(judged.await.map_err(|_| WriteError::Connector("judging everything anew panicked".into()))??)
     }
 
     /// Looks at a source once, judges what changed, and judges the source.
@@ -88,23 +153,58 @@ impl Desk {
             self.runs.begin(&source.name, self.house.now()).ok_or_else(|| LookError::Busy(source.name.clone()))?;
         self.check_room()?;
         let looking = wiring.looking(source, sweep)?;
-        let jury = Jury::sit(Arc::clone(&self.house), Arc::clone(&wiring))?;
-        let watcher = Attentive { turn, on, jury };
-        let run = scan(Arc::clone(&self.house), looking, Box::new(watcher), stop).await;
+        let (house, at_work) = (Arc::clone(&self.house), self.at_work.clone());
+        let jury = Jury::sit(move |records| at_work.judge(&house, records))?;
+        let watcher = Attentive { turn, on, jury, clockwatch: Arc::clone(&self.clockwatch), clock: self.house.clock() };
+        let no_room = looking.no_room.clone();
+        let run = tokio::select! {
+            run = scan(Arc::clone(&self.house), looking, Box::new(watcher), stop) => run,
+            never = self.watch_room(&no_room) => match never {},
+        };
         let (house, watched) = (Arc::clone(&self.house), wiring.watched(source, self.house.now()));
         let assessed = tokio::task::spawn_blocking(move || assess::assess(&house, &wiring.yardstick, &watched)).await;
         assessed.map_err(|_| WriteError::Connector("judging the source panicked".into()))??;
         Ok(run?)
     }
 
-    /// Whether the store's disk has room for a run.
-    fn check_room(&self) -> Result<(), LookError> {
+    /// Bytes free on the store's disk, and bytes that must stay free, if that is more.
+    pub fn lacks_room(&self) -> Result<Option<(u64, u64)>, StoreError> {
         let space = self.house.store().space()?;
-        let needed = self.wiring().config.store.min_free.on_disk_of(space.total);
-        if space.total == u64::MAX || space.free >= needed {
-            return Ok(());
+        Ok(lacking(&space, self.wiring().config.store.min_free))
+    }
+
+    fn check_room(&self) -> Result<(), LookError> {
+        match self.lacks_room()? {
+            Some((free, needed)) => Err(LookError::NoRoom { free, needed }),
+            None => Ok(()),
         }
-        Err(LookError::NoRoom { free: space.free, needed })
+    }
+
+    /// Tells a run when there is not room enough any more.
+    async fn watch_room(&self, no_room: &CancellationToken) -> Infallible {
+        let mut turns = tokio::time::interval(ROOM_EVERY);
+        loop {
+            turns.tick().await;
+            match self.lacks_room() {
+                Ok(Some((free, needed))) if !no_room.is_cancelled() => {
+                    tracing::warn!(free, needed, "the store's disk is nearly full: the run ends early");
+                    no_room.cancel();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "cannot tell how much room there is"),
+            }
+        }
+    }
+}
+
+impl AtWork {
+    fn wiring(&self) -> Arc<Wiring> {
+        Arc::clone(&self.wiring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn judge(&self, house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::touched(house, &self.wiring().yardstick, records)
     }
 }
 
@@ -114,11 +214,19 @@ pub fn exit_status(run: &Run, accept_blind_spots: bool) -> u8 {
     if blind && !accept_blind_spots { Outcome::Partial.exit_status() } else { run.outcome.exit_status() }
 }
 
+/// Bytes free and bytes that must stay free, if that is more. Memory has no bounds of its own.
+fn lacking(space: &Space, min_free: Size) -> Option<(u64, u64)> {
+    let needed = min_free.on_disk_of(space.total);
+    (space.total != u64::MAX && space.free < needed).then_some((space.free, needed))
+}
+
 /// Judges what a run touches, and tells how far it is.
 struct Attentive {
     turn: Turn,
     on: OnProgress,
     jury: Jury,
+    clockwatch: Arc<Mutex<Clockwatch>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Watcher for Attentive {
@@ -133,5 +241,34 @@ impl Watcher for Attentive {
     fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str) {
         self.turn.at(done, total, of);
         (self.on)(done, total, of);
+    }
+
+    fn clock_ahead(&mut self, by: Span) {
+        let now = Moment { wall: self.clock.now(), up: clock::up() };
+        self.clockwatch.lock().unwrap_or_else(PoisonError::into_inner).told(now, by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_lacking_below_what_must_stay_free() {
+        const GIB: u64 = 1 << 30;
+        let table = [
+            (5, 100, Size::Default, None),
+            (4, 100, Size::Default, Some((4 * GIB, 5 * GIB))),
+            (0, 1, Size::Default, Some((0, GIB))),
+            (9, 10, Size::Bytes(9 * GIB), None),
+            (9, 10, Size::Bytes(9 * GIB + 1), Some((9 * GIB, 9 * GIB + 1))),
+            (49, 100, Size::Percent(50), Some((49 * GIB, 50 * GIB))),
+        ];
+        for (free, total, min_free, lacks) in table {
+            let space = Space { free: free * GIB, total: total * GIB, used: 0 };
+            assert_eq!(lacking(&space, min_free), lacks, "{free} of {total}, {min_free:?}");
+        }
+        let memory = Space { free: u64::MAX, total: u64::MAX, used: 0 };
+        assert_eq!(lacking(&memory, Size::Default), None);
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod clockwatch;
 pub mod commands;
 pub mod config;
 pub mod desk;

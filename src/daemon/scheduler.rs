@@ -10,15 +10,18 @@ use std::{
 };
 
 use provost_model::{Outcome, Span, Time, Why};
-use provost_store::StoreError;
-use tokio::{sync::Semaphore, task::JoinSet};
+use provost_store::{StoreError, inventory::SourceRow};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Schedule, Source},
     desk::{Desk, LookError},
-    jobs::{assess, judge, snapshot, sources::change_source},
+    jobs::{anew::Reached, assess, judge, snapshot, sources::change_source},
     wire::{self, Wiring},
 };
 
@@ -26,6 +29,8 @@ use crate::{
 const TICK: &str = "* * * * * *";
 /// How often sources are judged and what is due by time alone is looked for, in ticks.
 const HOUSE_KEEPING: u64 = 60;
+/// How many records are judged anew between two words about it.
+const TELL_EVERY: u64 = 10_000;
 /// How soon a source is tried again that could not be looked at.
 const RETRY: Span = Span::seconds(300);
 
@@ -45,16 +50,19 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
 
     let mut plan = Plan::of(&desk);
     let mut looking = JoinSet::new();
-    let mut rounds = 0_u64;
+    let mut keeping: Option<JoinHandle<()>> = None;
+    let (mut rounds, mut to_keep, mut clock_trusted) = (0_u64, false, true);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             tick = ticks.recv() => if tick.is_none() { break },
         }
         alive.fetch_add(1, Ordering::Relaxed);
+        watch_clock(&desk, &mut clock_trusted);
         while looking.try_join_next().is_some() {}
         if !Arc::ptr_eq(&plan.wiring, &desk.wiring()) {
             plan = Plan::of(&desk);
+            to_keep = true;
         }
         for source in due(&desk) {
             let (desk, stop, places) = (Arc::clone(&desk), stop.child_token(), Arc::clone(&plan.places));
@@ -65,8 +73,11 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
                 }
             });
         }
-        if rounds.is_multiple_of(HOUSE_KEEPING) {
-            keep_house(&desk).await;
+        to_keep |= rounds.is_multiple_of(HOUSE_KEEPING);
+        // Beside the rounds: judging everything anew may take minutes.
+        if to_keep && keeping.as_ref().is_none_or(JoinHandle::is_finished) {
+            keeping = Some(tokio::spawn(keep_house(Arc::clone(&desk), clock_trusted, stop.child_token())));
+            to_keep = false;
         }
         if plan.snapshot_due.is_some_and(|at| at <= desk.house.now()) {
             take_snapshot(&desk).await;
@@ -76,7 +87,13 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     }
     ticker.shutdown().await?;
     let drain = desk.wiring().config.daemon.drain;
-    let drained = tokio::time::timeout(drain, async { while looking.join_next().await.is_some() {} }).await;
+    let drained = tokio::time::timeout(drain, async {
+        while looking.join_next().await.is_some() {}
+        if let Some(keeping) = keeping {
+            let _ = keeping.await;
+        }
+    })
+    .await;
     if drained.is_err() {
         tracing::warn!("runs under way did not end in time; the next start goes on with them");
     }
@@ -165,29 +182,62 @@ pub fn resume(desk: &Desk) -> Result<(), StoreError> {
 }
 
 async fn look(desk: &Desk, source: &Source, stop: CancellationToken) {
-    match desk.look(source, false, Box::new(|_, _, _| {}), stop).await {
+    let soon = || {
+        let retry = desk.house.now() + RETRY;
+        let sooner = |row: &mut SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
+        if let Err(error) = change_source(&desk.house, &source.name, sooner) {
+            tracing::error!(source = %source.name, %error, "could not be scheduled again");
+        }
+    };
+    match desk.look(source, false, Box::new(|_, _, _| {}), stop.clone()).await {
         Ok(run) => {
-            tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked")
+            tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked");
+            let ended_early = run.troubles.iter().any(|trouble| trouble.why == Why::Stopped);
+            if ended_early && !stop.is_cancelled() {
+                soon();
+            }
         }
         Err(LookError::Busy(_)) => {}
         Err(error) => {
             tracing::error!(source = %source.name, %error, "could not look");
-            let retry = desk.house.now() + RETRY;
-            let sooner =
-                |row: &mut provost_store::inventory::SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
-            if let Err(error) = change_source(&desk.house, &source.name, sooner) {
-                tracing::error!(source = %source.name, %error, "could not be scheduled again");
-            }
+            soon();
         }
     }
 }
 
-/// Judges what is due by time alone, and every source.
-async fn keep_house(desk: &Arc<Desk>) {
-    let desk = Arc::clone(desk);
+/// Says when the clock is not believed any more, and when it is again.
+fn watch_clock(desk: &Desk, trusted: &mut bool) {
+    match desk.clock_distrust() {
+        Ok(Some(why)) => {
+            if *trusted {
+                tracing::warn!(%why, "the clock is not trusted: verdicts by time alone wait");
+            }
+            *trusted = false;
+        }
+        Ok(None) => {
+            if !*trusted {
+                tracing::info!("the clock is trusted again");
+            }
+            *trusted = true;
+        }
+        Err(error) => tracing::error!(%error, "cannot tell whether the clock is right"),
+    }
+}
+
+/// Judges everything if what is judged by has changed, then what is due by time alone unless the clock is not
+/// trusted, and every source.
+async fn keep_house(desk: Arc<Desk>, clock_trusted: bool, stop: CancellationToken) {
+    match desk.judge_anew(tell_how_far(), stop).await {
+        Ok(Reached::Already) => {}
+        Ok(Reached::Now) => tracing::info!("judged everything by the thresholds, owner tags and rules of now"),
+        Ok(Reached::NotYet) => tracing::info!("judging everything anew goes on later"),
+        Err(error) => tracing::error!(%error, "could not judge everything anew"),
+    }
     let kept = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
         let wiring = desk.wiring();
-        judge::due(&desk.house, &wiring.yardstick)?;
+        if clock_trusted {
+            judge::due(&desk.house, &wiring.yardstick)?;
+        }
         for source in &wiring.config.sources {
             assess::assess(&desk.house, &wiring.yardstick, &wiring.watched(source, desk.house.now()))?;
         }
@@ -197,6 +247,17 @@ async fn keep_house(desk: &Arc<Desk>) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "house-keeping failed"),
         Err(_) => tracing::error!("house-keeping panicked"),
+    }
+}
+
+/// Logs how far judging everything anew is, in large steps.
+fn tell_how_far() -> impl FnMut(u64) + Send + 'static {
+    let mut told = 0;
+    move |done| {
+        if done == 0 || done >= told + TELL_EVERY {
+            tracing::info!(records = done, "judging everything anew");
+            told = done;
+        }
     }
 }
 

@@ -106,7 +106,9 @@ fn reload(desk: &Desk, paths: &Paths) {
             }
             "the new configuration is wrong; the old one is at work"
         }
-        Ok(config) if config.store != old.config.store || config.daemon.socket != old.config.daemon.socket => {
+        Ok(config)
+            if config.store.path != old.config.store.path || config.daemon.socket != old.config.daemon.socket =>
+        {
             tracing::error!("store and socket cannot change without a restart; the configuration was not reloaded");
             "the new configuration moves store or socket; the old one is at work"
         }
@@ -145,7 +147,11 @@ impl Pulse {
             0 => "looking on schedule".to_owned(),
             _ => format!("looking at {}", running.keys().cloned().collect::<Vec<_>>().join(", ")),
         };
-        tell(&[NotifyState::Status(&status)]);
+        let doubt = match desk.clock_distrust() {
+            Ok(Some(_)) => "; the clock is not trusted",
+            Ok(None) | Err(_) => "",
+        };
+        tell(&[NotifyState::Status(&format!("{status}{doubt}"))]);
         if self.moved() && desk.house.writes() {
             tell(&[NotifyState::Watchdog]);
         }

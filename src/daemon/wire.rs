@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -16,6 +16,7 @@ use provost_model::{Span, Time};
 use provost_store::{OpenOptions, Store, StoreError};
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
@@ -33,6 +34,17 @@ pub enum WireError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no place for the store.
+    #[error(
+        "the store at {path} can be neither opened nor made: {error}; let this user write there, or set store.path in \
+         the configuration to a directory where it may"
+    )]
+    NoPlace {
+        /// Where it should be.
+        path: PathBuf,
+        /// How it failed.
+        error: io::Error,
+    },
     /// A source or threshold makes no sense to those who use it.
     #[error("{setting}: {said}")]
     Setting {
@@ -79,7 +91,12 @@ impl Wiring {
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
         let options = OpenOptions { wait, cache: CACHE, ..OpenOptions::default() };
-        let store: Arc<dyn Store> = Arc::new(provost_store::open(&self.config.store.path, &options)?);
+        let path = &self.config.store.path;
+        let store: Arc<dyn Store> = match provost_store::open(path, &options) {
+            Ok(store) => Arc::new(store),
+            Err(StoreError::Io(error)) => return Err(WireError::NoPlace { path: path.clone(), error }),
+            Err(error) => return Err(error.into()),
+        };
         Ok(Arc::new(House::new(store, Arc::new(WallClock))))
     }
 
@@ -88,7 +105,8 @@ impl Wiring {
         let (spec, connector) = self.connector(source)?;
         let full_every = Span::seconds(i64::try_from(source.full_every.as_secs()).unwrap_or(i64::MAX));
         let (name, limit) = (source.name.clone(), source.time_limit);
-        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now })
+        let no_room = CancellationToken::new();
+        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, no_room })
     }
 
     /// The connector of a source, and its description.

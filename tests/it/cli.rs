@@ -448,3 +448,52 @@ fn colours_appear_on_terminals_only() {
     let said = Said::of(&place.command(&["findings", "list"]).env("FORCE_COLOR", "1").output().unwrap());
     assert!(!said.out.contains('\u{1b}'));
 }
+
+#[test]
+fn a_scan_beside_the_store_judges_by_a_changed_policy_what_it_does_not_look_at() {
+    let place = scanned();
+    let usual = fs::read_to_string(place.configuration()).unwrap();
+    let other = place.path("other");
+    fs::create_dir(&other).unwrap();
+    place.write_configuration(&format!(
+        "{usual}\n[[sources]]\nname = \"other\"\nconnector = \"host\"\nroots = [{other:?}]\nsystem = false\n\
+         machine_id = \"1123456789abcdef0123456789abcdef\"\n[thresholds.thresholds]\noff = [\"CFG-PLAINTEXT-STORE\"]\n"
+    ));
+    let status = || place.listed(&["status"]).remove(0)["notices"].to_string();
+    assert!(status().contains("not every finding follows"), "{}", status());
+    place.done(&["scan", "other"]);
+    let found = place.listed(&["findings", "list", "--all", "--where", "rule == \"CFG-PLAINTEXT-STORE\""]);
+    assert!(!found.is_empty() && found.iter().all(|it| it["resolution"] == "policy_changed"), "{found:?}");
+    assert!(!status().contains("not every finding follows"), "{}", status());
+}
+
+#[test]
+fn a_store_that_cannot_be_made_is_said_to_be_where_and_what_to_do() {
+    let (place, _) = Place::grown();
+    fs::write(place.path("a-file"), "mine").unwrap();
+    let path = place.path("a-file/store");
+    let usual = fs::read_to_string(place.configuration()).unwrap();
+    place.write_configuration(&usual.replace("[store]\n", &format!("[store]\npath = {path:?}\n")));
+    for words in [&["scan"][..], &["status"], &["run"]] {
+        let said = place.say(words);
+        assert_eq!(said.status, 1, "{words:?}: {}", said.err);
+        assert!(said.err.contains(path.to_str().unwrap()) && said.err.contains("store.path"), "{}", said.err);
+    }
+    assert_eq!(fs::read_to_string(place.path("a-file")).unwrap(), "mine");
+}
+
+#[test]
+fn sources_count_each_record_once_and_name_the_next_time_before_a_daemon_ran() {
+    let (place, _) = Place::grown();
+    // The second root lies in the first: two scopes see the same files.
+    let usual = fs::read_to_string(place.configuration()).unwrap();
+    let (tree, inner) = (place.tree(), place.tree().join("src"));
+    let both = usual.replace(&format!("roots = [{tree:?}]"), &format!("roots = [{tree:?}, {inner:?}]"));
+    assert_ne!(both, usual);
+    place.write_configuration(&format!("{both}schedule = \"0 0 1 1 *\"\n"));
+    place.done(&["scan"]);
+    let source = place.listed(&["sources"]).remove(0);
+    assert_eq!(source["records"].as_u64().unwrap(), place.listed(&["inventory", "list"]).len() as u64);
+    assert!(source["next_run"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{source:#}");
+    assert!(!place.done(&["sources"]).out.contains("on demand"));
+}

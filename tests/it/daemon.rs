@@ -15,8 +15,11 @@ use std::{
 
 use provost::{clock::WallClock, house::House, jobs::sources::change_source};
 use provost_connectors::host::testtree;
-use provost_model::{Clock as _, Span, Time};
-use provost_store::{OpenOptions, inventory::SourceRow};
+use provost_model::{Clock, RecordId, Span, Time};
+use provost_store::{
+    OpenOptions, Store as _,
+    inventory::{Draft, JUDGE_QUEUE, SourceRow},
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -139,6 +142,88 @@ fn a_hangup_puts_a_good_configuration_to_work_and_a_bad_one_leaves_the_old() {
     let next = Time::parse_inclusive(source(&place)["next_run"].as_str().unwrap()).unwrap();
     assert!(next < WallClock.now() + Span::seconds(1801), "{next}");
     ended(daemon);
+}
+
+/// Findings of that rule about files, by state and resolution.
+fn of_rule(place: &Place, rule: &str) -> Vec<(String, String)> {
+    let all = place.listed(&["findings", "list", "--all", "--where", &format!("rule == {rule:?}")]);
+    let word = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    all.iter().map(|it| (word(&it["state"]), word(&it["resolution"]))).collect()
+}
+
+#[test]
+fn a_changed_policy_changes_findings_without_a_look_by_a_hangup_as_by_a_restart() {
+    const RULE: &str = "CFG-PLAINTEXT-STORE";
+    let (place, _) = Place::grown();
+    place.configure(YEARLY);
+    let (daemon, _manager) = place.daemon();
+    let looked_at = looked(&place)["last_run"].clone();
+    until("it is judged", || !of_rule(&place, RULE).is_empty());
+    let usual = fs::read_to_string(place.configuration()).unwrap();
+    let off = format!("{usual}\n[thresholds.thresholds]\noff = [{RULE:?}]\n");
+    let all = |place: &Place, state: &str, why: &str| {
+        until("findings follow", || of_rule(place, RULE).iter().all(|it| *it == (state.to_owned(), why.to_owned())));
+    };
+    all(&place, "open", "");
+    place.write_configuration(&off);
+    daemon.signal(Signal::HUP);
+    all(&place, "resolved", "policy_changed");
+    ended(daemon);
+    place.write_configuration(&usual);
+    let (daemon, _manager) = place.daemon();
+    all(&place, "open", "");
+    assert_eq!(source(&place)["last_run"], looked_at, "nothing was looked at");
+    ended(daemon);
+}
+
+/// A clock a day ahead.
+struct Tomorrow;
+
+impl Clock for Tomorrow {
+    fn now(&self) -> Time {
+        WallClock.now() + Span::days(1)
+    }
+}
+
+/// Whether a verdict is due by time alone, as the store of that place keeps it.
+fn is_due(place: &Place) -> bool {
+    let options = OpenOptions { wait: Duration::from_secs(10), ..OpenOptions::default() };
+    let store = provost_store::open(&place.store(), &options).unwrap();
+    !store.due(JUDGE_QUEUE, WallClock.now(), 1).unwrap().is_empty()
+}
+
+#[test]
+fn while_the_clock_is_before_the_last_commit_looking_goes_on_and_verdicts_by_time_alone_wait() {
+    let (place, _) = Place::grown();
+    place.configure(YEARLY);
+    place.done(&["scan"]);
+    let due = |clock: Arc<dyn Clock>| {
+        let options = OpenOptions { wait: Duration::from_secs(10), ..OpenOptions::default() };
+        let house = House::new(Arc::new(provost_store::open(&place.store(), &options).unwrap()), clock);
+        let mut draft = Draft::new(house.inventory(), house.now());
+        draft.judge_at(RecordId::from_bytes([7; 16]), Some(WallClock.now() - Span::days(1)));
+        draft.commit().unwrap();
+    };
+    due(Arc::new(WallClock));
+    let (daemon, manager) = place.daemon();
+    manager.wait_for("WATCHDOG=1");
+    manager.wait_for("WATCHDOG=1");
+    ended(daemon);
+    assert!(!is_due(&place), "with a clock that is right it is judged at once");
+
+    due(Arc::new(Tomorrow));
+    let (daemon, manager) = place.daemon();
+    manager.wait_for("STATUS=looking on schedule; the clock is not trusted");
+    manager.wait_for("WATCHDOG=1");
+    manager.wait_for("WATCHDOG=1");
+    let notices = place.listed(&["status"]).remove(0)["notices"].to_string();
+    assert!(notices.contains("the clock is not trusted") && notices.contains("the store was written"), "{notices}");
+    place.done(&["scan"]);
+    ended(daemon);
+    assert!(place.log().contains("the clock is not trusted"));
+    assert!(is_due(&place), "it waits");
+    // Beside the store the same is said.
+    assert!(place.listed(&["status"]).remove(0)["notices"].to_string().contains("the clock is not trusted"));
 }
 
 /// What the daemon answers: nothing else than it can, for the store is opened by nobody else meanwhile.

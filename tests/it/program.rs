@@ -18,9 +18,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A place with nothing in it but what tests put there.
 pub struct Place {
     directory: tempfile::TempDir,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 /// How a command ended, and what it said.
+#[derive(Debug)]
 pub struct Said {
     /// The exit status; 128 + the signal if one ended it.
     pub status: i32,
@@ -46,7 +48,13 @@ impl Place {
         for name in ["home", "config/provost", "state", "run", "tree"] {
             fs::create_dir_all(directory.path().join(name)).unwrap();
         }
-        Self { directory }
+        Self { directory, environment: Vec::new() }
+    }
+
+    /// The same place for a program that is started with these variables too.
+    pub fn with(mut self, environment: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
+        self.environment.extend(environment);
+        self
     }
 
     /// A place with the tree of every sort of file, and a configuration that looks at it alone.
@@ -107,6 +115,7 @@ impl Place {
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_STATE_HOME", self.path("state"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
+            .envs(self.environment.iter().copied())
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
         command

@@ -15,9 +15,10 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use bytes::{Bytes, BytesMut};
+use provost_model::Time;
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{Call, Pace, Refused, operation_of, tally::Tally};
+use crate::{Call, Pace, Refused, dated::Dated, operation_of, tally::Tally};
 
 /// Bounds on what goes out and what comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ struct Inner {
     pool: Client,
     pace: Pace,
     tally: Tally,
+    dated: Dated,
     limits: Limits,
     flight: Semaphore,
 }
@@ -79,7 +81,7 @@ impl Gate {
             .map_err(|error| format!("the HTTPS client cannot be set up: {error}"))?;
         let pool = Client::new(&pool).map_err(|error| format!("the HTTPS client cannot be set up: {error}"))?;
         let flight = Semaphore::new(limits.in_flight.max(1));
-        Ok(Self(Arc::new(Inner { pool, pace, tally: Tally::default(), limits, flight })))
+        Ok(Self(Arc::new(Inner { pool, pace, tally: Tally::default(), dated: Dated::default(), limits, flight })))
     }
 
     /// A door for those reads. `purpose` is empty, or a word that stands behind the operation in the count.
@@ -97,9 +99,15 @@ impl Gate {
         self.0.tally.drain()
     }
 
+    /// The time it is at the provider, by its answers since this was last asked.
+    pub fn provider_time(&self) -> Option<Time> {
+        self.0.dated.now()
+    }
+
     /// Begins a new run: its calls are counted from zero.
     pub fn begin(&self) {
         self.0.tally.reset();
+        self.0.dated.forget();
     }
 }
 
@@ -161,6 +169,9 @@ impl Door {
             .unwrap_or_else(|_| Err(ConnectorError::timeout(Refused::Slow(inner.limits.attempt.as_secs()).into())));
         let throttled = answer.as_ref().is_ok_and(is_throttle);
         inner.tally.note(format!("{operation}{}", self.purpose), throttled);
+        if let (Ok(answer), true) = (&answer, self.paced) {
+            inner.dated.note(answer);
+        }
         match &answer {
             Ok(_) if throttled => inner.pace.was_throttled(operation, sent),
             Ok(_) => inner.pace.went_well(operation),

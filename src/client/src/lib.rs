@@ -1,6 +1,7 @@
 //! The outbound door: every call to a provider passes a [`Gate`] that knows which reads are allowed, paces and counts.
 //! It must never send an operation that was not named to it as allowed.
 
+mod dated;
 mod failure;
 mod gate;
 mod operation;

@@ -1,7 +1,7 @@
 //! What is said after a scan: run by run, what was seen, what was not, what it cost.
 //! It must never leave out what was not seen.
 
-use provost_model::{Outcome, Run, Severity};
+use provost_model::{Outcome, Run, Severity, Trouble};
 
 use super::{CliError, Exit, Screen, sources::tone};
 use crate::output::Cell;
@@ -55,12 +55,18 @@ pub fn show(
 fn troubles(run: &Run, screen: &mut Screen<'_>) -> std::io::Result<()> {
     for trouble in run.troubles.iter().take(TROUBLES_MAX) {
         let what = if trouble.blind_spot { "cannot see" } else { "not seen" };
-        screen.line(&format!("{}: {what}: {}: {}: {}", run.source, trouble.place, trouble.why, trouble.said))?;
+        screen.line(&format!("{}: {what}: {}", run.source, told(trouble)))?;
     }
     match run.troubles.len().checked_sub(TROUBLES_MAX) {
         Some(more) if more > 0 => screen.line(&format!("{}: and {more} more; --output json shows all", run.source)),
         _ => Ok(()),
     }
+}
+
+/// Where, why and what was said. What ends a whole run has no place.
+pub fn told(trouble: &Trouble) -> String {
+    let Trouble { place, why, said, .. } = trouble;
+    if place.is_empty() { format!("{why}: {said}") } else { format!("{place}: {why}: {said}") }
 }
 
 fn took(run: &Run, end: provost_model::Time) -> String {
@@ -70,7 +76,7 @@ fn took(run: &Run, end: provost_model::Time) -> String {
 
 #[cfg(test)]
 mod tests {
-    use provost_model::{CallCount, RecordId, ScopeReport, Span, Trouble, Why};
+    use provost_model::{CallCount, RecordId, ScopeReport, Span, Why};
 
     use super::*;
     use crate::{

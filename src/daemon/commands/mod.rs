@@ -152,6 +152,7 @@ pub fn of_store(error: &StoreError) -> Exit {
 pub fn of_wire(error: &WireError) -> Exit {
     match error {
         WireError::Store(error) => of_store(error),
+        WireError::NoPlace { .. } => Exit::Failed,
         WireError::Setting { .. } | WireError::FingerprintKey(_) => Exit::Usage,
     }
 }

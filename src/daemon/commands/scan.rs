@@ -21,6 +21,7 @@ pub(super) async fn scan(asked: &Asked<'_>, scan: &Scan, screen: &mut Screen<'_>
     if sources.is_empty() {
         return Err(CommandError::Usage("the configuration has no sources; see: provost config example".into()));
     }
+    judge_anew(asked).await?;
     let at_a_time = wiring.config.daemon.max_concurrent_runs;
     let looks = sources.iter().map(|source| {
         let meter = Arc::clone(&asked.meter);
@@ -44,6 +45,18 @@ pub(super) async fn scan(asked: &Asked<'_>, scan: &Scan, screen: &mut Screen<'_>
         Exit::Done if blind => Exit::Partial,
         other => other,
     })
+}
+
+/// Before anything new is seen, so that what a changed policy closes is told from what was fixed.
+async fn judge_anew(asked: &Asked<'_>) -> Result<(), LookError> {
+    let meter = Arc::clone(&asked.meter);
+    let on = move |done: u64| {
+        if done > 0 {
+            meter(done, None, "records judged anew");
+        }
+    };
+    asked.desk.judge_anew(on, asked.stop.clone()).await?;
+    Ok(())
 }
 
 fn named(all: &[Source], names: &[String]) -> Result<Vec<Source>, CommandError> {

@@ -1,7 +1,7 @@
 //! `sources` and `baseline`: what is known of each source, and what an operator says about one.
 //! It must never accept a word about a source that never ran.
 
-use provost_model::FindingState;
+use provost_model::{FindingState, Time, Trouble};
 use provost_store::{
     Go,
     inventory::{BaselineState, Inventory},
@@ -10,9 +10,11 @@ use provost_store::{
 use super::CommandError;
 use crate::{
     cli::{self, Baseline, Exit, Screen, Sources, baseline::Decided, sources::SourceRow},
+    config::Source,
     desk::Desk,
-    jobs::{assess, judge, sources as words},
+    jobs::{assess, sources as words},
     rows::Rows,
+    wire,
 };
 
 /// Answers `sources`.
@@ -24,13 +26,13 @@ pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen
         Some(Sources::Release(it)) => {
             known(house.inventory(), &it.name)?;
             let released = words::release(house, &it.name, &it.reason)?;
-            judge::touched(house, &wiring.yardstick, &released)?;
+            desk.judge(&released)?;
             (&it.name, format!("{} absences let through: {}", released.len(), it.reason))
         }
         Some(Sources::Repin(it)) => {
             known(house.inventory(), &it.name)?;
             let left = words::repin(house, &it.name, &it.reason)?;
-            judge::touched(house, &wiring.yardstick, &left)?;
+            desk.judge(&left)?;
             (&it.name, format!("the next run accepts what it meets: {}", it.reason))
         }
         Some(Sources::Retire(it)) => {
@@ -42,7 +44,7 @@ pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen
                 )));
             }
             let touched = words::retire(house, &it.name, &it.reason)?;
-            judge::touched(house, &wiring.yardstick, &touched)?;
+            desk.judge(&touched)?;
             (&it.name, format!("{} records are unwatched from now on: {}", touched.len(), it.reason))
         }
     };
@@ -79,22 +81,31 @@ pub(super) fn baseline(desk: &Desk, action: &Baseline, screen: &mut Screen<'_>) 
 pub(super) fn rows(desk: &Desk) -> Result<Vec<SourceRow>, CommandError> {
     let inventory = desk.house.inventory();
     let wiring = desk.wiring();
-    let mut names: Vec<(String, String)> =
-        wiring.config.sources.iter().map(|source| (source.name.clone(), source.connector.clone())).collect();
+    let configured = &wiring.config.sources;
+    let mut rows = Vec::new();
+    for source in configured {
+        rows.push(one(inventory, source.name.clone(), Some((source, desk.house.now())))?);
+    }
     for name in inventory.source_names()? {
-        if !names.iter().any(|(known, _)| *known == name) {
-            names.push((name, "-".into()));
+        if !configured.iter().any(|source| source.name == name) {
+            rows.push(one(inventory, name, None)?);
         }
     }
-    names.into_iter().map(|(name, connector)| one(inventory, name, connector)).collect()
+    Ok(rows)
 }
 
-fn one(inventory: Inventory<'_>, name: String, connector: String) -> Result<SourceRow, CommandError> {
+/// What is known of a source; `configured` is what the configuration says of it now, if anything.
+fn one(inventory: Inventory<'_>, name: String, configured: Option<(&Source, Time)>) -> Result<SourceRow, CommandError> {
     let row = inventory.source(&name)?;
+    let next_run = configured.and_then(|(source, now)| {
+        let schedule = source.schedule.as_ref()?;
+        // Before a daemon set the time.
+        row.next_run.or_else(|| wire::next(schedule, now))
+    });
     let run = row.last_run.map(|id| inventory.run(&name, id)).transpose()?.flatten();
     let scopes = inventory.scopes(Some(&name))?;
     let mut notes = Vec::new();
-    if connector == "-" && row.retired.is_none() {
+    if configured.is_none() && row.retired.is_none() {
         notes.push(format!("not in the configuration any more; provost sources retire {name} --reason …"));
     }
     notes.extend(row.retired.as_ref().map(|why| format!("retired: {why}")));
@@ -108,18 +119,21 @@ fn one(inventory: Inventory<'_>, name: String, connector: String) -> Result<Sour
     if row.baseline == BaselineState::Taken {
         notes.push(format!("its first findings wait for a decision; provost baseline accept|work {name}"));
     }
-    for trouble in run.iter().flat_map(|run| &run.troubles).take(5) {
+    let mut troubles: Vec<&Trouble> = run.iter().flat_map(|run| &run.troubles).collect();
+    // What ended the whole run comes first.
+    troubles.sort_by_key(|trouble| !trouble.place.is_empty());
+    for trouble in troubles.into_iter().take(5) {
         let what = if trouble.blind_spot { "blind spot" } else { "not seen" };
-        notes.push(format!("{what}: {}: {}: {}", trouble.place, trouble.why, trouble.said));
+        notes.push(format!("{what}: {}", cli::scan::told(trouble)));
     }
     Ok(SourceRow {
-        connector,
+        connector: configured.map_or_else(|| "-".to_owned(), |(source, _)| source.connector.clone()),
         realm: row.realm.map(|realm| realm.to_string()),
-        records: scopes.iter().map(|scope| scope.present).sum(),
+        records: inventory.records_of(&name)?,
         outcome: run.as_ref().map(|run| run.outcome),
         last_run: run.map(|run| run.started),
         last_complete: row.last_complete,
-        next_run: row.next_run,
+        next_run,
         notes,
         name,
     })

@@ -13,6 +13,7 @@ use crate::{
         status::{Daemon, RunningRow, Status},
     },
     desk::Desk,
+    jobs::anew,
 };
 
 /// Answers it.
@@ -37,11 +38,10 @@ pub(super) fn status(desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, Comma
         }
         Ok(Go::On)
     })?;
-    let needed = wiring.config.store.min_free.on_disk_of(space.total);
-    if space.total != u64::MAX && space.free < needed {
+    if let Some((free, needed)) = desk.lacks_room()? {
         notices.push(format!(
-            "only {} free on the store's disk, {} must stay free: no run starts",
-            cli::status::bytes(space.free),
+            "only {} free on the store's disk, {} must stay free: no run starts, running ones end early",
+            cli::status::bytes(free),
             cli::status::bytes(needed)
         ));
     }
@@ -52,6 +52,12 @@ pub(super) fn status(desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, Comma
         total: progress.total,
         of: progress.of.to_owned(),
     });
+    if let Some(why) = desk.clock_distrust()? {
+        notices.push(format!("the clock is not trusted: {why}; verdicts by time alone wait"));
+    }
+    if records > 0 && !anew::holds(inventory, &wiring.yardstick)? {
+        notices.push("thresholds, owner tags or rules changed; not every finding follows them yet".into());
+    }
     let status = Status {
         daemon: desk.daemon_since.map(|since| Daemon {
             version: env!("CARGO_PKG_VERSION").into(),

@@ -4,7 +4,7 @@
 use provost_engine::{
     Case, Rule, SourceView, rejudge,
     rules::{Held, ScopeView},
-    source_subject,
+    source_subject, withdraw,
 };
 use provost_model::{Outcome, Presence, Reading, Span, Time};
 use provost_store::{StoreError, inventory::Draft};
@@ -46,6 +46,7 @@ pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result
         };
         changed += u64::from(rejudge(&mut findings, &verdict, &case));
     }
+    changed += withdraw(&mut findings, Rule::about_sources(), now);
     if changed > 0 {
         let mut draft = Draft::new(house.inventory(), now);
         draft.put_findings(subject, &findings)?;

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use provost_engine::{
-    Case, Covered, Place, Policy, Rule, Subject,
+    Case, Covered, Neighbour, Place, Policy, Rule, Subject,
     own::{OwnerTags, owner_of},
-    rejudge,
+    rejudge, withdraw,
 };
 use provost_model::{Key, Noun, PartId, Reading, Record, RecordId, Time, field};
 use provost_store::{
@@ -33,7 +33,7 @@ pub struct Yardstick {
 /// Judges these records and whomever their change concerns; gives the number of findings that changed.
 pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
     let scopes = house.inventory().scopes(None)?;
-    let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
+    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes));
     let (mut changed, concerned) = (0, bench.concerned(records)?);
     let mut waiting = concerned.into_iter().peekable();
     while waiting.peek().is_some() {
@@ -83,7 +83,7 @@ pub fn examine(
     look: &mut dyn FnMut(&Subject<'_>),
 ) -> Result<(), StoreError> {
     let scopes = house.inventory().scopes(None)?;
-    let bench = Bench { inventory: house.inventory(), yardstick, covers: covers(&scopes) };
+    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes));
     for who in bench.concerned(&[id])? {
         let household = bench.household(who)?;
         bench.each_subject(&household, &mut |subject| {
@@ -136,9 +136,15 @@ struct Bench<'a> {
     inventory: Inventory<'a>,
     yardstick: &'a Yardstick,
     covers: Vec<Covered<'a>>,
+    /// Digest of the owner tags.
+    owners: String,
 }
 
 impl<'a> Bench<'a> {
+    fn new(inventory: Inventory<'a>, yardstick: &'a Yardstick, covers: Vec<Covered<'a>>) -> Self {
+        Self { inventory, yardstick, covers, owners: yardstick.owners.digest() }
+    }
+
     /// Whom a change of these records concerns, each once: themselves, their identities, and whoever keeps the same secret.
     fn concerned(&self, ids: &[RecordId]) -> Result<BTreeSet<Concerned>, StoreError> {
         let mut concerned = BTreeSet::new();
@@ -253,9 +259,12 @@ impl<'a> Bench<'a> {
         let record = subject.record;
         let mut findings = self.inventory.findings_of(record.id)?;
         let thresholds = self.yardstick.policy.of_record(record, &self.covers);
+        // What a rule about owners goes by is more than thresholds.
+        let with_owners = format!("{}-{}", thresholds.digest(), self.owners);
         let (mut changed, mut until) = (0, None::<Time>);
         for rule in Rule::about(record.kind) {
             let verdict = rule.of_record(subject, &thresholds, now);
+            let by_owner = rule.neighbours.contains(&Neighbour::Owner);
             let case = Case {
                 rule,
                 subject: record.id,
@@ -263,12 +272,13 @@ impl<'a> Bench<'a> {
                 source: None,
                 presence: record.presence(),
                 baseline: record.baseline,
-                policy: thresholds.digest(),
+                policy: if by_owner { &with_owners } else { thresholds.digest() },
                 now,
             };
             until = [until, verdict.until].into_iter().flatten().min();
             changed += u64::from(rejudge(&mut findings, &verdict, &case));
         }
+        changed += withdraw(&mut findings, Rule::about(record.kind), now);
         if changed > 0 {
             draft.put_findings(record.id, &findings)?;
         }

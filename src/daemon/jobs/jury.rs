@@ -1,17 +1,10 @@
 //! Judges what a run touches while the run goes on, on a thread of its own: a run never waits for rules.
 //! It must never let a run be over before everything it touched was judged.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, mpsc},
-    thread::JoinHandle,
-};
+use std::{collections::BTreeSet, sync::mpsc, thread::JoinHandle};
 
 use provost_model::RecordId;
 use provost_store::StoreError;
-
-use super::judge;
-use crate::{house::House, wire::Wiring};
 
 /// Who judges beside a run.
 pub struct Jury {
@@ -20,15 +13,17 @@ pub struct Jury {
 }
 
 impl Jury {
-    /// Begins to listen.
-    pub fn sit(house: Arc<House>, wiring: Arc<Wiring>) -> Result<Self, StoreError> {
+    /// Begins to listen. `judge` gives the number of findings that changed.
+    pub fn sit(
+        mut judge: impl FnMut(&[RecordId]) -> Result<u64, StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
         let (hands, handed) = mpsc::channel::<Vec<RecordId>>();
         let thread = std::thread::Builder::new().name("judging".to_owned()).spawn(move || {
             while let Ok(first) = handed.recv() {
                 // What came meanwhile is judged with it, once.
                 let records: BTreeSet<RecordId> = std::iter::once(first).chain(handed.try_iter()).flatten().collect();
                 let records: Vec<RecordId> = records.into_iter().collect();
-                let findings = judge::touched(&house, &wiring.yardstick, &records)?;
+                let findings = judge(&records)?;
                 tracing::info!(records = records.len(), findings, "judged what changed");
             }
             Ok(())

@@ -1,6 +1,7 @@
 //! Turns of the daemon: each can be killed at any point and run again without loss and without duplicates (promise 8).
 //! It must never take input beside the house and the configuration: restart and happy path run the same code.
 
+pub mod anew;
 pub mod assess;
 mod cascade;
 pub mod compare;

@@ -39,6 +39,8 @@ pub struct Looking {
     pub full_every: Span,
     /// Sweep now, not at leisure.
     pub sweep_now: bool,
+    /// Cancelled when less is free on the store's disk than must stay free.
+    pub no_room: CancellationToken,
 }
 
 /// Looks once. The run says how it ended; an error means that it could not even be written down.
@@ -80,6 +82,9 @@ pub async fn scan(
             looked = &mut looking_on => Ok(looked),
             () = tokio::time::sleep(looking.limit) => Err(trouble(Why::TimedOut, "the time allowed for a run is over")),
             () = stop.cancelled() => Err(trouble(Why::Stopped, "the run was stopped; the next one goes on")),
+            () = looking.no_room.cancelled() => {
+                Err(trouble(Why::Stopped, "the store's disk is nearly full; the next run goes on"))
+            }
         };
         match ended_early {
             Ok(looked) => looked,

@@ -12,7 +12,8 @@ use provost_engine::{
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
-    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Realm, RecordId, Run, Scope, Sighting, Time, Trouble, Why,
+    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Realm, RecordId, Run, Scope, Sighting, Span, Time, Trouble,
+    Why,
 };
 use provost_store::{
     StoreError,
@@ -57,6 +58,8 @@ pub trait Watcher: Send {
     fn over(&mut self) -> Result<(), StoreError>;
     /// How far it is: done, expected in all if known, of what.
     fn progress(&mut self, done: u64, total: Option<u64>, of: &'static str);
+    /// Our clock is so far ahead of the provider's; behind it if negative.
+    fn clock_ahead(&mut self, by: Span);
 }
 
 /// The receiving end of one run.
@@ -94,6 +97,8 @@ impl<'a> Writer<'a> {
         let mut draft = Draft::new(inventory, run.started);
         draft.put_run(&run)?;
         draft.put_source(&run.source, &source)?;
+        // Taken back once everything was judged: what a run that is cut leaves behind is found by this.
+        draft.put_unjudged(&run.source, true);
         draft.commit()?;
         Ok(Self {
             house,
@@ -189,6 +194,10 @@ impl<'a> Writer<'a> {
         }
         self.judge()?;
         self.watcher.over()?;
+        let _pen = self.house.pen();
+        let mut draft = Draft::new(self.house.inventory(), self.house.now());
+        draft.put_unjudged(&self.run.source, false);
+        draft.commit()?;
         Ok(self.run)
     }
 
@@ -216,6 +225,7 @@ impl<'a> Writer<'a> {
             }
             Event::Unwatch(scope) => self.unwatch(draft, &scope)?,
             Event::Trouble(trouble) => self.trouble(trouble),
+            Event::ClockAhead(by) => self.watcher.clock_ahead(by),
             Event::Call { operation, throttled } => self.count(operation, throttled),
             Event::Progress(done, total, of) => self.watcher.progress(done, total, of),
         }

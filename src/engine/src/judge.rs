@@ -24,7 +24,8 @@ pub struct Case<'a> {
     pub presence: Presence,
     /// Whether the source's first complete run is not over, or was this one.
     pub baseline: bool,
-    /// Digest of the thresholds that held: [`Thresholds::digest`](crate::Thresholds::digest).
+    /// Digest of what was judged by: [`Thresholds::digest`](crate::Thresholds::digest), and for rules that ask for the
+    /// owner that of the owner tags behind it.
     pub policy: &'a str,
     /// The time.
     pub now: Time,
@@ -56,6 +57,15 @@ pub fn rejudge(findings: &mut Vec<Finding>, verdict: &Verdict, case: &Case<'_>) 
         (Some(after), None) => findings.push(after),
     }
     true
+}
+
+/// Resolves a subject's findings that none of the rules about it asks about any more: the rule is gone, or is about other
+/// things now. Gives the number of findings that changed.
+pub fn withdraw(findings: &mut [Finding], rules: impl Iterator<Item = &'static Rule>, now: Time) -> u64 {
+    let rules: Vec<&str> = rules.map(|rule| rule.id).collect();
+    let left =
+        findings.iter_mut().filter(|it| it.state != FindingState::Resolved && !rules.contains(&it.rule.as_str()));
+    left.map(|finding| *finding = resolved(finding.clone(), Resolution::RuleChanged, now)).count() as u64
 }
 
 /// The finding's name: the same rule about the same subject has the same one for ever.
@@ -100,7 +110,7 @@ fn opened(verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {
 fn standing(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Finding {
     let mut after = finding.clone();
     match case.presence {
-        Presence::Gone => return resolved(after, Resolution::Gone, case),
+        Presence::Gone => return resolved(after, Resolution::Gone, case.now),
         Presence::Unwatched => {
             after.state = FindingState::Suspended;
             return after;
@@ -130,7 +140,7 @@ fn standing(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Finding {
             } else {
                 Resolution::Fixed
             };
-            resolved(after, reason, case)
+            resolved(after, reason, case.now)
         }
     }
 }
@@ -160,10 +170,10 @@ fn unconfirmed(mut finding: Finding, case: &Case<'_>) -> Finding {
     finding
 }
 
-fn resolved(mut finding: Finding, reason: Resolution, case: &Case<'_>) -> Finding {
+fn resolved(mut finding: Finding, reason: Resolution, now: Time) -> Finding {
     finding.state = FindingState::Resolved;
     finding.resolution = Some(reason);
-    finding.resolved_at = Some(case.now);
+    finding.resolved_at = Some(now);
     finding.unconfirmed_since = None;
     finding.until = None;
     finding

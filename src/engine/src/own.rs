@@ -4,6 +4,8 @@
 use provost_model::{Owner, OwnerEvidence, Record, field};
 use serde::{Deserialize, Serialize};
 
+use crate::thresholds::digest_of;
+
 /// Where owners are named, as configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,6 +35,13 @@ const NOBODYS: [&str; 12] =
 impl Default for OwnerTags {
     fn default() -> Self {
         Self { tags: ["owner", "team", "contact"].map(str::to_owned).into() }
+    }
+}
+
+impl OwnerTags {
+    /// Digest of the names, for whoever must notice that they changed.
+    pub fn digest(&self) -> String {
+        digest_of(self)
     }
 }
 

@@ -255,12 +255,15 @@ impl Policy {
             }
             check(&each.thresholds)?;
         }
-        let digest = digest_of(&config);
-        let everywhere = Thresholds::default().with(&config.thresholds);
-        Ok(Self { everywhere, overrides: config.overrides, digest })
+        Ok(Self::of(Thresholds::default().with(&config.thresholds), config.overrides))
     }
 
-    /// Digest of the whole policy: when it differs, everything is judged anew.
+    fn of(everywhere: Thresholds, overrides: Vec<Override>) -> Self {
+        let digest = digest_of(&(&everywhere, &overrides));
+        Self { everywhere, overrides, digest }
+    }
+
+    /// Digest of the whole policy, defaults included: when it differs, everything is judged anew.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -286,8 +289,7 @@ impl Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let config = PolicyConfig::default();
-        Self { everywhere: Thresholds::default(), overrides: Vec::new(), digest: digest_of(&config) }
+        Self::of(Thresholds::default(), Vec::new())
     }
 }
 
@@ -354,7 +356,7 @@ fn check(limits: &Limits) -> Result<(), InvalidPolicy> {
 }
 
 /// The first half of a half of SHA-256 over the JSON form; struct fields keep their order, so it is canonical.
-fn digest_of(it: &impl Serialize) -> String {
+pub(crate) fn digest_of(it: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(it).unwrap_or_default();
     Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -428,6 +430,14 @@ mod tests {
     fn every_figure_moves_the_digest_and_nothing_else_does() {
         assert_eq!(policy("").unwrap().digest(), Policy::default().digest());
         assert_eq!(Thresholds::default().with(&Limits::default()), Thresholds::default());
-        assert_ne!(policy("thresholds = { grace_days = 8 }").unwrap().digest(), Policy::default().digest());
+        let usual = policy("thresholds = { grace_days = 7 }").unwrap();
+        assert_eq!(usual.digest(), Policy::default().digest(), "a default typed out is the default");
+        for other in [
+            "thresholds = { grace_days = 8 }",
+            "thresholds = { off = [\"CRED-AGE\"] }",
+            "[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { grace_days = 8 }",
+        ] {
+            assert_ne!(policy(other).unwrap().digest(), Policy::default().digest(), "{other}");
+        }
     }
 }

@@ -1,15 +1,21 @@
 //! The whole program against an IAM that breaks off, refuses, lies or empties: what was not seen must not be believed gone.
 //! It must never rest on how fast anything is.
 
+use provost::clock::WallClock;
 use provost_connectors::aws::testing::{FakeUser, Fault};
+use provost_model::Clock as _;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
     account::{DENIED, Fake, user},
     place::{Place, calls, cover, sum, text, troubles},
 };
+use crate::program::until;
 
 const DETAILS: &str = "GetAccountAuthorizationDetails";
+/// A daemon looks once, and then not again while a test lives.
+const YEARLY: &str = "schedule = \"0 0 1 1 *\"";
 const REPORT: &str = "GetCredentialReport";
 
 fn present(place: &Place, kind: &str) -> usize {
@@ -260,4 +266,51 @@ fn a_check_says_what_is_denied_and_ends_so() {
     let line = said.out.lines().find(|line| line.contains("iam:ListAccessKeys")).unwrap();
     assert!(line.contains("denied") && !line.contains("optional"), "{line}");
     assert!(said.out.contains("\"Action\"") && said.out.contains("iam:GetCredentialReport"), "{}", said.out);
+}
+
+#[test]
+fn a_run_under_way_ends_with_what_it_has_when_too_little_stays_free() {
+    let fake = Fake::with_users(120);
+    fake.with(|account| {
+        account.page = 20;
+        // Three answers at once, then one in ten seconds.
+        account.bucket = Some((0.1, 3.0));
+    });
+    let place = Place::new(fake.url(), YEARLY);
+    let (mut daemon, _manager) = place.daemon();
+    until("it looks, and waits for the next answer", || fake.with(|account| account.throttled > 0));
+    place.configure_with_free("9000TiB", fake.url(), YEARLY);
+    daemon.signal(Signal::HUP);
+    until("the run is over", || source(&place)["outcome"] == "partial");
+    let row = source(&place);
+    assert!(row["notes"].to_string().contains("stopped: the store's disk is nearly full"), "{row:#}");
+    let status = place.rows(&["status"]).remove(0);
+    assert!(status["notices"].to_string().contains("no run starts, running ones end early"), "{status:#}");
+    assert!(present(&place, "user") > 0, "what it had is there");
+    let said = place.say(&["scan"]);
+    assert_eq!(said.status, 1, "no run starts: {said:?}");
+    assert!(said.err.contains("must stay free"), "{said:?}");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 0);
+}
+
+#[test]
+fn a_clock_far_from_the_provider_s_is_not_trusted_until_they_agree() {
+    let fake = Fake::with_users(1);
+    fake.with(|account| account.date = "Tue, 24 Nov 2020 12:00:00 GMT".to_owned());
+    let place = Place::new(fake.url(), YEARLY);
+    let (mut daemon, manager) = place.daemon();
+    let notices = || place.rows(&["status"]).remove(0)["notices"].to_string();
+    until("the provider is heard", || notices().contains("minutes ahead of a provider's clock"));
+    manager.wait_for("STATUS=looking on schedule; the clock is not trusted");
+    assert_eq!(place.scan(&[]).0, 0, "looking goes on");
+    fake.with(|account| {
+        let now = jiff::Timestamp::from_microsecond(WallClock.now().as_micros()).unwrap();
+        account.date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    });
+    assert_eq!(place.scan(&[]).0, 0);
+    assert!(!notices().contains("clock"), "{}", notices());
+    manager.wait_for("STATUS=looking on schedule");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends(), 0);
 }

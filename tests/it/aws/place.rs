@@ -1,67 +1,46 @@
-//! The built program with a configuration of one AWS source, in a directory of its own.
+//! A place whose configuration has one AWS source.
 //! It must never see credentials or settings of whoever runs the tests.
-
-use std::process::{Command, Stdio};
 
 use provost_model::Record;
 use provost_store::{Go, OpenOptions, inventory::Inventory};
 use serde_json::Value;
 
-/// A directory with a configuration and a store.
-pub(super) struct Place {
-    directory: tempfile::TempDir,
-}
+use crate::program::{self, Manager, Running, Said};
 
-/// How a command ended, and what it said.
-#[derive(Debug)]
-pub(super) struct Said {
-    pub(super) status: i32,
-    pub(super) out: String,
-    pub(super) err: String,
-}
+/// A place with a configuration of one source.
+pub(super) struct Place(program::Place);
 
 impl Place {
     /// A source named `aws` that asks that endpoint, with more settings of its own.
     pub(super) fn new(endpoint: &str, more: &str) -> Self {
-        let place = Self { directory: tempfile::tempdir().unwrap() };
+        let place = Self(
+            program::Place::new().with([("AWS_ACCESS_KEY_ID", "AKIAEYES"), ("AWS_SECRET_ACCESS_KEY", "not-a-secret")]),
+        );
         place.configure(endpoint, more);
         place
     }
 
     /// Writes the configuration anew.
     pub(super) fn configure(&self, endpoint: &str, more: &str) {
-        let at = self.directory.path();
-        let text = format!(
-            "[store]\npath = {:?}\nmin_free = \"1MiB\"\n[daemon]\nsocket = {:?}\n[fingerprints]\nkey = \"file:{}\"\n\
-             [[sources]]\nname = \"aws\"\nconnector = \"aws\"\npace = \"full\"\nendpoint_url = {endpoint:?}\n{more}\n",
-            at.join("store"),
-            at.join("socket"),
-            at.join("fingerprint.key").display(),
-        );
-        std::fs::write(at.join("provost.toml"), text).unwrap();
+        self.configure_with_free("1MiB", endpoint, more);
+    }
+
+    /// The same, where so much must stay free.
+    pub(super) fn configure_with_free(&self, min_free: &str, endpoint: &str, more: &str) {
+        self.0.write_configuration(&format!(
+            "[store]\nmin_free = {min_free:?}\n[[sources]]\nname = \"aws\"\nconnector = \"aws\"\npace = \"full\"\n\
+             endpoint_url = {endpoint:?}\n{more}\n",
+        ));
+    }
+
+    /// Starts the daemon and waits until it is ready.
+    pub(super) fn daemon(&self) -> (Running, Manager) {
+        self.0.daemon()
     }
 
     /// Runs the program with those words.
     pub(super) fn say(&self, words: &[&str]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_provost"))
-            .arg("--config")
-            .arg(self.directory.path().join("provost.toml"))
-            .args(words)
-            .env_clear()
-            .envs([
-                ("PATH", "/usr/bin:/bin"),
-                ("AWS_ACCESS_KEY_ID", "AKIAEYES"),
-                ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
-            ])
-            .env("HOME", self.directory.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Said {
-            status: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        self.0.say(words)
     }
 
     /// One scan: its exit status, and the run as it tells of itself.
@@ -73,9 +52,7 @@ impl Place {
 
     /// The rows a listing gives.
     pub(super) fn rows(&self, words: &[&str]) -> Vec<Value> {
-        let said = self.say(&[words, &["--output", "ndjson"]].concat());
-        assert_eq!(said.status, 0, "{said:?}");
-        said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.0.listed(words)
     }
 
     /// Records of that kind, in whatever presence.
@@ -86,7 +63,7 @@ impl Place {
 
     /// How many versions of records the store holds. No program may be running.
     pub(super) fn versions(&self) -> usize {
-        let store = provost_store::open(&self.directory.path().join("store"), &OpenOptions::default()).unwrap();
+        let store = provost_store::open(&self.0.store(), &OpenOptions::default()).unwrap();
         let inventory = Inventory::of(&store);
         let mut versions = 0;
         let mut each = |record: Record, _| {

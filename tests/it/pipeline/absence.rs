@@ -1,7 +1,7 @@
 //! Promise 2: silence is not absence, seen through whole runs.
 
 use provost::jobs::WriteError;
-use provost_model::{Kind, Outcome, Presence};
+use provost_model::{Kind, Outcome, Presence, Why};
 
 use super::script::{Act, Desk, listing, realm, users};
 
@@ -235,4 +235,23 @@ fn an_unchanged_run_writes_no_record() {
         desk.run(&listing(&["a", "b", "c"]));
     }
     assert_eq!(desk.house.inventory().record_versions(id).unwrap().len(), 1);
+}
+
+#[test]
+fn a_run_that_ends_early_for_want_of_room_hands_over_what_it_saw_and_lets_nothing_vanish() {
+    let desk = Desk::new();
+    desk.run(&listing(&["a", "b"]));
+    let run = desk.run(&[
+        Act::Realm("123456789012"),
+        Act::Begin("users"),
+        Act::User("users", "c"),
+        Act::NoRoom,
+        Act::Full("users"),
+    ]);
+    assert_eq!(run.outcome, Outcome::Partial);
+    assert_eq!((run.troubles.len(), run.troubles[0].why), (1, Why::Stopped));
+    assert!(run.troubles[0].said.contains("nearly full"), "{}", run.troubles[0].said);
+    for user in ["a", "b", "c"] {
+        assert_eq!(desk.presence(Kind::User, user), Presence::Present, "{user}");
+    }
 }

@@ -7,7 +7,7 @@ use provost::{
         sources::{baseline, change_source},
     },
 };
-use provost_model::{Outcome, RecordId, Time};
+use provost_model::{Outcome, RecordId, Span, Time};
 use provost_store::{StoreError, inventory::BaselineState};
 
 use super::script::{Desk, listing};
@@ -26,6 +26,7 @@ impl Watcher for Busy {
         Ok(())
     }
     fn progress(&mut self, _: u64, _: Option<u64>, _: &'static str) {}
+    fn clock_ahead(&mut self, _: Span) {}
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! From a connector's words to the inventory: promises 2, 4 and 8 over a scripted source and a real store.
 
 mod absence;
+mod anew;
+mod counts;
 mod crash;
 mod meanwhile;
 mod script;

@@ -18,8 +18,8 @@ use provost::{
 };
 use provost_connectors::{Access, Bookmarks, Connector, Emitter, Reach, Spec};
 use provost_model::{
-    Clock, Cover, Cursor, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Time, Trouble, Why,
-    field,
+    Clock, Cover, Cursor, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Status, Time,
+    Trouble, Why, field,
 };
 use provost_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,8 @@ pub(crate) enum Act {
     Begin(&'static str),
     /// A user of that id.
     User(&'static str, &'static str),
+    /// An active user of that id, made long ago, with one tag.
+    Tagged(&'static str, &'static str, (&'static str, &'static str)),
     /// In that scope and part, a key of that id, of that user.
     Key(&'static str, Option<&'static str>, &'static str, &'static str),
     Full(&'static str),
@@ -43,6 +45,8 @@ pub(crate) enum Act {
     Due(&'static str, bool),
     Unwatch(&'static str),
     GiveUp,
+    /// The store's disk becomes nearly full; it goes on until it is told to stop.
+    NoRoom,
     /// A day passes.
     Day,
 }
@@ -58,6 +62,7 @@ impl Clock for TestClock {
 
 struct Scripted {
     acts: Vec<Act>,
+    no_room: CancellationToken,
     clock: Arc<TestClock>,
 }
 
@@ -103,7 +108,8 @@ impl Desk {
     /// One run that says this, while somebody is told what changes.
     pub(crate) fn watched(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
         self.clock.0.fetch_add(3_600_000_000, Ordering::SeqCst);
-        let connector = Arc::new(Scripted { acts: acts.to_vec(), clock: self.clock.clone() });
+        let no_room = CancellationToken::new();
+        let connector = Arc::new(Scripted { acts: acts.to_vec(), no_room: no_room.clone(), clock: self.clock.clone() });
         let looking = Looking {
             source: "test".into(),
             spec: &SPEC,
@@ -111,6 +117,7 @@ impl Desk {
             limit: Duration::from_secs(60),
             full_every: Span::days(7),
             sweep_now: false,
+            no_room,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(scan(self.house.clone(), looking, watcher, CancellationToken::new()))
@@ -166,6 +173,7 @@ impl Watcher for Nobody {
         Ok(())
     }
     fn progress(&mut self, _: u64, _: Option<u64>, _: &'static str) {}
+    fn clock_ahead(&mut self, _: Span) {}
 }
 
 #[async_trait]
@@ -189,6 +197,14 @@ impl Connector for Scripted {
                 Act::Begin(path) => to.begin(&scope(path), None).await?,
                 Act::User(path, id) => {
                     to.see(&scope(path), None, now, Entity::new(Key::new(realm(), Kind::User, *id), *id)).await?;
+                }
+                Act::Tagged(path, id, (tag, value)) => {
+                    let tags = std::collections::BTreeMap::from([((*tag).to_owned(), (*value).to_owned())]);
+                    let user = Entity::new(Key::new(realm(), Kind::User, *id), *id)
+                        .with(field::STATUS, Status::Active)
+                        .with(field::CREATED_AT, now - Span::days(400))
+                        .with(field::TAGS, tags);
+                    to.see(&scope(path), None, now, user).await?;
                 }
                 Act::Key(path, part, id, user) => {
                     let key = Entity::new(Key::new(realm(), Kind::AccessKey, *id), *id)
@@ -216,6 +232,11 @@ impl Connector for Scripted {
                     to.flush().await?;
                     let said = "the provider is gone".into();
                     return Err(Trouble { place: "users".into(), why: Why::Unavailable, said, blind_spot: false });
+                }
+                Act::NoRoom => {
+                    self.no_room.cancel();
+                    to.stop().cancelled().await;
+                    return Ok(());
                 }
                 Act::Day => drop(self.clock.0.fetch_add(86_400_000_000, Ordering::SeqCst)),
             }

@@ -35,7 +35,7 @@ pub use view::{Covered, Place, Subject, View, holds_secret};
 use crate::thresholds::Thresholds;
 
 /// One rule: what it is about, what it needs, and how it judges.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rule {
     /// Its pinned id, such as `CRED-STALE`.
     pub id: &'static str,

@@ -9,11 +9,11 @@ use provost_model::{
 };
 
 use super::{
-    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES, SOURCES,
-    ScopeRow, SourceRow, TIES,
+    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS,
+    SCOPES, SOURCES, ScopeRow, SourceRow, TIES, UNJUDGED,
     index::{self, standing_byte},
     read::{chunk_key, run_key},
-    rows,
+    rows, tally,
 };
 use crate::{Batch, Committed, Op, StoreError, Table, codec};
 
@@ -223,6 +223,12 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Writes by what the records are judged.
+    pub fn put_judged_by(&mut self, row: &JudgedBy) -> Result<(), StoreError> {
+        self.ops.push(Op::Put { table: META, key: JUDGED_BY.to_vec(), value: rows::encode(row)? });
+        Ok(())
+    }
+
     /// Writes a run.
     pub fn put_run(&mut self, run: &Run) -> Result<(), StoreError> {
         let value = codec::run::encode(run)?;
@@ -235,6 +241,15 @@ impl<'a> Draft<'a> {
         let value = codec::finding::encode(subject, findings)?;
         self.ops.push(Op::Put { table: FINDINGS, key: subject.as_bytes().to_vec(), value });
         Ok(())
+    }
+
+    /// Notes whether a source has a run of which not everything was judged.
+    pub fn put_unjudged(&mut self, source: &str, is: bool) {
+        let key = [UNJUDGED, source.as_bytes()].concat();
+        self.ops.push(match is {
+            true => Op::Put { table: META, key, value: Vec::new() },
+            false => Op::Delete { table: META, key },
+        });
     }
 
     /// Says when a record is to be judged again (`None`: not by time alone).
@@ -263,6 +278,8 @@ impl<'a> Draft<'a> {
             write_ties(&mut ops, *id, pending);
             write_marks(&mut ops, *id, pending);
         }
+        let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
+        ops.extend(tally::steps(self.inventory, &self.scopes, changes)?);
         if present.keys().any(|number| !self.scopes.contains_key(number)) {
             let all = self.inventory.scopes_by_number()?;
             let unopened =

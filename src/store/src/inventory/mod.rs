@@ -5,11 +5,12 @@ mod draft;
 mod index;
 mod read;
 mod rows;
+mod tally;
 
 pub use draft::Draft;
 pub use index::digest;
 pub use read::{Inventory, Version};
-pub use rows::{BaselineState, ScopeRow, SourceRow};
+pub use rows::{BaselineState, JudgedBy, ScopeRow, SourceRow};
 
 use crate::Table;
 
@@ -37,6 +38,10 @@ const SOURCES: Table = Table { name: "sources", versioned: false };
 const RUNS: Table = Table { name: "runs", versioned: false };
 /// Single values, such as the last scope number given.
 const META: Table = Table { name: "meta", versioned: false };
+/// Its row about [`JudgedBy`].
+const JUDGED_BY: &[u8] = b"judged_by";
+/// With a source's name behind it: the source has a run of which not everything was judged.
+const UNJUDGED: &[u8] = b"unjudged/";
 
 /// Records whose verdict may change by time alone.
 pub const JUDGE_QUEUE: &str = "judge";

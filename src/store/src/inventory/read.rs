@@ -1,13 +1,13 @@
 //! Reading the inventory, now or as of a commit.
 //! It must never write.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
-use provost_model::{Cursor, Finding, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Time};
+use provost_model::{Cursor, Finding, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Standing, Time};
 
 use super::{
-    CURSORS, FINDINGS, HELD, KEYS, MARKS, PLACES, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, index,
-    rows,
+    CURSORS, FINDINGS, HELD, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow,
+    SourceRow, TIES, UNJUDGED, index, rows, tally,
 };
 use crate::{CommitNo, Go, KeyRange, Store, StoreError, Table, codec};
 
@@ -61,6 +61,35 @@ impl<'a> Inventory<'a> {
             Some(bytes) => each(codec::record::decode(&bytes)?, row.commit),
             None => Ok(Go::On),
         })
+    }
+
+    /// Up to `limit` records as they stand now, gone ones included, in the order of ids: those after that one.
+    pub fn records_after(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_bytes().to_vec()));
+        let mut records = Vec::new();
+        self.store.scan(RECORDS, &KeyRange { from, to: Bound::Unbounded }, None, &mut |_, row| {
+            if let Some(bytes) = row.value {
+                records.push(codec::record::decode(&bytes)?);
+            }
+            Ok(if records.len() < limit { Go::On } else { Go::Stop })
+        })?;
+        Ok(records)
+    }
+
+    /// Sources with a run of which not everything was judged: one under way, or one that was cut.
+    pub fn unjudged(&self) -> Result<Vec<String>, StoreError> {
+        let mut sources = Vec::new();
+        self.store.scan(META, &KeyRange::prefix(UNJUDGED), None, &mut |key, _| {
+            sources.extend(key.strip_prefix(UNJUDGED).map(|name| String::from_utf8_lossy(name).into_owned()));
+            Ok(Go::On)
+        })?;
+        Ok(sources)
+    }
+
+    /// By what the records are judged; `None` before anything was.
+    pub fn judged_by(&self) -> Result<Option<JudgedBy>, StoreError> {
+        let row = self.store.get(META, JUDGED_BY, None)?;
+        row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "what is judged by")).transpose()
     }
 
     /// Every version kept of a record, oldest first.
@@ -199,6 +228,28 @@ impl<'a> Inventory<'a> {
             Ok(Go::On)
         })?;
         Ok(held)
+    }
+
+    /// How many records a source sees, each counted once. Read from a counter; what no counter was kept of is counted.
+    pub fn records_of(&self, source: &str) -> Result<u64, StoreError> {
+        let row = self.store.get(META, &tally::key(source), None)?.and_then(|row| row.value);
+        if let Some(count) = row.and_then(|bytes| <[u8; 8]>::try_from(bytes.as_slice()).ok()) {
+            return Ok(u64::from_be_bytes(count));
+        }
+        let seen = [index::standing_byte(Standing::Seen)];
+        let mut ids = Vec::new();
+        for scope in self.scopes(Some(source))? {
+            let range = KeyRange::prefix(&index::place_prefix(scope.number, None));
+            self.store.scan(PLACES, &range, None, &mut |key, row| {
+                if row.value.is_some_and(|standing| standing == seen) {
+                    ids.push(index::tail_id(key)?);
+                }
+                Ok(Go::On)
+            })?;
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids.len() as u64)
     }
 
     /// A run of a source.

@@ -1,7 +1,7 @@
 //! What is kept of a source and of a scope between runs.
 //! It must never hold what a record holds.
 
-use provost_model::{KeyDigest, Realm, RunId, Scope, ScopeNo, Time};
+use provost_model::{KeyDigest, Realm, RecordId, RunId, Scope, ScopeNo, Time};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::StoreError;
@@ -112,6 +112,17 @@ impl ScopeRow {
             held: 0,
         }
     }
+}
+
+/// By what the records are judged, and how far that got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedBy {
+    /// Digest of thresholds, owner tags and rules.
+    pub digest: [u8; 16],
+    /// The last record judged by it in the order of ids, while not all are.
+    pub up_to: Option<RecordId>,
+    /// Whether every record is.
+    pub everything: bool,
 }
 
 pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, StoreError> {
