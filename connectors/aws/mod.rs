@@ -4,12 +4,14 @@
 mod authorization;
 mod check;
 mod credentials;
+mod key_page;
 mod keys;
 mod lists;
 mod look;
 pub mod nature;
 mod people;
 pub mod policy;
+mod query;
 pub mod report;
 mod rows;
 mod session;

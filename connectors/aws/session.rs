@@ -28,9 +28,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::os_shim_internal::Env;
 use provost_client::{CREDENTIAL_CALLS, Door, Failure, Gate, INSTANCE_CALLS, Patience, classified, with_patience};
 use provost_model::{Realm, Why};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::{SPEC, settings::Settings};
+use super::{SPEC, query::Way, settings::Settings};
 
 /// Stands behind an operation that a sweep sends.
 const SWEEP: &str = " (sweep)";
@@ -45,6 +46,8 @@ pub(super) struct Session {
     /// For what a sweep asks; counted apart.
     pub(super) sweeping: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
+    /// The ways of the call made by hand: for what a run needs, and for sweeps.
+    ways: [OnceCell<Way>; 2],
     origin: Arc<Mutex<String>>,
     patience: Patience,
     luck: AtomicU64,
@@ -122,6 +125,7 @@ impl Session {
             iam: iam(""),
             sweeping: iam(SWEEP),
             sts: aws_sdk_sts::Client::from_conf(sts),
+            ways: [OnceCell::new(), OnceCell::new()],
             origin,
             patience,
             // Only spreads waits apart; no result depends on it.
@@ -166,10 +170,24 @@ impl Session {
         F: Fn() -> A,
         A: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
+        self.patiently(operation, || async { call().await.map_err(|error| classified(operation, &error)) }).await
+    }
+
+    /// The way of the call made by hand, found out when it is first wanted.
+    pub(super) async fn way(&self, sweep: bool) -> Result<&Way, Failure> {
+        let [needed, sweeping] = &self.ways;
+        let (way, client) = if sweep { (sweeping, &self.sweeping) } else { (needed, &self.iam) };
+        way.get_or_try_init(|| self.patiently("iam:ListAccessKeys", || Way::learn(client))).await
+    }
+
+    /// Makes a call without the SDK, as patiently.
+    pub(super) async fn patiently<T, F, A>(&self, operation: &str, call: F) -> Result<T, Failure>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, Failure>>,
+    {
         let luck = || self.luck();
-        let tries = with_patience(self.patience, &luck, || async {
-            call().await.map_err(|error| classified(operation, &error))
-        });
+        let tries = with_patience(self.patience, &luck, call);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(stopped(operation)),

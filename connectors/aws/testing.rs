@@ -77,6 +77,8 @@ pub struct Account {
     pub bucket: Option<(f64, f64)>,
     /// How full the bucket of each action is, and since when.
     pub levels: HashMap<String, (f64, Instant)>,
+    /// A session token that is answered as ended.
+    pub ended: Option<String>,
     /// Bytes received.
     pub bytes: u64,
 }
@@ -152,7 +154,8 @@ async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
         let answer = {
             let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
             account.bytes += (head + length) as u64;
-            account.answer(&form)
+            let ended = account.ended.as_deref().is_some_and(|token| says_token(&text, token));
+            if ended { account.refuse(&form) } else { account.answer(&form) }
         };
         tokio::time::sleep(Duration::from_millis(1)).await;
         let (status, text, cut) = answer;
@@ -164,7 +167,17 @@ async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
     }
 }
 
+/// Whether a head, in lower case, carries that session token.
+fn says_token(head: &str, token: &str) -> bool {
+    head.lines().any(|line| line.strip_prefix("x-amz-security-token:").is_some_and(|it| it.trim() == token))
+}
+
 impl Account {
+    fn refuse(&mut self, form: &HashMap<String, String>) -> (u16, String, bool) {
+        *self.calls.entry(form.get("Action").cloned().unwrap_or_default()).or_default() += 1;
+        error(403, "ExpiredToken", "The security token included in the request is expired")
+    }
+
     fn answer(&mut self, form: &HashMap<String, String>) -> (u16, String, bool) {
         let action = form.get("Action").cloned().unwrap_or_default();
         let count = self.calls.entry(action.clone()).or_default();
@@ -271,7 +284,7 @@ access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used
 
 fn core(user: &FakeUser) -> String {
     let FakeUser { name, id, created, .. } = user;
-    let arn = user.arn();
+    let (name, arn) = (escaped(name), escaped(&user.arn()));
     format!(
         "<Path>/</Path><UserName>{name}</UserName><UserId>{id}</UserId><Arn>{arn}</Arn><CreateDate>{created}</CreateDate>"
     )
@@ -280,10 +293,14 @@ fn core(user: &FakeUser) -> String {
 fn listed(user: &FakeUser, key: &FakeKey) -> String {
     let status = if key.active { "Active" } else { "Inactive" };
     let FakeKey { id, created, .. } = key;
-    let name = &user.name;
+    let name = escaped(&user.name);
     format!(
         "<UserName>{name}</UserName><AccessKeyId>{id}</AccessKeyId><Status>{status}</Status><CreateDate>{created}</CreateDate>"
     )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 fn error(status: u16, code: &str, message: &str) -> (u16, String, bool) {

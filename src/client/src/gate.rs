@@ -17,7 +17,7 @@ use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use bytes::{Bytes, BytesMut};
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{Call, Pace, Refused, operation_of, tally::Tally};
+use crate::{Call, Pace, Refused, operation_of, tally::Tally, whole::is_whole};
 
 /// Bounds on what goes out and what comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +159,8 @@ impl Door {
         let answer = tokio::time::timeout(inner.limits.attempt, whole(way.call(request), inner.limits.answer)).await;
         let answer = answer
             .unwrap_or_else(|_| Err(ConnectorError::timeout(Refused::Slow(inner.limits.attempt.as_secs()).into())));
+        // The credential chain's answers are not all XML, and nothing is taken for absent because of them.
+        let answer = if self.paced { answer.and_then(checked) } else { answer };
         let throttled = answer.as_ref().is_ok_and(is_throttle);
         inner.tally.note(format!("{operation}{}", self.purpose), throttled);
         match &answer {
@@ -185,6 +187,14 @@ async fn whole(call: HttpConnectorFuture, most: usize) -> Result<HttpResponse, C
         chunks.push(chunk);
     }
     *answer.body_mut() = SdkBody::from(joined(chunks, length));
+    Ok(answer)
+}
+
+/// Refuses an answer that says it went well and is not whole: what such an answer lacks is not absent.
+fn checked(answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    if answer.status().is_success() && !is_whole(answer.body().bytes().unwrap_or_default()) {
+        return Err(ConnectorError::user(Refused::Broken.into()));
+    }
     Ok(answer)
 }
 

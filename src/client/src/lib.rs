@@ -7,8 +7,9 @@ mod operation;
 mod pace;
 mod retry;
 mod tally;
+mod whole;
 
-pub use failure::{Failure, Refused, classified};
+pub use failure::{Failure, Refused, answered_badly, classified, unanswered};
 pub use gate::{Door, Gate, Limits};
 pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};
 pub use pace::{Mode, Pace};
