@@ -7,9 +7,10 @@ use provost_client::Failure;
 use provost_model::{Cursor, Realm, Why};
 
 use super::{
-    authorization::Authorization,
+    authorization::{Authorization, Listed as Told},
     count,
     credentials::{self, Plan, Report, Telling},
+    eyes::Who,
     keys::{Because, Keys},
     lists,
     people::{UserNo, Users},
@@ -28,15 +29,17 @@ pub(super) struct Looking<'a> {
     pub(super) session: &'a Session,
     pub(super) known: &'a Bookmarks,
     pub(super) realm: &'a Realm,
+    pub(super) who: Who,
     pub(super) sweep_every: Duration,
 }
 
 impl Looking<'_> {
     pub(super) async fn look(&self, to: &mut Emitter) -> Result<(), Stopped> {
         let session = self.session;
-        let authorization = Authorization::new(session, self.realm);
+        let authorization = Authorization::new(session, self.realm, self.who.clone());
         let (listing, report) = tokio::join!(Box::pin(authorization.list(to)), Box::pin(credentials::obtain(session)));
-        let (mut users, failure) = listing?;
+        let Told { mut users, failure, could_write } = listing?;
+        to.eyes(could_write, session.lasts()).await?;
         if failure.is_some_and(|failure| {
             matches!(failure.why, Why::Denied | Why::Malformed | Why::Unavailable | Why::Throttled)
         }) {

@@ -4,6 +4,7 @@
 mod authorization;
 mod check;
 mod credentials;
+mod eyes;
 mod key_page;
 mod keys;
 mod lists;
@@ -76,7 +77,8 @@ impl Aws {
         }
         let realm = caller.realm();
         to.realm(realm.clone()).await?;
-        let looking = Looking { session, known, realm: &realm, sweep_every: self.settings.sweep_every };
+        let looking =
+            Looking { session, known, realm: &realm, who: caller.who(), sweep_every: self.settings.sweep_every };
         looking.look(to).await?;
         Ok(())
     }

@@ -52,6 +52,8 @@ pub struct FakeUser {
     pub reported: Option<String>,
     /// Its keys.
     pub keys: Vec<FakeKey>,
+    /// The document of a policy written into it.
+    pub policy: Option<String>,
 }
 
 /// What the fake knows and how it behaves.
@@ -59,6 +61,10 @@ pub struct FakeUser {
 pub struct Account {
     /// Its users.
     pub users: Vec<FakeUser>,
+    /// Its roles: name, and the document of the policy written into each.
+    pub roles: Vec<(&'static str, &'static str)>,
+    /// As whom the caller looks; a user that is not listed if `None`.
+    pub caller: Option<&'static str>,
     /// Most elements of a page whatever is asked for; zero for no bound.
     pub page: usize,
     /// Whether the report leaves out inactive keys.
@@ -122,7 +128,7 @@ impl FakeUser {
             rotated: (*created).to_owned(),
         });
         let created = "2024-01-02T03:04:05Z".to_owned();
-        Self { name: name.to_owned(), id: id.to_owned(), created, reported: None, keys: keys.collect() }
+        Self { name: name.to_owned(), id: id.to_owned(), created, reported: None, keys: keys.collect(), policy: None }
     }
 
     fn arn(&self) -> String {
@@ -196,8 +202,8 @@ impl Account {
         }
         let result = match action.as_str() {
             "GetCallerIdentity" => {
-                "<Arn>arn:aws:iam::123456789012:user/eyes</Arn><UserId>AIDAEYES</UserId><Account>123456789012</Account>"
-                    .to_owned()
+                let arn = self.caller.unwrap_or("arn:aws:iam::123456789012:user/eyes");
+                format!("<Arn>{arn}</Arn><UserId>AIDAEYES</UserId><Account>123456789012</Account>")
             }
             "GenerateCredentialReport" => "<State>COMPLETE</State>".to_owned(),
             "GetCredentialReport" => {
@@ -240,7 +246,24 @@ impl Account {
         if !form.values().any(|value| value == "User") {
             return "<IsTruncated>false</IsTruncated>".to_owned();
         }
-        self.paged(form, "UserDetailList", self.users.iter().map(core).collect())
+        let policy = |document: &str| {
+            let document = escaped(document);
+            format!("<member><PolicyName>own</PolicyName><PolicyDocument>{document}</PolicyDocument></member>")
+        };
+        let user = |user: &FakeUser| {
+            let own = user.policy.as_deref().map(policy).unwrap_or_default();
+            format!("{}<UserPolicyList>{own}</UserPolicyList>", core(user))
+        };
+        let roles = self.roles.iter().map(|(name, document)| {
+            let (arn, own) = (format!("arn:aws:iam::123456789012:role/{name}"), policy(document));
+            format!(
+                "<member><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROA{name}</RoleId><Arn>{arn}</Arn>\
+                 <CreateDate>2024-01-02T03:04:05Z</CreateDate><RolePolicyList>{own}</RolePolicyList></member>"
+            )
+        });
+        let roles: String = roles.collect();
+        let users = self.paged(form, "UserDetailList", self.users.iter().map(user).collect());
+        format!("<RoleDetailList>{roles}</RoleDetailList>{users}")
     }
 
     fn paged(&self, form: &HashMap<String, String>, list: &str, all: Vec<String>) -> String {

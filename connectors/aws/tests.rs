@@ -2,7 +2,7 @@
 //! It must never need a network or a clock of the wall.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -48,6 +48,7 @@ struct Said {
     calls: BTreeMap<String, u64>,
     throttled: u64,
     next: Bookmarks,
+    eyes: Option<(Reading<Vec<String>>, Reading<Time>)>,
     order: Vec<String>,
 }
 
@@ -131,6 +132,7 @@ fn hear(said: &mut Said, event: Event) {
             said.covers.insert(scope.path, cover.word());
         }
         Event::Trouble(trouble) => said.troubles.push(trouble),
+        Event::Eyes { could_write, expires_at } => said.eyes = Some((could_write, expires_at)),
         Event::Call { operation, throttled } => {
             *said.calls.entry(operation).or_default() += 1;
             said.throttled += u64::from(throttled);
@@ -403,7 +405,33 @@ async fn an_ended_session_is_renewed_once_and_no_oftener() {
     assert_eq!(way.keys("ann", None).await.unwrap().keys.len(), 1);
     assert_eq!(way.keys("bob", None).await.unwrap().keys.len(), 2);
     assert_eq!(fake.with(|account| account.calls["ListAccessKeys"]), 3, "one refusal, two answers");
-    fake.with(|account| drop(account.faults.insert("ListAccessKeys", Fault::Error(403, "ExpiredToken", "ended"))));
+    fake.with(|account| {
+        account.faults = HashMap::from([("ListAccessKeys", Fault::Error(403, "ExpiredToken", "ended"))])
+    });
     assert_eq!(way.keys("ann", None).await.unwrap_err().why, Why::Unauthenticated);
     assert_eq!(fake.with(|account| account.calls["ListAccessKeys"]), 5, "asked once more, then given up");
+}
+
+const WRITER: &str = r#"{"Statement":[{"Effect":"Allow","Action":["iam:Get*","iam:CreateUser"],"Resource":"*"}]}"#;
+const READER: &str = r#"{"Statement":[{"Effect":"Allow","Action":["iam:Get*","iam:List*"],"Resource":"*"}]}"#;
+
+#[tokio::test]
+async fn a_run_says_what_its_own_credential_could_write() {
+    let known = |words: &[&str]| Reading::Known(words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+    let table = [
+        (None, known(&[])),
+        (Some("arn:aws:sts::123456789012:assumed-role/audit/me"), known(&[])),
+        (Some("arn:aws:sts::123456789012:assumed-role/deploy/me"), known(&["iam:CreateUser"])),
+        (Some("arn:aws:iam::123456789012:root"), known(&["every action (root user)"])),
+        (Some("arn:aws:sts::123456789012:assumed-role/unlisted/me"), Reading::NotCollected),
+        (Some("arn:aws:sts::123456789012:federated-user/me"), Reading::NotCollected),
+    ];
+    for (caller, could) in table {
+        let mut account = Account { caller, roles: vec![("audit", READER), ("deploy", WRITER)], ..account() };
+        account.users.push(FakeUser { policy: Some(READER.into()), ..FakeUser::new("eyes", "AIDAEYES", &[]) });
+        assert_eq!(once(account).await.eyes.unwrap().0, could, "{caller:?}");
+    }
+    let mut denied = account();
+    denied.faults.insert("GetAccountAuthorizationDetails", Fault::Error(403, "AccessDenied", "no"));
+    assert_eq!(once(denied).await.eyes.unwrap().0, Reading::NotPermitted);
 }

@@ -1,7 +1,11 @@
 //! Whether an answer in XML is whole: one element, every tag closed in order, every reference known.
 //! It must never take an answer that breaks off for one that has ended: the SDK's reader cannot tell them apart.
 
-use quick_xml::{Reader, escape::resolve_predefined_entity, events::BytesRef, events::BytesStart, events::Event};
+use quick_xml::{
+    Reader, XmlVersion,
+    escape::resolve_predefined_entity,
+    events::{BytesRef, BytesStart, Event},
+};
 
 /// Deepest nesting taken.
 const DEPTH_MAX: usize = 64;
@@ -39,7 +43,7 @@ pub(crate) fn is_whole(body: &[u8]) -> bool {
 }
 
 fn are_sound(tag: &BytesStart<'_>) -> bool {
-    tag.attributes().all(|attribute| attribute.is_ok_and(|it| it.unescape_value().is_ok()))
+    tag.attributes().all(|attribute| attribute.is_ok_and(|it| it.normalized_value(XmlVersion::Implicit1_0).is_ok()))
 }
 
 fn is_known(reference: &BytesRef<'_>) -> bool {

@@ -259,5 +259,40 @@ fn a_check_says_what_is_denied_and_ends_so() {
     assert_eq!(said.status, 3, "{said:?}");
     let line = said.out.lines().find(|line| line.contains("iam:ListAccessKeys")).unwrap();
     assert!(line.contains("denied") && !line.contains("optional"), "{line}");
+    assert!(said.out.contains("write access  ") && said.out.contains("do not tell"), "{}", said.out);
     assert!(said.out.contains("\"Action\"") && said.out.contains("iam:GetCredentialReport"), "{}", said.out);
+}
+
+#[test]
+fn a_credential_that_could_write_is_found_until_it_cannot() {
+    let fake = Fake::with_users(3);
+    let eyes = |actions: &str| {
+        let document = format!(r#"{{"Statement":[{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}]}}"#);
+        let user = FakeUser { policy: Some(document), ..FakeUser::new("eyes", "AIDAEYES", &[]) };
+        fake.with(|account| {
+            account.users.retain(|user| user.name != "eyes");
+            account.users.push(user);
+        });
+    };
+    eyes(r#""iam:Get*","iam:CreateAccessKey""#);
+    let place = Place::new(fake.url(), "");
+    assert_eq!(place.scan(&[]).0, 0);
+    let found = |place: &Place| place.open().into_iter().find(|it| it["rule"] == "SRC-OVERPRIVILEGED");
+    let finding = found(&place).expect("a finding about the source");
+    assert!(text(&finding, "because").contains("iam:CreateAccessKey"), "{finding:#}");
+    let said = place.say(&["check", "aws"]);
+    assert!(said.out.contains("could also: iam:CreateAccessKey"), "{}", said.out);
+    eyes(r#""iam:Get*","iam:List*""#);
+    assert_eq!(place.scan(&[]).0, 0);
+    assert!(found(&place).is_none(), "it only reads now");
+    let said = place.say(&["check", "aws"]);
+    assert!(
+        said.out.contains("allow nothing beyond reading") && said.out.contains("nobody to renew it"),
+        "{}",
+        said.out
+    );
+    // Its rights cannot be told any more: neither a fault nor none.
+    fake.fail(DETAILS, 0, DENIED);
+    place.scan(&[]);
+    assert!(found(&place).is_none());
 }
