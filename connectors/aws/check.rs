@@ -64,6 +64,11 @@ async fn tried(session: &Session) -> (Vec<(&'static str, Result<(), Failure>)>, 
     let operation = "iam:ListSigningCertificates";
     let found = session.ask(operation, || iam.list_signing_certificates().user_name(&user).max_items(1).send()).await;
     answers.push((operation, found.map(drop)));
+    let operation = "iam:ListVirtualMFADevices";
+    answers.push((
+        operation,
+        session.ask(operation, || iam.list_virtual_mfa_devices().max_items(1).send()).await.map(drop),
+    ));
     let operation = "iam:ListServerCertificates";
     answers.push((
         operation,
@@ -146,6 +151,7 @@ fn cost(summary: &HashMap<SummaryKeyType, i32>) -> Vec<String> {
     let bulk = 8 + (users + roles + 999) / 1000 + (rest + 999) / 1000;
     vec![
         format!("cold: {bulk} calls until findings stand, then one for each of at most {users} users with keys"),
+        "without the credential report: one call more for each 1000 second factors, and one for each user".to_owned(),
         format!("warm: {bulk} calls and one for each user whose keys changed"),
         format!("sweep: up to {} calls, spread over sweep_every", i64::from(users) * 3),
     ]

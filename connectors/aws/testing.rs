@@ -52,6 +52,8 @@ pub struct FakeUser {
     pub reported: Option<String>,
     /// Its keys.
     pub keys: Vec<FakeKey>,
+    /// Whether it has a virtual second factor.
+    pub mfa: bool,
     /// The document of a policy written into it.
     pub policy: Option<String>,
 }
@@ -128,7 +130,15 @@ impl FakeUser {
             rotated: (*created).to_owned(),
         });
         let created = "2024-01-02T03:04:05Z".to_owned();
-        Self { name: name.to_owned(), id: id.to_owned(), created, reported: None, keys: keys.collect(), policy: None }
+        Self {
+            name: name.to_owned(),
+            id: id.to_owned(),
+            created,
+            reported: None,
+            keys: keys.collect(),
+            mfa: false,
+            policy: None,
+        }
     }
 
     fn arn(&self) -> String {
@@ -224,6 +234,14 @@ impl Account {
                 }
                 None => return error(404, "NoSuchEntity", "The user cannot be found."),
             },
+            "ListVirtualMFADevices" => {
+                let device = |user: &FakeUser| {
+                    let (serial, user) = (format!("{}/mfa", user.id), core(user));
+                    format!("<SerialNumber>{serial}</SerialNumber><User>{user}</User>")
+                };
+                let devices = self.users.iter().filter(|user| user.mfa).map(device).collect();
+                self.paged(form, "VirtualMFADevices", devices)
+            }
             "ListServerCertificates" => "<ServerCertificateMetadataList/><IsTruncated>false</IsTruncated>".to_owned(),
             "ListSigningCertificates" => "<Certificates/><IsTruncated>false</IsTruncated>".to_owned(),
             _ => "<IsTruncated>false</IsTruncated>".to_owned(),
@@ -286,7 +304,7 @@ impl Account {
         let mut out = String::from(HEADER);
         for user in &self.users {
             let created = user.reported.as_ref().unwrap_or(&user.created);
-            let _ = write!(out, "\n{},{},{created},false,N/A,N/A,N/A,false", user.name, user.arn());
+            let _ = write!(out, "\n{},{},{created},false,N/A,N/A,N/A,{}", user.name, user.arn(), user.mfa);
             for slot in 0..2 {
                 match user.keys.get(slot).filter(|key| key.active || !self.hides_inactive) {
                     Some(key) => {

@@ -5,7 +5,7 @@ use provost_connectors::aws::testing::{FakeUser, Fault};
 use serde_json::Value;
 
 use super::{
-    account::{DENIED, Fake, user},
+    account::{DENIED, Fake, now, user},
     place::{Place, calls, cover, sum, text, troubles},
 };
 
@@ -138,6 +138,8 @@ fn without_the_report_keys_are_listed_and_their_use_is_not_known_rather_than_nev
     let ids = |rows: &[Value]| rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>();
     assert_eq!(ids(&before), ids(&after));
     assert!(after.iter().all(|row| row["last_used_at"]["reading"] == "known"), "{after:#?}");
+    let users = place.records("user");
+    assert!(users.iter().all(|row| row["attributes"]["mfa"]["reading"] == "known"), "an older report corrects: {users:#?}");
 }
 
 #[test]
@@ -295,4 +297,38 @@ fn a_credential_that_could_write_is_found_until_it_cannot() {
     fake.fail(DETAILS, 0, DENIED);
     place.scan(&[]);
     assert!(found(&place).is_none());
+}
+
+#[test]
+fn without_the_report_a_virtual_second_factor_still_shows_and_its_lack_stays_unknown() {
+    let fake = Fake::with_users(5);
+    fake.with(|account| account.users.iter_mut().take(2).for_each(|user| user.mfa = true));
+    let place = Place::new(fake.url(), "");
+    for action in ["GenerateCredentialReport", REPORT] {
+        fake.fail(action, 0, DENIED);
+    }
+    let mfa = |place: &Place| {
+        let readings = place.records("user").into_iter().map(|row| row["attributes"]["mfa"].clone());
+        readings.filter(|it| it["reading"] == "known").map(|it| it["value"].as_bool()).collect::<Vec<_>>()
+    };
+    let (_, run) = place.scan(&[]);
+    assert_eq!(calls(&run, "iam:ListVirtualMFADevices"), 1, "{run:#}");
+    assert_eq!(mfa(&place), [Some(true), Some(true)]);
+    fake.with(|account| account.users[1].mfa = false);
+    place.scan(&[]);
+    assert_eq!(mfa(&place), [Some(true)], "what is not listed any more is unknown");
+    fake.heal();
+    fake.with(|account| (account.users[0].mfa, account.generated) = (false, now()));
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, calls(&run, "iam:ListVirtualMFADevices")), (0, 0), "{run:#}");
+    let told = mfa(&place);
+    assert_eq!((told.len(), told.iter().filter(|it| **it == Some(true)).count()), (5, 0), "the report is believed");
+    // Refused as well: a blind spot beside the report's own trouble, and nothing is lost.
+    for action in ["GenerateCredentialReport", REPORT, "ListVirtualMFADevices"] {
+        fake.fail(action, 0, DENIED);
+    }
+    let (status, run) = place.scan(&[]);
+    assert_eq!(status, 3, "{run:#}");
+    assert!(troubles(&run).contains(&"iam:ListVirtualMFADevices: denied".to_owned()), "{run:#}");
+    assert_eq!(mfa(&place).len(), 5);
 }
