@@ -139,7 +139,10 @@ fn without_the_report_keys_are_listed_and_their_use_is_not_known_rather_than_nev
     assert_eq!(ids(&before), ids(&after));
     assert!(after.iter().all(|row| row["last_used_at"]["reading"] == "known"), "{after:#?}");
     let users = place.records("user");
-    assert!(users.iter().all(|row| row["attributes"]["mfa"]["reading"] == "known"), "an older report corrects: {users:#?}");
+    assert!(
+        users.iter().all(|row| row["attributes"]["mfa"]["reading"] == "known"),
+        "an older report corrects: {users:#?}"
+    );
 }
 
 #[test]

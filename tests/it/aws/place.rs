@@ -1,7 +1,7 @@
 //! The built program with a configuration of one AWS source, in a directory of its own.
 //! It must never see credentials or settings of whoever runs the tests.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use provost_model::Record;
 use provost_store::{Go, OpenOptions, inventory::Inventory};
@@ -43,7 +43,22 @@ impl Place {
 
     /// Runs the program with those words.
     pub(super) fn say(&self, words: &[&str]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_provost"))
+        let output = self.command(words).output().unwrap();
+        Said {
+            status: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts the program with those words, to be killed.
+    pub(super) fn start(&self, words: &[&str]) -> Child {
+        self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_provost"));
+        command
             .arg("--config")
             .arg(self.directory.path().join("provost.toml"))
             .args(words)
@@ -54,14 +69,8 @@ impl Place {
                 ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
             ])
             .env("HOME", self.directory.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Said {
-            status: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+            .stdin(Stdio::null());
+        command
     }
 
     /// One scan: its exit status, and the run as it tells of itself.
