@@ -17,7 +17,7 @@ use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use bytes::{Bytes, BytesMut};
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{Call, Pace, Refused, operation_of, tally::Tally, whole::is_whole};
+use crate::{Call, Egress, Pace, Refused, operation_of, tally::Tally, whole::is_whole};
 
 /// Bounds on what goes out and what comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +69,25 @@ impl Default for Limits {
 }
 
 impl Gate {
-    /// A gate with that pace and those limits. Fails if TLS cannot be set up.
+    /// A gate with that pace and those limits, straight out of this host. Fails if TLS cannot be set up.
     pub fn new(pace: Pace, limits: Limits) -> Result<Self, String> {
+        Self::by(Egress::default(), pace, limits)
+    }
+
+    /// The same by another way out.
+    pub fn by(egress: Egress, pace: Pace, limits: Limits) -> Result<Self, String> {
+        let unset = |error: &dyn fmt::Display| format!("the HTTPS client cannot be set up: {error}");
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let pool = ConnectionPool::builder()
+        let mut pool = ConnectionPool::builder()
             .max_connections_per_host(limits.in_flight.max(1))
-            .tls_provider(provider)
-            .build_https()
-            .map_err(|error| format!("the HTTPS client cannot be set up: {error}"))?;
-        let pool = Client::new(&pool).map_err(|error| format!("the HTTPS client cannot be set up: {error}"))?;
+            .proxy_config(egress.proxy)
+            .tls_provider(provider);
+        if let Some(trust) = egress.trust {
+            let context = tls::TlsContext::builder().with_trust_store(trust).build();
+            pool = pool.tls_context(context.map_err(|error| unset(&error))?);
+        }
+        let pool = pool.build_https().map_err(|error| unset(&error))?;
+        let pool = Client::new(&pool).map_err(|error| unset(&error))?;
         let flight = Semaphore::new(limits.in_flight.max(1));
         Ok(Self(Arc::new(Inner { pool, pace, tally: Tally::default(), limits, flight })))
     }

@@ -1,6 +1,7 @@
 //! The outbound door: every call to a provider passes a [`Gate`] that knows which reads are allowed, paces and counts.
 //! It must never send an operation that was not named to it as allowed.
 
+mod egress;
 mod failure;
 mod gate;
 mod operation;
@@ -9,6 +10,7 @@ mod retry;
 mod tally;
 mod whole;
 
+pub use egress::Egress;
 pub use failure::{Failure, Refused, answered_badly, classified, unanswered};
 pub use gate::{Door, Gate, Limits};
 pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};

@@ -62,7 +62,7 @@ fn grow(fake: &Fake, number: usize) {
         account.users.push(user(USERS + number));
         let key = FakeKey {
             id: format!("AKIASECOND{number}"),
-            active: number % 2 == 0,
+            active: number.is_multiple_of(2),
             created: "2025-06-07T08:09:10Z".to_owned(),
             rotated: "2025-06-07T08:09:10Z".to_owned(),
         };

@@ -5,7 +5,7 @@ use provost_connectors::aws::testing::{FakeUser, Fault};
 use serde_json::Value;
 
 use super::{
-    account::{DENIED, Fake, now, user},
+    account::{DENIED, Fake, soon, user},
     place::{Place, calls, cover, sum, text, troubles},
 };
 
@@ -321,7 +321,7 @@ fn without_the_report_a_virtual_second_factor_still_shows_and_its_lack_stays_unk
     place.scan(&[]);
     assert_eq!(mfa(&place), [Some(true)], "what is not listed any more is unknown");
     fake.heal();
-    fake.with(|account| (account.users[0].mfa, account.generated) = (false, now()));
+    fake.with(|account| (account.users[0].mfa, account.generated) = (false, soon()));
     let (status, run) = place.scan(&[]);
     assert_eq!((status, calls(&run, "iam:ListVirtualMFADevices")), (0, 0), "{run:#}");
     let told = mfa(&place);
@@ -334,4 +334,20 @@ fn without_the_report_a_virtual_second_factor_still_shows_and_its_lack_stays_unk
     assert_eq!(status, 3, "{run:#}");
     assert!(troubles(&run).contains(&"iam:ListVirtualMFADevices: denied".to_owned()), "{run:#}");
     assert_eq!(mfa(&place).len(), 5);
+}
+
+#[test]
+fn calls_leave_by_the_proxy_and_trust_the_bundle_that_the_environment_names() {
+    let fake = Fake::with_users(3);
+    let place = Place::new("http://iam.example.invalid", "");
+    let proxied = place.say_with(&[("HTTP_PROXY", fake.url())], &["scan"]);
+    assert_eq!(proxied.status, 0, "{proxied:?}");
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (3, 3));
+    let asked = fake.with(|account| account.bytes);
+    let past = place.say_with(&[("HTTP_PROXY", fake.url()), ("NO_PROXY", "example.invalid")], &["scan"]);
+    assert_ne!(past.status, 0, "{past:?}");
+    assert_eq!(fake.with(|account| account.bytes), asked, "nothing went by the proxy");
+    let refused = place.say_with(&[("AWS_CA_BUNDLE", "/dev/null")], &["scan"]);
+    assert_ne!(refused.status, 0, "{refused:?}");
+    assert!(refused.err.contains("AWS_CA_BUNDLE") && refused.err.contains("no certificate"), "{refused:?}");
 }

@@ -43,7 +43,12 @@ impl Place {
 
     /// Runs the program with those words.
     pub(super) fn say(&self, words: &[&str]) -> Said {
-        let output = self.command(words).output().unwrap();
+        self.say_with(&[], words)
+    }
+
+    /// The same with more in its environment.
+    pub(super) fn say_with(&self, more: &[(&str, &str)], words: &[&str]) -> Said {
+        let output = self.command(words).envs(more.iter().copied()).output().unwrap();
         Said {
             status: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
