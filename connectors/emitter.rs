@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use provost_model::{
-    Clock, Cover, Cursor, Entity, Facts, Key, Realm, Scope, Sighting, Span, Time, Trouble, Value, Why,
+    Clock, Cover, Cursor, Entity, Facts, Key, Reading, Realm, Scope, Sighting, Span, Time, Trouble, Value, Why,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +60,13 @@ pub enum Event {
     Trouble(Trouble),
     /// Our clock is so far ahead of the provider's; behind it if negative.
     ClockAhead(Span),
+    /// What the credential it looks with could do beyond reading, and when that credential ends by itself.
+    Eyes {
+        /// Rights beyond reading, in the provider's words; known to be empty if there are none.
+        could_write: Reading<Vec<String>>,
+        /// When it ends without a human's help; never if it does not.
+        expires_at: Reading<Time>,
+    },
     /// A call was sent.
     Call {
         /// The operation.
@@ -155,6 +162,12 @@ impl Emitter {
     /// Says that everything below a path left the configured selection.
     pub async fn unwatch(&mut self, scope: &Scope) -> Result<(), Stopped> {
         self.push(Event::Unwatch(scope.clone())).await
+    }
+
+    /// Says what it looks with.
+    pub async fn eyes(&mut self, could_write: Reading<Vec<String>>, expires_at: Reading<Time>) -> Result<(), Stopped> {
+        let could_write = could_write.map(|words| words.into_iter().take(ELEMENTS_MAX).map(clean).collect());
+        self.push(Event::Eyes { could_write, expires_at }).await
     }
 
     /// Counts a call.

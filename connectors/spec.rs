@@ -75,6 +75,8 @@ pub struct Source {
 pub enum Verdict {
     /// It is allowed.
     Granted,
+    /// It is allowed, and looking does not need it.
+    Excess,
     /// It is refused.
     Denied,
     /// It could not be told.

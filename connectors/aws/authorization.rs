@@ -16,6 +16,7 @@ use provost_model::{Cover, Entity, Key, Kind, Reading, Realm, Scope, Span, Statu
 use sha2::{Digest, Sha256};
 
 use super::{
+    eyes::Who,
     nature,
     people::{User, Users},
     policy::{self, Document, Named, Summary, Trust, Verdict},
@@ -30,6 +31,9 @@ const PAGE: i32 = 1000;
 const PAGES_MAX: usize = 10_000;
 /// Uses of roles are kept for at least 400 days (IAM User Guide, "last accessed information").
 const ROLE_USE_KEPT: Span = Span::days(400);
+/// What is listed first, and what then.
+const FIRST: [EntityType; 3] = [EntityType::LocalManagedPolicy, EntityType::AwsManagedPolicy, EntityType::Group];
+const THEN: [EntityType; 2] = [EntityType::User, EntityType::Role];
 /// Different inline documents whose reading is kept.
 const DOCUMENTS_MAX: usize = 4096;
 
@@ -41,6 +45,17 @@ pub(super) struct Authorization<'a> {
     policies: HashMap<String, (String, Option<Summary>)>,
     groups: HashMap<String, Policies>,
     documents: HashMap<u64, Option<Arc<Summary>>>,
+    who: Who,
+    could_write: Reading<Vec<String>>,
+}
+
+/// What the listing gave, beside what it said.
+pub(super) struct Listed {
+    pub(super) users: Users,
+    /// Why it is not complete.
+    pub(super) failure: Option<Failure>,
+    /// What the one who looks could do beyond reading.
+    pub(super) could_write: Reading<Vec<String>>,
 }
 
 /// The policies of a user, group or role.
@@ -52,7 +67,8 @@ struct Policies {
 }
 
 impl<'a> Authorization<'a> {
-    pub(super) fn new(session: &'a Session, realm: &Realm) -> Self {
+    pub(super) fn new(session: &'a Session, realm: &Realm, who: Who) -> Self {
+        let could_write = who.at_once();
         Self {
             session,
             scope: Scope::new(realm.clone(), "iam/authorization"),
@@ -60,25 +76,53 @@ impl<'a> Authorization<'a> {
             policies: HashMap::new(),
             groups: HashMap::new(),
             documents: HashMap::new(),
+            who,
+            could_write,
         }
     }
 
-    /// Lists everything and says it. Gives the users met, complete or not.
-    pub(super) async fn list(mut self, to: &mut Emitter) -> Result<(Users, Option<Failure>), Stopped> {
+    /// Lists everything and says it. Gives the users met, complete or not, and what the one who looks could write.
+    pub(super) async fn list(mut self, to: &mut Emitter) -> Result<Listed, Stopped> {
         to.begin(&self.scope.clone(), None).await?;
         // Policies and groups first: whether a user is an administrator follows from them.
-        let first = [EntityType::LocalManagedPolicy, EntityType::AwsManagedPolicy, EntityType::Group];
-        let then = [EntityType::User, EntityType::Role];
-        for filter in [first.as_slice(), then.as_slice()] {
+        for filter in [FIRST.as_slice(), THEN.as_slice()] {
             if let Some(failure) = self.pages(filter, to).await? {
                 to.partial(&self.scope, failure.why, failure.to_string()).await?;
-                return Ok((self.users, Some(failure)));
+                return Ok(self.listed(Some(failure)));
             }
         }
         self.users.complete = true;
         let now = to.now();
         to.cover(&self.scope, None, now, Cover::Full { next: None, atomic: false }).await?;
-        Ok((self.users, None))
+        Ok(self.listed(None))
+    }
+
+    /// Reads without saying anything until the one who looks is found, to learn what it could write.
+    pub(super) async fn rights(mut self) -> Result<Reading<Vec<String>>, Failure> {
+        if matches!(self.who, Who::Root | Who::Other) {
+            return Ok(self.could_write);
+        }
+        for filter in [FIRST.as_slice(), THEN.as_slice()] {
+            let mut marker: Option<String> = None;
+            for _ in 0..PAGES_MAX {
+                let page = ask(self.session, filter, marker.as_deref()).await?;
+                let next = page.marker.clone().filter(|next| page.is_truncated && Some(next) != marker.as_ref());
+                drop(self.entities(page, Time::default()));
+                if next.is_none() || matches!(self.could_write, Reading::Known(_)) {
+                    break;
+                }
+                marker = next;
+            }
+        }
+        Ok(self.could_write)
+    }
+
+    fn listed(self, failure: Option<Failure>) -> Listed {
+        let could_write = match (&self.could_write, &failure) {
+            (Reading::NotCollected, Some(failure)) if failure.why == Why::Denied => Reading::NotPermitted,
+            _ => self.could_write,
+        };
+        Listed { users: self.users, failure, could_write }
     }
 
     /// Every page of some kinds. While one page is told, the next is already asked for.
@@ -112,27 +156,20 @@ impl<'a> Authorization<'a> {
     }
 
     async fn tell(&mut self, page: Page, as_of: Time, to: &mut Emitter) -> Result<(), Stopped> {
-        for policy in page.policies.unwrap_or_default() {
-            if let Some(entity) = self.policy(policy) {
-                to.see(&self.scope, None, as_of, entity).await?;
-            }
-        }
-        for group in page.group_detail_list.unwrap_or_default() {
-            if let Some(entity) = self.group(group) {
-                to.see(&self.scope, None, as_of, entity).await?;
-            }
-        }
-        for user in page.user_detail_list.unwrap_or_default() {
-            if let Some(entity) = self.user(user) {
-                to.see(&self.scope, None, as_of, entity).await?;
-            }
-        }
-        for role in page.role_detail_list.unwrap_or_default() {
-            if let Some(entity) = self.role(role, as_of) {
-                to.see(&self.scope, None, as_of, entity).await?;
-            }
+        for entity in self.entities(page, as_of) {
+            to.see(&self.scope, None, as_of, entity).await?;
         }
         Ok(())
+    }
+
+    /// What is on a page, policies and groups before those that have them.
+    fn entities(&mut self, page: Page, as_of: Time) -> Vec<Entity> {
+        let mut all = Vec::new();
+        all.extend(page.policies.unwrap_or_default().into_iter().filter_map(|it| self.policy(it)));
+        all.extend(page.group_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.group(it)));
+        all.extend(page.user_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.user(it)));
+        all.extend(page.role_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.role(it, as_of)));
+        all
     }
 
     /// A policy of the account, or one of AWS that something in the account uses.
@@ -181,6 +218,9 @@ impl<'a> Authorization<'a> {
         set(&mut entity, field::CREATED_AT, created);
         policies.say(&mut entity);
         let boundary = boundary_arn(detail.permissions_boundary);
+        if self.who.is_user(detail.arn.as_deref()) {
+            self.could_write = self.writes(&policies, &groups, boundary.as_deref());
+        }
         self.verdict(&policies, &groups, boundary.as_deref()).say(&mut entity);
         set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
         let entity = entity.with(field::GROUPS, groups).with(field::TAGS, tag_map(&tags));
@@ -200,12 +240,16 @@ impl<'a> Authorization<'a> {
         let (nature, because) = nature::of_role(&name, &path, trust.as_ref(), &tags);
         let profiles = detail.instance_profile_list.unwrap_or_default();
         let profiles: Vec<String> = profiles.into_iter().map(|profile| profile.arn).collect();
+        let is_own = self.who.is_role(&name);
         let mut entity = self.entity(Kind::Role, id, name).with(field::STATUS, Status::Active);
         set(&mut entity, field::ARN, detail.arn);
         set(&mut entity, field::CREATED_AT, created);
         set(&mut entity, field::TRUSTED_PRINCIPALS, document.as_ref().map(policy::trusted_principals));
         policies.say(&mut entity);
         let boundary = boundary_arn(detail.permissions_boundary);
+        if is_own {
+            self.could_write = self.writes(&policies, &[], boundary.as_deref());
+        }
         self.verdict(&policies, &[], boundary.as_deref()).say(&mut entity);
         set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
         let used = detail.role_last_used.unwrap_or_else(|| aws_sdk_iam::types::RoleLastUsed::builder().build());
@@ -243,6 +287,16 @@ impl<'a> Authorization<'a> {
 
     /// Whether these policies, with those of the groups, make an administrator.
     fn verdict(&self, own: &Policies, groups: &[String], boundary: Option<&str>) -> Verdict {
+        policy::admin(&self.all_of(own, groups), boundary.map(|arn| self.managed(arn, None)))
+    }
+
+    /// What these policies, with those of the groups, allow beyond reading.
+    fn writes(&self, own: &Policies, groups: &[String], boundary: Option<&str>) -> Reading<Vec<String>> {
+        let words = policy::writes(&self.all_of(own, groups), boundary.map(|arn| self.managed(arn, None)));
+        words.map_or(Reading::NotCollected, Reading::Known)
+    }
+
+    fn all_of<'p>(&'p self, own: &'p Policies, groups: &'p [String]) -> Vec<Named<'p>> {
         let mut named = Vec::new();
         self.named(own, None, &mut named);
         for group in groups {
@@ -256,7 +310,7 @@ impl<'a> Authorization<'a> {
                 }),
             }
         }
-        policy::admin(&named, boundary.map(|arn| self.managed(arn, None)))
+        named
     }
 
     fn named<'p>(&'p self, policies: &'p Policies, group: Option<&'p str>, into: &mut Vec<Named<'p>>) {

@@ -1,15 +1,20 @@
 //! What the source's credentials may see: each read tried once, with the smallest page.
 //! It must never count a read as granted that was not answered.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_iam::types::SummaryKeyType;
 use provost_client::Failure;
-use provost_model::Why;
+use provost_model::{Reading, Time, Why};
 use serde_json::json;
 
-use super::{SPEC, session::Session, settings::Settings, spec};
+use super::{SPEC, authorization::Authorization, session::Session, settings::Settings, spec};
 use crate::{Access, Check, Verdict};
+
+/// How long the credential's own policies are looked for: in a large account they may come late.
+const RIGHTS: Duration = Duration::from_secs(10);
+/// Rights named.
+const WORDS: usize = 8;
 
 /// Everything a check says.
 pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
@@ -29,12 +34,9 @@ pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
     let mut checks = vec![line("sts:GetCallerIdentity", Ok(()))];
     let (answers, cost) = tried(session).await;
     checks.extend(answers.into_iter().map(|(operation, answer)| line(operation, answer)));
-    checks.push(Check {
-        action: "write access".to_owned(),
-        verdict: Verdict::Unknown,
-        optional: true,
-        note: "not tried: attach only the policy shown, so that this credential cannot write".to_owned(),
-    });
+    let rights = Authorization::new(session, &caller.realm(), caller.who()).rights();
+    checks.push(beyond_reading(tokio::time::timeout(RIGHTS, rights).await.ok()));
+    checks.push(lasting(&session.lasts()));
     Access { principal: format!("{} (credentials: {})", caller.arn, caller.origin), target, checks, cost, policy }
 }
 
@@ -62,6 +64,11 @@ async fn tried(session: &Session) -> (Vec<(&'static str, Result<(), Failure>)>, 
     let operation = "iam:ListSigningCertificates";
     let found = session.ask(operation, || iam.list_signing_certificates().user_name(&user).max_items(1).send()).await;
     answers.push((operation, found.map(drop)));
+    let operation = "iam:ListVirtualMFADevices";
+    answers.push((
+        operation,
+        session.ask(operation, || iam.list_virtual_mfa_devices().max_items(1).send()).await.map(drop),
+    ));
     let operation = "iam:ListServerCertificates";
     answers.push((
         operation,
@@ -86,6 +93,37 @@ async fn tried(session: &Session) -> (Vec<(&'static str, Result<(), Failure>)>, 
     let cost = summary.as_ref().ok().and_then(|answer| answer.summary_map.as_ref()).map(cost).unwrap_or_default();
     answers.push((operation, summary.map(drop)));
     (answers, cost)
+}
+
+/// What the credential could do beyond reading, as its policies say.
+fn beyond_reading(rights: Option<Result<Reading<Vec<String>>, Failure>>) -> Check {
+    let advice = "attach only the policy shown, so that this credential cannot write";
+    let (verdict, note) = match rights {
+        Some(Ok(Reading::Known(words))) if words.is_empty() => {
+            (Verdict::Granted, "its policies allow nothing beyond reading".to_owned())
+        }
+        Some(Ok(Reading::Known(words))) => {
+            let more = if words.len() > WORDS { ", …" } else { "" };
+            let named = words.iter().take(WORDS).map(String::as_str).collect::<Vec<_>>().join(", ");
+            (Verdict::Excess, format!("could also: {named}{more}; {advice}"))
+        }
+        Some(Ok(_)) => {
+            (Verdict::Unknown, format!("the account's details do not tell this credential's rights; {advice}"))
+        }
+        Some(Err(failure)) => (Verdict::Unknown, format!("its policies cannot be read ({}); {advice}", failure.why)),
+        None => (Verdict::Unknown, format!("its policies were not found in time; {advice}")),
+    };
+    let action = if verdict == Verdict::Granted { "only reading" } else { "write access" };
+    Check { action: action.to_owned(), verdict, optional: true, note }
+}
+
+fn lasting(lasts: &Reading<Time>) -> Check {
+    let (verdict, note) = match lasts {
+        Reading::Never => (Verdict::Granted, "needs nobody to renew it".to_owned()),
+        Reading::Known(end) => (Verdict::Granted, format!("until {end}, then somebody has to renew it")),
+        _ => (Verdict::Unknown, "it may end, and nobody says when".to_owned()),
+    };
+    Check { action: "lasting credential".to_owned(), verdict, optional: true, note }
 }
 
 fn line(operation: &str, answer: Result<(), Failure>) -> Check {
@@ -113,6 +151,7 @@ fn cost(summary: &HashMap<SummaryKeyType, i32>) -> Vec<String> {
     let bulk = 8 + (users + roles + 999) / 1000 + (rest + 999) / 1000;
     vec![
         format!("cold: {bulk} calls until findings stand, then one for each of at most {users} users with keys"),
+        "without the credential report: one call more for each 1000 second factors, and one for each user".to_owned(),
         format!("warm: {bulk} calls and one for each user whose keys changed"),
         format!("sweep: up to {} calls, spread over sweep_every", i64::from(users) * 3),
     ]

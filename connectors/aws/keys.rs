@@ -3,13 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 use futures::{StreamExt, stream::FuturesUnordered};
 use provost_client::Failure;
 use provost_model::{Cover, Cursor, Entity, Key, Kind, Reading, Realm, Scope, Status, Why, field};
 
 use super::{
-    authorization::{set, time},
+    authorization::set,
+    key_page::KeyFound,
     people::{User, UserNo, Users},
     session::{Session, stopped},
     slots::{self, Listed, ListedKey, Slot},
@@ -137,10 +137,10 @@ impl<'a> Keys<'a> {
     }
 
     /// Says one user's keys, and that these are all.
-    async fn say(&mut self, number: UserNo, keys: &[AccessKeyMetadata], to: &mut Emitter) -> Result<(), Stopped> {
+    async fn say(&mut self, number: UserNo, keys: &[KeyFound], to: &mut Emitter) -> Result<(), Stopped> {
         let Some(user) = self.users.get(number) else { return Ok(()) };
         let as_of = to.now();
-        let known: Vec<ListedKey<'_>> = keys.iter().filter_map(listed_key).collect();
+        let known: Vec<ListedKey<'_>> = keys.iter().map(listed_key).collect();
         let slots = self.slots.remove(&number).unwrap_or_default();
         let adopted = slots::adopt(&slots, &known);
         for (found, key) in adopted.iter().zip(&known) {
@@ -173,27 +173,21 @@ impl<'a> Keys<'a> {
 }
 
 /// All keys of one user, with what tells the answers apart.
-async fn asked<T>(
-    session: &Session,
-    user: &User,
-    because: Because,
-    which: T,
-) -> (T, Result<Vec<AccessKeyMetadata>, Failure>) {
+async fn asked<T>(session: &Session, user: &User, because: Because, which: T) -> (T, Result<Vec<KeyFound>, Failure>) {
     (which, keys_of(session, user, because).await)
 }
 
 /// All keys of one user. A listing of several pages is still one user's few keys: the pages are read to the end.
-async fn keys_of(session: &Session, user: &User, because: Because) -> Result<Vec<AccessKeyMetadata>, Failure> {
-    let client = if matches!(because, Because::Sweep | Because::NoReport) { &session.sweeping } else { &session.iam };
+async fn keys_of(session: &Session, user: &User, because: Because) -> Result<Vec<KeyFound>, Failure> {
+    let way = session.way(matches!(because, Because::Sweep | Because::NoReport)).await?;
     let mut keys = Vec::new();
     let mut marker: Option<String> = None;
     loop {
         if session.is_stopping() {
             return Err(stopped(OPERATION));
         }
-        let call = || client.list_access_keys().user_name(&user.name).set_marker(marker.clone()).send();
-        let page = session.ask(OPERATION, call).await?;
-        keys.extend(page.access_key_metadata);
+        let page = session.patiently(OPERATION, || way.keys(&user.name, marker.as_deref())).await?;
+        keys.extend(page.keys);
         let next = page.marker.filter(|next| page.is_truncated && Some(next) != marker.as_ref());
         match (page.is_truncated, next) {
             (false, _) => return Ok(keys),
@@ -216,9 +210,8 @@ fn is_hopeless(why: Why) -> bool {
     matches!(why, Why::Unauthenticated | Why::Stopped | Why::TooLarge)
 }
 
-fn listed_key(key: &AccessKeyMetadata) -> Option<ListedKey<'_>> {
-    let active = key.status == Some(StatusType::Active);
-    Some(ListedKey { id: key.access_key_id.as_deref()?, active, created: key.create_date.map(time)? })
+fn listed_key(key: &KeyFound) -> ListedKey<'_> {
+    ListedKey { id: &key.id, active: key.active, created: key.created }
 }
 
 fn entity(realm: &Realm, user: &User, key: &ListedKey<'_>, slot: Option<&Slot>) -> Entity {

@@ -1,9 +1,9 @@
 //! The small listings of an account: certificates, identity providers, service-specific credentials; users if need be.
 //! It must never let the failure of one of them touch another.
 
-use std::future::Future;
+use std::{collections::HashSet, future::Future};
 
-use aws_sdk_iam::types::StatusType;
+use aws_sdk_iam::types::{AssignmentStatusType, StatusType, VirtualMfaDevice};
 use provost_client::Failure;
 use provost_model::{Cover, Cursor, Entity, Key, Kind, Reading, Realm, Scope, Status, Trouble, Why, field};
 
@@ -11,11 +11,13 @@ use super::{
     authorization::{set, tag_map, time},
     look::Looking,
     people::{User, Users},
+    rows,
     session::{Session, stopped},
     spec,
 };
 use crate::{Emitter, Stopped};
 
+const SECOND_FACTORS: &str = "iam:ListVirtualMFADevices";
 /// Most elements of a page.
 const PAGE: i32 = 1000;
 /// Most pages of one listing.
@@ -80,6 +82,31 @@ pub(super) async fn users(session: &Session, realm: &Realm, seen: Users, to: &mu
     let now = to.now();
     to.cover(&scope, None, now, Cover::Full { next: None, atomic: false }).await?;
     Ok(users)
+}
+
+/// Which users have a virtual second factor, for an account whose report cannot be had. A user that is not listed may have
+/// one of another sort, so nothing is said of it. Root is left to the report.
+pub(super) async fn second_factors(looking: &Looking<'_>, users: &Users, to: &mut Emitter) -> Result<(), Stopped> {
+    let (session, realm) = (looking.session, looking.realm);
+    let found = paged(SECOND_FACTORS, session, |marker| async move {
+        let request = session.iam.list_virtual_mfa_devices().assignment_status(AssignmentStatusType::Assigned);
+        let call = || request.clone().max_items(PAGE).set_marker(marker.clone()).send();
+        let page = session.ask(SECOND_FACTORS, call).await?;
+        Ok((page.virtual_mfa_devices, page.marker.filter(|_| page.is_truncated)))
+    })
+    .await;
+    let owner = |device: VirtualMfaDevice| device.user.map(|user| user.user_id);
+    let found = found.map(|all| {
+        let owners: HashSet<String> = all.into_iter().filter_map(owner).collect();
+        let every = (0..users.len()).filter_map(|number| users.get(number));
+        every.map(|user| rows::second_factor(realm, &user.id, owners.contains(&user.id))).collect()
+    });
+    Lists { session, realm }.say(&second_factors_scope(realm).path, SECOND_FACTORS, found, to).await
+}
+
+/// The scope of the listing of second factors.
+pub(super) fn second_factors_scope(realm: &Realm) -> Scope {
+    Scope::new(realm.clone(), "iam/virtual-mfa-devices")
 }
 
 /// The scope of the plain listing of users.

@@ -7,9 +7,10 @@ use provost_client::Failure;
 use provost_model::{Cursor, Realm, Why};
 
 use super::{
-    authorization::Authorization,
+    authorization::{Authorization, Listed as Told},
     count,
     credentials::{self, Plan, Report, Telling},
+    eyes::Who,
     keys::{Because, Keys},
     lists,
     people::{UserNo, Users},
@@ -28,15 +29,17 @@ pub(super) struct Looking<'a> {
     pub(super) session: &'a Session,
     pub(super) known: &'a Bookmarks,
     pub(super) realm: &'a Realm,
+    pub(super) who: Who,
     pub(super) sweep_every: Duration,
 }
 
 impl Looking<'_> {
     pub(super) async fn look(&self, to: &mut Emitter) -> Result<(), Stopped> {
         let session = self.session;
-        let authorization = Authorization::new(session, self.realm);
+        let authorization = Authorization::new(session, self.realm, self.who.clone());
         let (listing, report) = tokio::join!(Box::pin(authorization.list(to)), Box::pin(credentials::obtain(session)));
-        let (mut users, failure) = listing?;
+        let Told { mut users, failure, could_write } = listing?;
+        to.eyes(could_write, session.lasts()).await?;
         if failure.is_some_and(|failure| {
             matches!(failure.why, Why::Denied | Why::Malformed | Why::Unavailable | Why::Throttled)
         }) {
@@ -87,6 +90,8 @@ impl Looking<'_> {
         keys: &mut Keys<'_>,
         to: &mut Emitter,
     ) -> Result<Vec<UserNo>, Stopped> {
+        // The report tells of second factors: what stood in for it must not live on.
+        to.unwatch(&lists::second_factors_scope(self.realm)).await?;
         let wanted: HashSet<UserNo> = plan.first.iter().chain(&plan.then).map(|(number, _)| *number).collect();
         credentials::rows_of(&report, users, &wanted, &mut |number, row| {
             keys.slots.insert(number, slots::slots(row));
@@ -117,15 +122,20 @@ impl Looking<'_> {
         let scope = credentials::scope(self.realm);
         to.begin(&scope, None).await?;
         if self.cursor(&scope.path).is_none() {
-            let now = to.now();
             for number in 0..users.len() {
                 if let Some(user) = users.get(number) {
-                    to.see(&scope, None, now, rows::unreported(self.realm, user)).await?;
+                    // Names and tags of a user are as old as it is, for all one knows: the first report must be able to
+                    // correct this, and reports are up to four hours old.
+                    let as_of = user.created.unwrap_or_default();
+                    to.see(&scope, None, as_of, rows::unreported(self.realm, user)).await?;
                 }
             }
         }
         to.partial(&scope, failure.why, failure.to_string()).await?;
         count(self.session, to).await?;
+        if users.complete && failure.why != Why::Stale {
+            lists::second_factors(self, users, to).await?;
+        }
         lists::all(self, to).await?;
         keys.begin(to).await?;
         let (known, new): (Vec<UserNo>, Vec<UserNo>) = (0..users.len()).partition(|number| keys.knows(*number));

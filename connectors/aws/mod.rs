@@ -4,12 +4,15 @@
 mod authorization;
 mod check;
 mod credentials;
+mod eyes;
+mod key_page;
 mod keys;
 mod lists;
 mod look;
 pub mod nature;
 mod people;
 pub mod policy;
+mod query;
 pub mod report;
 mod rows;
 mod session;
@@ -25,7 +28,8 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use provost_client::{Failure, Gate, Limits, Pace, Patience};
+use aws_types::os_shim_internal::Env;
+use provost_client::{Egress, Failure, Gate, Limits, Pace, Patience};
 use provost_model::{Trouble, Why};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +40,9 @@ use crate::{Access, Bookmarks, Connector, Emitter, Source, Stopped};
 /// Time in which a source must have said what it is about to read.
 const ANNOUNCE: Duration = Duration::from_millis(1_800);
 
+/// Largest bundle of certificates read; the system's own is a quarter of a megabyte.
+const BUNDLE_MAX: u64 = 16 << 20;
+
 /// One source of this kind.
 struct Aws {
     settings: Settings,
@@ -45,8 +52,24 @@ struct Aws {
 fn build(source: &Source) -> Result<Box<dyn Connector>, String> {
     let settings = Settings::read(&source.settings)?;
     let limits = Limits { in_flight: settings.in_flight, calls: settings.max_calls, ..Limits::default() };
-    let gate = Gate::new(Pace::new(settings.pace), limits)?;
+    let gate = Gate::by(egress(&Env::real())?, Pace::new(settings.pace), limits)?;
     Ok(Box::new(Aws { settings, gate }))
+}
+
+/// The way out, as every AWS tool finds it.
+fn egress(env: &Env) -> Result<Egress, String> {
+    let egress = Egress::of_environment();
+    let Ok(path) = env.get("AWS_CA_BUNDLE") else { return Ok(egress) };
+    if path.is_empty() {
+        return Ok(egress);
+    }
+    let told = |why: String| format!("AWS_CA_BUNDLE: {path} cannot be used: {why}");
+    let size = std::fs::metadata(&path).map_err(|error| told(error.to_string()))?.len();
+    if size > BUNDLE_MAX {
+        return Err(told(format!("it is larger than {BUNDLE_MAX} bytes")));
+    }
+    let bundle = std::fs::read(&path).map_err(|error| told(error.to_string()))?;
+    egress.trusting(&bundle).map_err(told)
 }
 
 impl Aws {
@@ -74,7 +97,8 @@ impl Aws {
         }
         let realm = caller.realm();
         to.realm(realm.clone()).await?;
-        let looking = Looking { session, known, realm: &realm, sweep_every: self.settings.sweep_every };
+        let looking =
+            Looking { session, known, realm: &realm, who: caller.who(), sweep_every: self.settings.sweep_every };
         looking.look(to).await?;
         Ok(())
     }

@@ -37,6 +37,12 @@ pub(super) fn unreported(realm: &Realm, user: &User) -> Entity {
         .with(field::NATURE_BECAUSE, because)
 }
 
+/// A user of whom only its second factor is told: a virtual one, or none that the listing could show.
+pub(super) fn second_factor(realm: &Realm, user_id: &str, is_listed: bool) -> Entity {
+    let mfa = if is_listed { Reading::Known(true) } else { Reading::NotReported };
+    bare(Key::new(realm.clone(), Kind::User, user_id)).with(field::MFA, mfa)
+}
+
 /// The latest date anything in a row has: the report cannot be older.
 pub(super) fn newest(row: &Row<'_>) -> Option<Time> {
     let keys = row.keys.iter().flat_map(|key| [key.last_rotated, key.last_used.known()]);

@@ -27,10 +27,16 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::os_shim_internal::Env;
 use provost_client::{CREDENTIAL_CALLS, Door, Failure, Gate, INSTANCE_CALLS, Patience, classified, with_patience};
-use provost_model::{Realm, Why};
+use provost_model::{Reading, Realm, Time, Why};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::{SPEC, settings::Settings};
+use super::{
+    SPEC,
+    eyes::{self, Who},
+    query::Way,
+    settings::Settings,
+};
 
 /// Stands behind an operation that a sweep sends.
 const SWEEP: &str = " (sweep)";
@@ -45,17 +51,32 @@ pub(super) struct Session {
     /// For what a sweep asks; counted apart.
     pub(super) sweeping: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
-    origin: Arc<Mutex<String>>,
+    /// The ways of the call made by hand: for what a run needs, and for sweeps.
+    ways: [OnceCell<Way>; 2],
+    origin: Arc<Mutex<Origin>>,
     patience: Patience,
     luck: AtomicU64,
     stop: CancellationToken,
     at_once: usize,
 }
 
+/// Where the credentials in use came from.
+struct Origin {
+    /// In words; empty before any were found.
+    words: String,
+    lasts: Reading<Time>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { words: String::new(), lasts: Reading::NotCollected }
+    }
+}
+
 /// Where credentials come from, and the door through which they are asked for.
 struct Found {
     chain: SharedCredentialsProvider,
-    origin: Arc<Mutex<String>>,
+    origin: Arc<Mutex<Origin>>,
     region: Option<Region>,
     door: Door,
 }
@@ -87,7 +108,7 @@ impl Session {
             .or_else(Region::new(REGION));
         let region = region.region().await;
         let providers = ProviderConfig::without_region().with_region(region.clone()).with_http_client(door.clone());
-        let origin = Arc::new(Mutex::new(String::new()));
+        let origin = Arc::new(Mutex::new(Origin::default()));
         let chain = Chain { places: places(settings, &providers), origin: origin.clone() };
         let chain = SharedCredentialsProvider::new(chain);
         Self::with(settings, gate, (patience, stop), Found { chain, origin, region, door }).await
@@ -122,6 +143,7 @@ impl Session {
             iam: iam(""),
             sweeping: iam(SWEEP),
             sts: aws_sdk_sts::Client::from_conf(sts),
+            ways: [OnceCell::new(), OnceCell::new()],
             origin,
             patience,
             // Only spreads waits apart; no result depends on it.
@@ -156,7 +178,12 @@ impl Session {
 
     /// Where the credentials in use came from, in words; empty before the first call.
     pub(super) fn origin(&self) -> String {
-        self.origin.lock().map(|origin| origin.clone()).unwrap_or_default()
+        self.origin.lock().map(|origin| origin.words.clone()).unwrap_or_default()
+    }
+
+    /// Until when the credentials in use last without a human's help; known only after the first call.
+    pub(super) fn lasts(&self) -> Reading<Time> {
+        self.origin.lock().map_or(Reading::NotCollected, |origin| origin.lasts)
     }
 
     /// Makes a call, again and again where that may help, until the run is to stop.
@@ -166,10 +193,24 @@ impl Session {
         F: Fn() -> A,
         A: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
+        self.patiently(operation, || async { call().await.map_err(|error| classified(operation, &error)) }).await
+    }
+
+    /// The way of the call made by hand, found out when it is first wanted.
+    pub(super) async fn way(&self, sweep: bool) -> Result<&Way, Failure> {
+        let [needed, sweeping] = &self.ways;
+        let (way, client) = if sweep { (sweeping, &self.sweeping) } else { (needed, &self.iam) };
+        way.get_or_try_init(|| self.patiently("iam:ListAccessKeys", || Way::learn(client))).await
+    }
+
+    /// Makes a call without the SDK, as patiently.
+    pub(super) async fn patiently<T, F, A>(&self, operation: &str, call: F) -> Result<T, Failure>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, Failure>>,
+    {
         let luck = || self.luck();
-        let tries = with_patience(self.patience, &luck, || async {
-            call().await.map_err(|error| classified(operation, &error))
-        });
+        let tries = with_patience(self.patience, &luck, call);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(stopped(operation)),
@@ -205,6 +246,11 @@ impl Session {
 }
 
 impl Caller {
+    /// Which identity of the account it is.
+    pub(super) fn who(&self) -> Who {
+        Who::of(&self.arn)
+    }
+
     /// The account as a realm.
     pub(super) fn realm(&self) -> Realm {
         Realm::new("aws", &self.account)
@@ -242,7 +288,7 @@ fn places(settings: &Settings, providers: &ProviderConfig) -> Vec<(&'static str,
 /// The credential chain: the first place that has credentials gives them, and its name is kept.
 struct Chain {
     places: Vec<(&'static str, SharedCredentialsProvider)>,
-    origin: Arc<Mutex<String>>,
+    origin: Arc<Mutex<Origin>>,
 }
 
 impl Chain {
@@ -251,7 +297,7 @@ impl Chain {
             match provider.provide_credentials().await {
                 Ok(credentials) => {
                     if let Ok(mut origin) = self.origin.lock() {
-                        *origin = described(place, &credentials);
+                        *origin = Origin { words: described(place, &credentials), lasts: lasts(place, &credentials) };
                     }
                     return Ok(credentials);
                 }
@@ -278,14 +324,30 @@ impl fmt::Debug for Chain {
     }
 }
 
-fn described(place: &str, credentials: &Credentials) -> String {
+/// Whether one of these ways brought the credentials here.
+fn came_by(credentials: &Credentials, ways: &[AwsCredentialFeature]) -> bool {
     let features = credentials.get_property::<Vec<AwsCredentialFeature>>();
-    let has = |wanted: &[AwsCredentialFeature]| features.is_some_and(|all| all.iter().any(|it| wanted.contains(it)));
-    let how = if has(&[AwsCredentialFeature::CredentialsSso, AwsCredentialFeature::CredentialsProfileSso]) {
+    features.is_some_and(|all| all.iter().any(|it| ways.contains(it)))
+}
+
+const SIGNED_IN: &[AwsCredentialFeature] =
+    &[AwsCredentialFeature::CredentialsSso, AwsCredentialFeature::CredentialsProfileSso];
+const BY_PROGRAM: &[AwsCredentialFeature] =
+    &[AwsCredentialFeature::CredentialsProcess, AwsCredentialFeature::CredentialsProfileProcess];
+
+fn lasts(place: &str, credentials: &Credentials) -> Reading<Time> {
+    let needs_human = came_by(credentials, SIGNED_IN) || came_by(credentials, BY_PROGRAM);
+    let assumed = came_by(credentials, &[AwsCredentialFeature::CredentialsStsAssumeRole]);
+    let handed_over = matches!(place, "environment" | "profile") && !assumed;
+    eyes::lasts(credentials.session_token().is_some(), needs_human, handed_over)
+}
+
+fn described(place: &str, credentials: &Credentials) -> String {
+    let how = if came_by(credentials, SIGNED_IN) {
         " (single sign-on)"
-    } else if has(&[AwsCredentialFeature::CredentialsProcess, AwsCredentialFeature::CredentialsProfileProcess]) {
+    } else if came_by(credentials, BY_PROGRAM) {
         " (credential process)"
-    } else if has(&[AwsCredentialFeature::CredentialsStsAssumeRole]) {
+    } else if came_by(credentials, &[AwsCredentialFeature::CredentialsStsAssumeRole]) {
         " (assumed role)"
     } else {
         ""

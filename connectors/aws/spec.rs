@@ -32,6 +32,7 @@ pub static SPEC: Spec = Spec {
         Read("iam:GetAccountSummary"),
         Read("iam:ListUsers"),
         Read("iam:ListAccessKeys"),
+        Read("iam:ListVirtualMFADevices"),
         Read("iam:ListServerCertificates"),
         Read("iam:ListServiceSpecificCredentials"),
         Read("iam:ListOpenIDConnectProviders"),
@@ -47,6 +48,7 @@ pub static SPEC: Spec = Spec {
         need("iam:ListAccessKeys", "access key ids, and inactive keys the report leaves out"),
         can("iam:ListUsers", "users, where GetAccountAuthorizationDetails is refused"),
         can("iam:GetAccountSummary", "what a run will cost"),
+        can("iam:ListVirtualMFADevices", "users with a virtual second factor, where the credential report is refused"),
         can("iam:ListServerCertificates", "server certificates kept in IAM and their expiry"),
         can("iam:ListServiceSpecificCredentials", "Bedrock API keys, CodeCommit and Keyspaces passwords"),
         can("iam:ListOpenIDConnectProviders", "trusted OpenID Connect providers"),
@@ -57,6 +59,7 @@ pub static SPEC: Spec = Spec {
     ],
     blind_spots: &[
         "IAM keeps no last use of root's signing certificates, nor of users' SSH keys and certificates",
+        "without the credential report only virtual second factors show, not passkeys nor hardware",
         "key ids of the root user can be listed by root only; the report shows its slots",
         "uses within 15 minutes count once, and key use is recorded since 2015-04-22 only",
         "a role's last use is kept for 400 days: silence before that says nothing",

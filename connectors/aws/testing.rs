@@ -52,6 +52,10 @@ pub struct FakeUser {
     pub reported: Option<String>,
     /// Its keys.
     pub keys: Vec<FakeKey>,
+    /// Whether it has a virtual second factor.
+    pub mfa: bool,
+    /// The document of a policy written into it.
+    pub policy: Option<String>,
 }
 
 /// What the fake knows and how it behaves.
@@ -59,6 +63,10 @@ pub struct FakeUser {
 pub struct Account {
     /// Its users.
     pub users: Vec<FakeUser>,
+    /// Its roles: name, and the document of the policy written into each.
+    pub roles: Vec<(&'static str, &'static str)>,
+    /// As whom the caller looks; a user that is not listed if `None`.
+    pub caller: Option<&'static str>,
     /// Most elements of a page whatever is asked for; zero for no bound.
     pub page: usize,
     /// Whether the report leaves out inactive keys.
@@ -79,6 +87,8 @@ pub struct Account {
     pub levels: HashMap<String, (f64, Instant)>,
     /// The `Date` of its answers; none if empty.
     pub date: String,
+    /// A session token that is answered as ended.
+    pub ended: Option<String>,
     /// Bytes received.
     pub bytes: u64,
 }
@@ -122,7 +132,15 @@ impl FakeUser {
             rotated: (*created).to_owned(),
         });
         let created = "2024-01-02T03:04:05Z".to_owned();
-        Self { name: name.to_owned(), id: id.to_owned(), created, reported: None, keys: keys.collect() }
+        Self {
+            name: name.to_owned(),
+            id: id.to_owned(),
+            created,
+            reported: None,
+            keys: keys.collect(),
+            mfa: false,
+            policy: None,
+        }
     }
 
     fn arn(&self) -> String {
@@ -155,7 +173,8 @@ async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
             let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
             account.bytes += (head + length) as u64;
             let date = if account.date.is_empty() { String::new() } else { format!("Date: {}\r\n", account.date) };
-            (account.answer(&form), date)
+            let ended = account.ended.as_deref().is_some_and(|token| says_token(&text, token));
+            (if ended { account.refuse(&form) } else { account.answer(&form) }, date)
         };
         tokio::time::sleep(Duration::from_millis(1)).await;
         let ((status, text, cut), date) = answer;
@@ -167,7 +186,17 @@ async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
     }
 }
 
+/// Whether a head, in lower case, carries that session token.
+fn says_token(head: &str, token: &str) -> bool {
+    head.lines().any(|line| line.strip_prefix("x-amz-security-token:").is_some_and(|it| it.trim() == token))
+}
+
 impl Account {
+    fn refuse(&mut self, form: &HashMap<String, String>) -> (u16, String, bool) {
+        *self.calls.entry(form.get("Action").cloned().unwrap_or_default()).or_default() += 1;
+        error(403, "ExpiredToken", "The security token included in the request is expired")
+    }
+
     fn answer(&mut self, form: &HashMap<String, String>) -> (u16, String, bool) {
         let action = form.get("Action").cloned().unwrap_or_default();
         let count = self.calls.entry(action.clone()).or_default();
@@ -186,8 +215,8 @@ impl Account {
         }
         let result = match action.as_str() {
             "GetCallerIdentity" => {
-                "<Arn>arn:aws:iam::123456789012:user/eyes</Arn><UserId>AIDAEYES</UserId><Account>123456789012</Account>"
-                    .to_owned()
+                let arn = self.caller.unwrap_or("arn:aws:iam::123456789012:user/eyes");
+                format!("<Arn>{arn}</Arn><UserId>AIDAEYES</UserId><Account>123456789012</Account>")
             }
             "GenerateCredentialReport" => "<State>COMPLETE</State>".to_owned(),
             "GetCredentialReport" => {
@@ -208,6 +237,14 @@ impl Account {
                 }
                 None => return error(404, "NoSuchEntity", "The user cannot be found."),
             },
+            "ListVirtualMFADevices" => {
+                let device = |user: &FakeUser| {
+                    let (serial, user) = (format!("{}/mfa", user.id), core(user));
+                    format!("<SerialNumber>{serial}</SerialNumber><User>{user}</User>")
+                };
+                let devices = self.users.iter().filter(|user| user.mfa).map(device).collect();
+                self.paged(form, "VirtualMFADevices", devices)
+            }
             "ListServerCertificates" => "<ServerCertificateMetadataList/><IsTruncated>false</IsTruncated>".to_owned(),
             "ListSigningCertificates" => "<Certificates/><IsTruncated>false</IsTruncated>".to_owned(),
             _ => "<IsTruncated>false</IsTruncated>".to_owned(),
@@ -230,7 +267,24 @@ impl Account {
         if !form.values().any(|value| value == "User") {
             return "<IsTruncated>false</IsTruncated>".to_owned();
         }
-        self.paged(form, "UserDetailList", self.users.iter().map(core).collect())
+        let policy = |document: &str| {
+            let document = escaped(document);
+            format!("<member><PolicyName>own</PolicyName><PolicyDocument>{document}</PolicyDocument></member>")
+        };
+        let user = |user: &FakeUser| {
+            let own = user.policy.as_deref().map(policy).unwrap_or_default();
+            format!("{}<UserPolicyList>{own}</UserPolicyList>", core(user))
+        };
+        let roles = self.roles.iter().map(|(name, document)| {
+            let (arn, own) = (format!("arn:aws:iam::123456789012:role/{name}"), policy(document));
+            format!(
+                "<member><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROA{name}</RoleId><Arn>{arn}</Arn>\
+                 <CreateDate>2024-01-02T03:04:05Z</CreateDate><RolePolicyList>{own}</RolePolicyList></member>"
+            )
+        });
+        let roles: String = roles.collect();
+        let users = self.paged(form, "UserDetailList", self.users.iter().map(user).collect());
+        format!("<RoleDetailList>{roles}</RoleDetailList>{users}")
     }
 
     fn paged(&self, form: &HashMap<String, String>, list: &str, all: Vec<String>) -> String {
@@ -253,7 +307,7 @@ impl Account {
         let mut out = String::from(HEADER);
         for user in &self.users {
             let created = user.reported.as_ref().unwrap_or(&user.created);
-            let _ = write!(out, "\n{},{},{created},false,N/A,N/A,N/A,false", user.name, user.arn());
+            let _ = write!(out, "\n{},{},{created},false,N/A,N/A,N/A,{}", user.name, user.arn(), user.mfa);
             for slot in 0..2 {
                 match user.keys.get(slot).filter(|key| key.active || !self.hides_inactive) {
                     Some(key) => {
@@ -274,7 +328,7 @@ access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used
 
 fn core(user: &FakeUser) -> String {
     let FakeUser { name, id, created, .. } = user;
-    let arn = user.arn();
+    let (name, arn) = (escaped(name), escaped(&user.arn()));
     format!(
         "<Path>/</Path><UserName>{name}</UserName><UserId>{id}</UserId><Arn>{arn}</Arn><CreateDate>{created}</CreateDate>"
     )
@@ -283,10 +337,14 @@ fn core(user: &FakeUser) -> String {
 fn listed(user: &FakeUser, key: &FakeKey) -> String {
     let status = if key.active { "Active" } else { "Inactive" };
     let FakeKey { id, created, .. } = key;
-    let name = &user.name;
+    let name = escaped(&user.name);
     format!(
         "<UserName>{name}</UserName><AccessKeyId>{id}</AccessKeyId><Status>{status}</Status><CreateDate>{created}</CreateDate>"
     )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 fn error(status: u16, code: &str, message: &str) -> (u16, String, bool) {

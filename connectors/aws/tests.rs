@@ -2,13 +2,17 @@
 //! It must never need a network or a clock of the wall.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
-use provost_client::{Gate, Limits, Mode, Pace};
+use provost_client::{Door, Gate, Limits, Mode, Pace};
 use provost_model::{Clock, Cover, Entity, Kind, Reading, Sighting, Status, Time, Trouble, Why, field};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -16,10 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     SPEC, Settings,
+    query::Way,
     testing::{Account, FakeIam, FakeKey, FakeUser, Fault},
 };
 use crate::{Bookmarks, Emitter, Event};
 
+/// A page whose list is never closed: the SDK's reader takes it for the last page.
+const BROKEN: &str = "<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult><UserDetailList>\
+    </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>";
 const NOW: &str = "2026-11-24T06:00:00Z";
 
 struct Fixed;
@@ -40,6 +48,7 @@ struct Said {
     calls: BTreeMap<String, u64>,
     throttled: u64,
     next: Bookmarks,
+    eyes: Option<(Reading<Vec<String>>, Reading<Time>)>,
     order: Vec<String>,
 }
 
@@ -123,6 +132,7 @@ fn hear(said: &mut Said, event: Event) {
             said.covers.insert(scope.path, cover.word());
         }
         Event::Trouble(trouble) => said.troubles.push(trouble),
+        Event::Eyes { could_write, expires_at } => said.eyes = Some((could_write, expires_at)),
         Event::Call { operation, throttled } => {
             *said.calls.entry(operation).or_default() += 1;
             said.throttled += u64::from(throttled);
@@ -231,6 +241,7 @@ async fn a_listing_that_breaks_off_is_never_full() {
         (Fault::Error(403, "AccessDenied", "no"), Why::Denied),
         (Fault::Error(500, "ServiceFailure", "oops"), Why::Unavailable),
         (Fault::Garbage("<html>not what you think"), Why::Malformed),
+        (Fault::Garbage(BROKEN), Why::Malformed),
         (Fault::Cut, Why::Unavailable),
         (Fault::Error(403, "ExpiredToken", "expired"), Why::Unauthenticated),
     ];
@@ -328,20 +339,99 @@ async fn credentials_of_another_account_end_the_run_before_anything_is_said() {
 async fn a_write_never_reaches_the_socket() {
     let fake = FakeIam::start(account()).await.unwrap();
     let gate = Gate::new(Pace::new(Mode::Full), Limits::default()).unwrap();
-    let config = aws_sdk_iam::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(&fake.url)
-        .credentials_provider(Credentials::new("AKIAEYES", "not-a-secret", None, None, "test"))
-        .http_client(gate.reads(SPEC.reads.iter().map(|read| read.0), ""));
-    let client = aws_sdk_iam::Client::from_conf(config.build());
+    let client = aws_sdk_iam::Client::from_conf(config_for(&fake, gate.reads(SPEC.reads.iter().map(|it| it.0), "")));
     let error = client.create_user().user_name("mallory").send().await.unwrap_err();
     let failure = provost_client::classified("iam:CreateUser", &error);
     assert_eq!(failure.why, Why::Denied);
     assert!(failure.said.contains("refused before sending"), "{failure}");
     assert_eq!(fake.with(|account| account.bytes), 0);
     assert!(gate.calls().is_empty());
+    // Nor does the call made by hand, through a door that does not name it.
+    let config = config_for(&fake, gate.reads(["iam:ListUsers"], ""));
+    let way = Way::learn(&aws_sdk_iam::Client::from_conf(config)).await.unwrap();
+    let failure = way.keys("ann", None).await.unwrap_err();
+    assert_eq!((failure.why, failure.operation.as_str()), (Why::Denied, "iam:ListAccessKeys"));
+    assert!(failure.said.contains("refused before sending"), "{failure}");
+    assert_eq!(fake.with(|account| account.bytes), 0);
+    assert!(gate.calls().is_empty());
     // The same client reads.
     client.list_users().send().await.unwrap();
     assert!(fake.with(|account| account.bytes) > 0);
+}
+
+fn config_for(fake: &FakeIam, door: Door) -> aws_sdk_iam::Config {
+    aws_sdk_iam::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(&fake.url)
+        .credentials_provider(Credentials::new("AKIAEYES", "not-a-secret", None, None, "test"))
+        .http_client(door)
+        .build()
+}
+
+#[tokio::test]
+async fn a_name_of_a_user_cannot_carry_a_second_action() {
+    let name = "x&Action=CreateUser&UserName=mallory +=%41";
+    let account =
+        Account { users: vec![FakeUser::new(name, "AIDAX", &[("AKIAX", true, "2026-01-01T00:00:00Z")])], ..account() };
+    let said = once(account).await;
+    assert_eq!(said.keys(), BTreeSet::from(["AKIAX"]));
+    assert!(!said.calls.keys().any(|operation| operation.contains("CreateUser")), "{:?}", said.calls);
+}
+
+/// Gives an ended session first, then a good one.
+#[derive(Debug, Default)]
+struct Renewing(AtomicU32);
+
+impl ProvideCredentials for Renewing {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let number = self.0.fetch_add(1, Ordering::Relaxed);
+        let token = Some(format!("session-{number}"));
+        future::ProvideCredentials::ready(Ok(Credentials::new("ASIAEYES", "not-a-secret", token, None, "test")))
+    }
+}
+
+#[tokio::test]
+async fn an_ended_session_is_renewed_once_and_no_oftener() {
+    let fake = FakeIam::start(account()).await.unwrap();
+    let gate = Gate::new(Pace::new(Mode::Full), Limits::default()).unwrap();
+    let provider = SharedCredentialsProvider::new(Renewing::default());
+    let config = config_for(&fake, gate.reads(["iam:ListAccessKeys"], "")).to_builder().credentials_provider(provider);
+    let way = Way::learn(&aws_sdk_iam::Client::from_conf(config.build())).await.unwrap();
+    fake.with(|account| account.ended = Some("session-0".into()));
+    assert_eq!(way.keys("ann", None).await.unwrap().keys.len(), 1);
+    assert_eq!(way.keys("bob", None).await.unwrap().keys.len(), 2);
+    assert_eq!(fake.with(|account| account.calls["ListAccessKeys"]), 3, "one refusal, two answers");
+    fake.with(|account| {
+        account.faults = HashMap::from([("ListAccessKeys", Fault::Error(403, "ExpiredToken", "ended"))])
+    });
+    assert_eq!(way.keys("ann", None).await.unwrap_err().why, Why::Unauthenticated);
+    assert_eq!(fake.with(|account| account.calls["ListAccessKeys"]), 5, "asked once more, then given up");
+}
+
+const WRITER: &str = r#"{"Statement":[{"Effect":"Allow","Action":["iam:Get*","iam:CreateUser"],"Resource":"*"}]}"#;
+const READER: &str = r#"{"Statement":[{"Effect":"Allow","Action":["iam:Get*","iam:List*"],"Resource":"*"}]}"#;
+
+#[tokio::test]
+async fn a_run_says_what_its_own_credential_could_write() {
+    let known = |words: &[&str]| Reading::Known(words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+    let table = [
+        (None, known(&[])),
+        (Some("arn:aws:sts::123456789012:assumed-role/audit/me"), known(&[])),
+        (Some("arn:aws:sts::123456789012:assumed-role/deploy/me"), known(&["iam:CreateUser"])),
+        (Some("arn:aws:iam::123456789012:root"), known(&["every action (root user)"])),
+        (Some("arn:aws:sts::123456789012:assumed-role/unlisted/me"), Reading::NotCollected),
+        (Some("arn:aws:sts::123456789012:federated-user/me"), Reading::NotCollected),
+    ];
+    for (caller, could) in table {
+        let mut account = Account { caller, roles: vec![("audit", READER), ("deploy", WRITER)], ..account() };
+        account.users.push(FakeUser { policy: Some(READER.into()), ..FakeUser::new("eyes", "AIDAEYES", &[]) });
+        assert_eq!(once(account).await.eyes.unwrap().0, could, "{caller:?}");
+    }
+    let mut denied = account();
+    denied.faults.insert("GetAccountAuthorizationDetails", Fault::Error(403, "AccessDenied", "no"));
+    assert_eq!(once(denied).await.eyes.unwrap().0, Reading::NotPermitted);
 }

@@ -3,8 +3,11 @@
 
 use std::{borrow::Cow, cmp::Reverse};
 
-use super::clause::{self, Clause};
-use super::{Document, Effect};
+use super::{
+    Document, Effect,
+    clause::{self, Clause},
+    writes::Writes,
+};
 
 /// What the documents of an account cannot tell, said of every answer.
 const ALWAYS: [&str; 3] = ["service and resource control policies (SCP, RCP)", "resource policies", "session policies"];
@@ -18,6 +21,8 @@ pub struct Summary {
     grants: Vec<Clause>,
     denies: Vec<Clause>,
     conditional: Vec<Clause>,
+    /// What it gives beyond reading.
+    pub(super) writes: Writes,
 }
 
 /// A policy as it bears upon an identity.
@@ -47,7 +52,7 @@ pub struct Verdict {
 impl Summary {
     /// Summarises a document. Statements that can neither give nor take administrator rights leave no trace.
     pub fn of(document: &Document) -> Self {
-        let mut summary = Self::default();
+        let mut summary = Self { writes: Writes::of(document), ..Self::default() };
         for (statement, number) in document.statements.iter().zip(1_usize..) {
             let Some(found) = clause::of(statement, number) else { continue };
             match statement.effect {

@@ -6,7 +6,9 @@ mod document;
 mod effect;
 mod pattern;
 mod trust;
+mod writes;
 
 pub use document::{Document, Effect, PolicyError, Principal, Selection, Statement};
 pub use effect::{Named, Summary, Verdict, admin};
 pub use trust::{Trust, trusted_principals};
+pub use writes::writes;

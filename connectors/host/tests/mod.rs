@@ -87,7 +87,11 @@ async fn discover(settings: serde_json::Value, known: &Bookmarks) -> Discovery {
             Event::Cover { scope, cover, .. } => discovery.covers.push((scope.path, cover)),
             Event::Trouble(trouble) => discovery.troubles.push(trouble),
             Event::Unwatch(scope) => discovery.unwatched.push(scope.path),
-            Event::Begin { .. } | Event::Call { .. } | Event::ClockAhead(_) | Event::Progress(..) => {}
+            Event::Begin { .. }
+            | Event::Call { .. }
+            | Event::ClockAhead(_)
+            | Event::Eyes { .. }
+            | Event::Progress(..) => {}
         }
     }
     discovery

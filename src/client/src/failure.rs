@@ -4,7 +4,10 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_runtime_api::client::{
+    orchestrator::HttpResponse,
+    result::{ConnectorError, SdkError},
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use provost_model::Why;
 use thiserror::Error;
@@ -13,6 +16,8 @@ use thiserror::Error;
 const SAID_MAX: usize = 300;
 /// Runs of such characters this long could be a token, a signature or a key.
 const TOKEN_LENGTH: usize = 40;
+/// What is said when the provider finds the time of a request wrong.
+const CLOCK: &str = "the clock of this machine and the provider's differ too much";
 
 /// A call that gave no answer to work with.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,6 +51,9 @@ pub enum Refused {
     /// The answer broke off.
     #[error("the connection was cut before the end of the answer")]
     Cut,
+    /// The answer is not whole, though it came to its end.
+    #[error("the answer is not whole")]
+    Broken,
 }
 
 /// The failure behind an SDK error.
@@ -70,6 +78,19 @@ where
         SdkError::TimeoutError(_) => (Why::Unavailable, String::new(), "no answer in time".to_owned()),
         other => unsent(other.source(), false),
     };
+    Failure { operation: operation.to_owned(), why, code, said: without_secrets(&said) }
+}
+
+/// The failure behind an answer with an error, for calls made without the SDK.
+pub fn answered_badly(operation: &str, status: u16, code: Option<&str>, message: Option<&str>) -> Failure {
+    let (why, code, said) = answered(status, code, message);
+    Failure { operation: operation.to_owned(), why, code, said: without_secrets(&said) }
+}
+
+/// The failure of a call made without the SDK that got no answer: it did not leave, or nothing came back.
+pub fn unanswered(operation: &str, error: &(dyn Error + 'static)) -> Failure {
+    let timed_out = error.downcast_ref::<ConnectorError>().is_some_and(ConnectorError::is_timeout);
+    let (why, code, said) = unsent(Some(error), timed_out);
     Failure { operation: operation.to_owned(), why, code, said: without_secrets(&said) }
 }
 
@@ -107,6 +128,7 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>) -> (Why, Str
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "AuthFailure"
+        | "RequestTimeTooSkewed"
         | "InvalidAccessKeyId"
         | "TokenRefreshRequired" => Why::Unauthenticated,
         _ if status == 429 => Why::Throttled,
@@ -115,8 +137,15 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>) -> (Why, Str
         _ if status == 403 => Why::Denied,
         _ => Why::Malformed,
     };
-    // This answer repeats the request it could not verify, session token and all.
-    let message = if code == "SignatureDoesNotMatch" { None } else { message };
+    let message = match (code, message) {
+        ("RequestTimeTooSkewed", _) => Some(CLOCK),
+        // IAM calls a clock that is wrong a signature that is too old or too new.
+        ("SignatureDoesNotMatch", Some(text)) if text.starts_with("Signature expired") => Some(CLOCK),
+        ("SignatureDoesNotMatch", Some(text)) if text.starts_with("Signature not yet current") => Some(CLOCK),
+        // This answer repeats the request it could not verify, session token and all.
+        ("SignatureDoesNotMatch", _) => None,
+        (_, message) => message,
+    };
     let said = match (code, message) {
         ("", None) => format!("HTTP {status}"),
         ("", Some(message)) => format!("HTTP {status}: {message}"),
@@ -135,6 +164,7 @@ fn unsent(source: Option<&(dyn Error + 'static)>, timed_out: bool) -> (Why, Stri
                 Refused::NotARead(_) => Why::Denied,
                 Refused::Budget(_) | Refused::TooLarge(_) => Why::TooLarge,
                 Refused::Slow(_) | Refused::Cut => Why::Unavailable,
+                Refused::Broken => Why::Malformed,
             };
             return (why, String::new(), refused.to_string());
         }
@@ -207,5 +237,15 @@ mod tests {
         assert!(said.contains("arn:aws:iam::123456789012:user/app"), "{said}");
         let echoed = answered(403, Some("SignatureDoesNotMatch"), Some("x-amz-security-token:short"));
         assert_eq!(echoed.2, "SignatureDoesNotMatch");
+    }
+
+    #[test]
+    fn a_wrong_clock_is_named() {
+        let expired = "Signature expired: 20261124T050000Z is now earlier than 20261124T055500Z";
+        for (code, message) in [("SignatureDoesNotMatch", expired), ("RequestTimeTooSkewed", "x")] {
+            let (why, _, said) = answered(403, Some(code), Some(message));
+            assert_eq!(why, Why::Unauthenticated);
+            assert!(said.ends_with(CLOCK), "{said}");
+        }
     }
 }

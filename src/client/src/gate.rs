@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use provost_model::Time;
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{Call, Pace, Refused, dated::Dated, operation_of, tally::Tally};
+use crate::{Call, Egress, Pace, Refused, dated::Dated, operation_of, tally::Tally, whole::is_whole};
 
 /// Bounds on what goes out and what comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +71,25 @@ impl Default for Limits {
 }
 
 impl Gate {
-    /// A gate with that pace and those limits. Fails if TLS cannot be set up.
+    /// A gate with that pace and those limits, straight out of this host. Fails if TLS cannot be set up.
     pub fn new(pace: Pace, limits: Limits) -> Result<Self, String> {
+        Self::by(Egress::default(), pace, limits)
+    }
+
+    /// The same by another way out.
+    pub fn by(egress: Egress, pace: Pace, limits: Limits) -> Result<Self, String> {
+        let unset = |error: &dyn fmt::Display| format!("the HTTPS client cannot be set up: {error}");
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let pool = ConnectionPool::builder()
+        let mut pool = ConnectionPool::builder()
             .max_connections_per_host(limits.in_flight.max(1))
-            .tls_provider(provider)
-            .build_https()
-            .map_err(|error| format!("the HTTPS client cannot be set up: {error}"))?;
-        let pool = Client::new(&pool).map_err(|error| format!("the HTTPS client cannot be set up: {error}"))?;
+            .proxy_config(egress.proxy)
+            .tls_provider(provider);
+        if let Some(trust) = egress.trust {
+            let context = tls::TlsContext::builder().with_trust_store(trust).build();
+            pool = pool.tls_context(context.map_err(|error| unset(&error))?);
+        }
+        let pool = pool.build_https().map_err(|error| unset(&error))?;
+        let pool = Client::new(&pool).map_err(|error| unset(&error))?;
         let flight = Semaphore::new(limits.in_flight.max(1));
         Ok(Self(Arc::new(Inner { pool, pace, tally: Tally::default(), dated: Dated::default(), limits, flight })))
     }
@@ -167,6 +177,8 @@ impl Door {
         let answer = tokio::time::timeout(inner.limits.attempt, whole(way.call(request), inner.limits.answer)).await;
         let answer = answer
             .unwrap_or_else(|_| Err(ConnectorError::timeout(Refused::Slow(inner.limits.attempt.as_secs()).into())));
+        // The credential chain's answers are not all XML, and nothing is taken for absent because of them.
+        let answer = if self.paced { answer.and_then(checked) } else { answer };
         let throttled = answer.as_ref().is_ok_and(is_throttle);
         inner.tally.note(format!("{operation}{}", self.purpose), throttled);
         if let (Ok(answer), true) = (&answer, self.paced) {
@@ -196,6 +208,14 @@ async fn whole(call: HttpConnectorFuture, most: usize) -> Result<HttpResponse, C
         chunks.push(chunk);
     }
     *answer.body_mut() = SdkBody::from(joined(chunks, length));
+    Ok(answer)
+}
+
+/// Refuses an answer that says it went well and is not whole: what such an answer lacks is not absent.
+fn checked(answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    if answer.status().is_success() && !is_whole(answer.body().bytes().unwrap_or_default()) {
+        return Err(ConnectorError::user(Refused::Broken.into()));
+    }
     Ok(answer)
 }
 

@@ -2,14 +2,17 @@
 //! It must never send an operation that was not named to it as allowed.
 
 mod dated;
+mod egress;
 mod failure;
 mod gate;
 mod operation;
 mod pace;
 mod retry;
 mod tally;
+mod whole;
 
-pub use failure::{Failure, Refused, classified};
+pub use egress::Egress;
+pub use failure::{Failure, Refused, answered_badly, classified, unanswered};
 pub use gate::{Door, Gate, Limits};
 pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};
 pub use pace::{Mode, Pace};

@@ -38,6 +38,7 @@ pub fn show(name: &str, access: &Access, screen: &mut Screen<'_>) -> Result<Exit
 fn shown(check: &Check) -> (&'static str, Tone) {
     match (check.verdict, check.optional) {
         (Verdict::Granted, _) => ("granted", Tone::Good),
+        (Verdict::Excess, _) => ("not needed", Tone::Warn),
         (Verdict::Denied, false) => ("denied", Tone::Bad),
         (Verdict::Denied, true) => ("denied, optional", Tone::Warn),
         (Verdict::Unknown, _) => ("unknown", Tone::Warn),
@@ -51,6 +52,7 @@ fn as_json(name: &str, access: &Access) -> serde_json::Value {
         .map(|check| {
             let verdict = match check.verdict {
                 Verdict::Granted => "granted",
+                Verdict::Excess => "excess",
                 Verdict::Denied => "denied",
                 Verdict::Unknown => "unknown",
             };

@@ -12,8 +12,8 @@ use provost_engine::{
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
-    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Realm, RecordId, Run, Scope, Sighting, Span, Time, Trouble,
-    Why,
+    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Reading, Realm, RecordId, Run, Scope, Sighting, Span, Time,
+    Trouble, Why,
 };
 use provost_store::{
     StoreError,
@@ -226,6 +226,7 @@ impl<'a> Writer<'a> {
             Event::Unwatch(scope) => self.unwatch(draft, &scope)?,
             Event::Trouble(trouble) => self.trouble(trouble),
             Event::ClockAhead(by) => self.watcher.clock_ahead(by),
+            Event::Eyes { could_write, expires_at } => self.eyes(draft, (could_write, expires_at))?,
             Event::Call { operation, throttled } => self.count(operation, throttled),
             Event::Progress(done, total, of) => self.watcher.progress(done, total, of),
         }
@@ -252,6 +253,21 @@ impl<'a> Writer<'a> {
             Some(_) => self.source.met = None,
             None => self.source.realm = Some(realm),
         }
+        draft.put_source(&self.run.source, &self.source)?;
+        Ok(())
+    }
+
+    /// Keeps what the source looks with. What this run could not tell is not known any more.
+    fn eyes(
+        &mut self,
+        draft: &mut Draft<'_>,
+        (could_write, expires_at): (Reading<Vec<String>>, Reading<Time>),
+    ) -> Result<(), WriteError> {
+        // The row may have been put into this draft by the same batch.
+        self.commit(draft)?;
+        self.source = draft.inventory().source(&self.run.source)?;
+        self.source.could_write = could_write.known().map(|words| words.join("\n"));
+        self.source.credential_expires = expires_at.known();
         draft.put_source(&self.run.source, &self.source)?;
         Ok(())
     }

@@ -61,5 +61,10 @@ pub(super) fn now() -> String {
     Time::from_seconds(WallClock.now().as_micros() / 1_000_000).to_string()
 }
 
+/// A minute from now: later than whatever a run said before.
+pub(super) fn soon() -> String {
+    Time::from_seconds(WallClock.now().as_micros() / 1_000_000 + 60).to_string()
+}
+
 /// A denial.
 pub(super) const DENIED: Fault = Fault::Error(403, "AccessDenied", "not authorised to perform this");

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
-    account::{DENIED, Fake, user},
+    account::{DENIED, Fake, soon, user},
     place::{Place, calls, cover, sum, text, troubles},
 };
 use crate::program::until;
@@ -144,6 +144,11 @@ fn without_the_report_keys_are_listed_and_their_use_is_not_known_rather_than_nev
     let ids = |rows: &[Value]| rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>();
     assert_eq!(ids(&before), ids(&after));
     assert!(after.iter().all(|row| row["last_used_at"]["reading"] == "known"), "{after:#?}");
+    let users = place.records("user");
+    assert!(
+        users.iter().all(|row| row["attributes"]["mfa"]["reading"] == "known"),
+        "an older report corrects: {users:#?}"
+    );
 }
 
 #[test]
@@ -265,6 +270,7 @@ fn a_check_says_what_is_denied_and_ends_so() {
     assert_eq!(said.status, 3, "{said:?}");
     let line = said.out.lines().find(|line| line.contains("iam:ListAccessKeys")).unwrap();
     assert!(line.contains("denied") && !line.contains("optional"), "{line}");
+    assert!(said.out.contains("write access  ") && said.out.contains("do not tell"), "{}", said.out);
     assert!(said.out.contains("\"Action\"") && said.out.contains("iam:GetCredentialReport"), "{}", said.out);
 }
 
@@ -313,4 +319,88 @@ fn a_clock_far_from_the_provider_s_is_not_trusted_until_they_agree() {
     manager.wait_for("STATUS=looking on schedule");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ends(), 0);
+}
+
+#[test]
+fn a_credential_that_could_write_is_found_until_it_cannot() {
+    let fake = Fake::with_users(3);
+    let eyes = |actions: &str| {
+        let document = format!(r#"{{"Statement":[{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}]}}"#);
+        let user = FakeUser { policy: Some(document), ..FakeUser::new("eyes", "AIDAEYES", &[]) };
+        fake.with(|account| {
+            account.users.retain(|user| user.name != "eyes");
+            account.users.push(user);
+        });
+    };
+    eyes(r#""iam:Get*","iam:CreateAccessKey""#);
+    let place = Place::new(fake.url(), "");
+    assert_eq!(place.scan(&[]).0, 0);
+    let found = |place: &Place| place.open().into_iter().find(|it| it["rule"] == "SRC-OVERPRIVILEGED");
+    let finding = found(&place).expect("a finding about the source");
+    assert!(text(&finding, "because").contains("iam:CreateAccessKey"), "{finding:#}");
+    let said = place.say(&["check", "aws"]);
+    assert!(said.out.contains("could also: iam:CreateAccessKey"), "{}", said.out);
+    eyes(r#""iam:Get*","iam:List*""#);
+    assert_eq!(place.scan(&[]).0, 0);
+    assert!(found(&place).is_none(), "it only reads now");
+    let said = place.say(&["check", "aws"]);
+    assert!(
+        said.out.contains("allow nothing beyond reading") && said.out.contains("nobody to renew it"),
+        "{}",
+        said.out
+    );
+    // Its rights cannot be told any more: neither a fault nor none.
+    fake.fail(DETAILS, 0, DENIED);
+    place.scan(&[]);
+    assert!(found(&place).is_none());
+}
+
+#[test]
+fn without_the_report_a_virtual_second_factor_still_shows_and_its_lack_stays_unknown() {
+    let fake = Fake::with_users(5);
+    fake.with(|account| account.users.iter_mut().take(2).for_each(|user| user.mfa = true));
+    let place = Place::new(fake.url(), "");
+    for action in ["GenerateCredentialReport", REPORT] {
+        fake.fail(action, 0, DENIED);
+    }
+    let mfa = |place: &Place| {
+        let readings = place.records("user").into_iter().map(|row| row["attributes"]["mfa"].clone());
+        readings.filter(|it| it["reading"] == "known").map(|it| it["value"].as_bool()).collect::<Vec<_>>()
+    };
+    let (_, run) = place.scan(&[]);
+    assert_eq!(calls(&run, "iam:ListVirtualMFADevices"), 1, "{run:#}");
+    assert_eq!(mfa(&place), [Some(true), Some(true)]);
+    fake.with(|account| account.users[1].mfa = false);
+    place.scan(&[]);
+    assert_eq!(mfa(&place), [Some(true)], "what is not listed any more is unknown");
+    fake.heal();
+    fake.with(|account| (account.users[0].mfa, account.generated) = (false, soon()));
+    let (status, run) = place.scan(&[]);
+    assert_eq!((status, calls(&run, "iam:ListVirtualMFADevices")), (0, 0), "{run:#}");
+    let told = mfa(&place);
+    assert_eq!((told.len(), told.iter().filter(|it| **it == Some(true)).count()), (5, 0), "the report is believed");
+    // Refused as well: a blind spot beside the report's own trouble, and nothing is lost.
+    for action in ["GenerateCredentialReport", REPORT, "ListVirtualMFADevices"] {
+        fake.fail(action, 0, DENIED);
+    }
+    let (status, run) = place.scan(&[]);
+    assert_eq!(status, 3, "{run:#}");
+    assert!(troubles(&run).contains(&"iam:ListVirtualMFADevices: denied".to_owned()), "{run:#}");
+    assert_eq!(mfa(&place).len(), 5);
+}
+
+#[test]
+fn calls_leave_by_the_proxy_and_trust_the_bundle_that_the_environment_names() {
+    let fake = Fake::with_users(3);
+    let place = Place::new("http://iam.example.invalid", "");
+    let proxied = place.say_with(&[("HTTP_PROXY", fake.url())], &["scan"]);
+    assert_eq!(proxied.status, 0, "{proxied:?}");
+    assert_eq!((present(&place, "user"), present(&place, "access_key")), (3, 3));
+    let asked = fake.with(|account| account.bytes);
+    let past = place.say_with(&[("HTTP_PROXY", fake.url()), ("NO_PROXY", "example.invalid")], &["scan"]);
+    assert_ne!(past.status, 0, "{past:?}");
+    assert_eq!(fake.with(|account| account.bytes), asked, "nothing went by the proxy");
+    let refused = place.say_with(&[("AWS_CA_BUNDLE", "/dev/null")], &["scan"]);
+    assert_ne!(refused.status, 0, "{refused:?}");
+    assert!(refused.err.contains("AWS_CA_BUNDLE") && refused.err.contains("no certificate"), "{refused:?}");
 }

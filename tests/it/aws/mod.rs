@@ -2,6 +2,7 @@
 //! It must never reach anything but this machine's loopback.
 
 mod account;
+mod crash;
 mod fake;
 mod moto;
 mod place;

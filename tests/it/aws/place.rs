@@ -43,6 +43,16 @@ impl Place {
         self.0.say(words)
     }
 
+    /// The same with more in its environment.
+    pub(super) fn say_with(&self, more: &[(&str, &str)], words: &[&str]) -> Said {
+        Said::of(&self.0.command(words).envs(more.iter().copied()).output().unwrap())
+    }
+
+    /// Starts the program with those words, to be killed.
+    pub(super) fn start(&self, words: &[&str]) -> Running {
+        self.0.start(words)
+    }
+
     /// One scan: its exit status, and the run as it tells of itself.
     pub(super) fn scan(&self, more: &[&str]) -> (i32, Value) {
         let said = self.say(&[&["scan", "--output", "json"], more].concat());

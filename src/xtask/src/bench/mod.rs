@@ -58,7 +58,7 @@ pub fn run(words: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Cold, warm unchanged, warm with one per cent churned, hidden keys with a sweep.
+/// Cold, warm unchanged, warm with one per cent churned, hidden keys with a sweep, pages shorter than asked for.
 fn measure(binary: &Path, provost: &Path, users: u64) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     {
@@ -77,6 +77,11 @@ fn measure(binary: &Path, provost: &Path, users: u64) -> Result<Vec<Line>> {
         program.scan(&[])?;
         endpoint.get("/__reset?report=1")?;
         lines.push(line("hidden keys, --sweep", &endpoint, program.scan(&["--sweep"])?, &program)?);
+    }
+    {
+        let endpoint = Endpoint::start(binary, users, &["--max-page", "37", "--latency-ms", "2"])?;
+        let program = Program::new(provost, &endpoint.url(), "full")?;
+        lines.push(line("cold, pages of 37", &endpoint, program.scan(&[])?, &program)?);
     }
     {
         let endpoint = Endpoint::start(binary, users, &["--latency-ms", "0"])?;
