@@ -179,7 +179,6 @@ impl Watcher for Cut {
 fn what_a_cut_run_changed_is_judged_by_the_next_turn() {
     let desk = settled(0);
     let usual = yardstick("", &["owner"]);
-    assert_eq!(to_the_end(&desk, &usual), Reached::Now);
     assert!(desk.house.inventory().unjudged().unwrap().is_empty(), "a run that ended was judged");
     let mut acts = vec![Act::Realm("123456789012"), Act::Begin("users")];
     acts.extend([Act::Tagged("users", "u1", ("payer", "ann")), Act::Full("users")]);
