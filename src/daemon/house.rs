@@ -12,12 +12,14 @@ pub struct House {
     clock: Arc<dyn Clock>,
     /// Held from the first read that a change rests on until its commit: two runs never lose each other's changes.
     pen: Mutex<()>,
+    /// Held by whoever judges, from reading findings until they are written.
+    gavel: Mutex<()>,
 }
 
 impl House {
     /// A house over that store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, pen: Mutex::new(()) }
+        Self { store, clock, pen: Mutex::new(()), gavel: Mutex::new(()) }
     }
 
     /// The inventory.
@@ -50,6 +52,11 @@ impl House {
             }
             Ok(_) | Err(std::sync::TryLockError::Poisoned(_)) => true,
         })
+    }
+
+    /// The gavel: findings are written by one judge at a time, while others write what they see.
+    pub fn gavel(&self) -> MutexGuard<'_, ()> {
+        self.gavel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pen. A writer that panicked left nothing half-written: commits are atomic.

@@ -25,7 +25,7 @@ pub struct Watched {
 
 /// Judges a source; gives the number of findings that changed.
 pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result<u64, StoreError> {
-    let _pen = house.pen();
+    let _gavel = house.gavel();
     let now = house.now();
     let view = view(house, watched, now)?;
     let thresholds = yardstick.policy.of_source(&watched.name);

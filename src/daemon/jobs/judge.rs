@@ -1,7 +1,7 @@
 //! Judges what changed, and what time alone may have changed: loads each subject with its neighbourhood, asks every rule
 //! about it, writes down the findings that differ. It must never judge on half a neighbourhood.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use provost_engine::{
     Case, Covered, Neighbour, Place, Policy, Rule, Subject,
@@ -18,6 +18,8 @@ use crate::house::House;
 
 /// Subjects taken from the due queue at a time.
 const BATCH: usize = 256;
+/// Records judged between two commits.
+const PART: usize = 400;
 /// Places of one secret that are looked at; more than that are somebody's test value.
 const PLACES_MAX: usize = 50;
 
@@ -34,18 +36,22 @@ pub struct Yardstick {
 pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
     let scopes = house.inventory().scopes(None)?;
     let bench = Bench::new(house.inventory(), yardstick, covers(&scopes));
-    let (mut changed, concerned) = (0, bench.concerned(records)?);
-    let mut waiting = concerned.into_iter().peekable();
-    while waiting.peek().is_some() {
-        // The pen is given back between commits: runs under way go on meanwhile.
-        let _pen = house.pen();
+    // Verdicts are written by one at a time. What changes after it was read here is judged again by whoever changed it.
+    let _gavel = house.gavel();
+    let (mut changed, mut met) = (0, HashSet::new());
+    for part in records.chunks(PART) {
+        let households = {
+            // Nobody writes while neighbours are read, so that they are of one moment.
+            let _pen = house.pen();
+            bench.households(part, &mut met)?
+        };
         let mut draft = Draft::new(house.inventory(), house.now());
-        while !draft.is_full() {
-            let Some(who) = waiting.next() else { break };
-            let household = bench.household(who)?;
-            changed += bench.judge(&mut draft, &household, house.now())?;
+        let before = changed;
+        for household in &households {
+            changed += bench.judge(&mut draft, household, house.now())?;
         }
         draft.commit()?;
+        tracing::debug!(records = part.len(), findings = changed - before, "judged a part");
     }
     Ok(changed)
 }
@@ -84,8 +90,7 @@ pub fn examine(
 ) -> Result<(), StoreError> {
     let scopes = house.inventory().scopes(None)?;
     let bench = Bench::new(house.inventory(), yardstick, covers(&scopes));
-    for who in bench.concerned(&[id])? {
-        let household = bench.household(who)?;
+    for household in bench.households(&[id], &mut HashSet::new())? {
         bench.each_subject(&household, &mut |subject| {
             if subject.record.id == id {
                 look(subject);
@@ -113,7 +118,7 @@ impl Household {
 }
 
 /// Whom a change concerns.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Concerned {
     /// An identity and its credentials.
     Household(Key),
@@ -145,17 +150,25 @@ impl<'a> Bench<'a> {
         Self { inventory, yardstick, covers, owners: yardstick.owners.digest() }
     }
 
-    /// Whom a change of these records concerns, each once: themselves, their identities, and whoever keeps the same secret.
-    fn concerned(&self, ids: &[RecordId]) -> Result<BTreeSet<Concerned>, StoreError> {
-        let mut concerned = BTreeSet::new();
+    /// Whom a change of these records concerns: themselves, their identities, and whoever keeps the same secret. Each once,
+    /// and not who was met before; in the order of the records, as what lies together in the store is read fastest.
+    fn households(&self, ids: &[RecordId], met: &mut HashSet<Concerned>) -> Result<Vec<Household>, StoreError> {
+        let mut households = Vec::new();
+        let mut meet = |record: &Record| -> Result<(), StoreError> {
+            let who = Concerned::by(record);
+            if met.insert(who.clone()) {
+                households.push(self.household(who)?);
+            }
+            Ok(())
+        };
         for id in ids {
             let Some(record) = self.inventory.record(*id, None)? else { continue };
             for twin in self.twins(&record)? {
-                concerned.extend(self.inventory.record(twin, None)?.map(|twin| Concerned::by(&twin)));
+                self.inventory.record(twin, None)?.map_or(Ok(()), |twin| meet(&twin))?;
             }
-            concerned.insert(Concerned::by(&record));
+            meet(&record)?;
         }
-        Ok(concerned)
+        Ok(households)
     }
 
     fn twins(&self, record: &Record) -> Result<Vec<RecordId>, StoreError> {

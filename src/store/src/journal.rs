@@ -9,7 +9,8 @@ mod pending;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+    thread::JoinHandle,
 };
 
 use self::{log::Log, pending::Pending};
@@ -19,19 +20,22 @@ use crate::{
     memory::is_empty,
 };
 
-/// The journal's file, beside the engine's.
-pub(crate) const FILE: &str = "journal";
+/// The journal's two files, beside the engine's: one is written while what the other holds goes into the trees.
+pub(crate) const FILES: [&str; 2] = ["journal-a", "journal-b"];
+
+/// The key of the one pair of [`Tree::SETTLED`].
+const SETTLED: &[u8] = b"upto";
 
 /// An engine with a journal before it.
 #[derive(Debug)]
 pub struct Journaled<E> {
-    engine: E,
+    engine: Arc<E>,
     /// Bytes of writes kept in memory, beyond which they are put in place.
     bound: usize,
     /// What is not in the trees yet.
     state: RwLock<State>,
     /// Held by whoever writes.
-    log: Mutex<Log>,
+    pen: Mutex<Pen>,
 }
 
 #[derive(Debug, Default)]
@@ -41,12 +45,43 @@ struct State {
     leaving: Option<Arc<Pending>>,
 }
 
-impl<E: Engine> Journaled<E> {
+/// Where the journal is written.
+#[derive(Debug)]
+struct Pen {
+    /// The file of the recent writes.
+    log: Log,
+    /// The file of the leaving ones; empty if there are none.
+    other: Log,
+    /// Who puts the leaving writes into their trees.
+    porter: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
+impl<E: Engine + 'static> Journaled<E> {
     /// The engine, with what the journal in that directory holds. `bound` is in bytes.
     pub(crate) fn open(engine: E, directory: &Path, bound: usize) -> Result<Self, StoreError> {
-        let mut recent = Pending::default();
-        let log = Log::open(&directory.join(FILE), &mut |content| entry::read(content, &mut recent))?;
-        Ok(Self { engine, bound, state: RwLock::new(State { recent, leaving: None }), log: Mutex::new(log) })
+        let [one, other] = FILES.map(|file| {
+            let mut writes = Pending::default();
+            let log = Log::open(&directory.join(file), &mut |content| entry::read(content, &mut writes))?;
+            Ok::<_, StoreError>((log, writes))
+        });
+        let (mut older, mut newer) = (one?, other?);
+        if older.0.sequence() > newer.0.sequence() {
+            std::mem::swap(&mut older, &mut newer);
+        }
+        let settled = settled(&engine)?;
+        let oldest = [older.0.first(), newer.0.first()].into_iter().find(|first| *first != 0);
+        if oldest.is_some_and(|first| first > settled + 1) {
+            return Err(StoreError::Codec("what the journal says is in the trees".to_owned()));
+        }
+        newer.0.follow(settled);
+        let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
+        let state = State { recent: newer.1, leaving };
+        let pen = Pen { log: newer.0, other: older.0, porter: None };
+        Ok(Self { engine: Arc::new(engine), bound, state: RwLock::new(state), pen: Mutex::new(pen) })
+    }
+
+    fn pen(&self) -> MutexGuard<'_, Pen> {
+        self.pen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -57,27 +92,75 @@ impl<E: Engine> Journaled<E> {
         how(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts everything into the trees, then empties the journal. Readers go on meanwhile.
-    fn put_in_place(&self, log: &mut Log) -> Result<(), StoreError> {
-        let leaving = self.change(|state| {
-            let leaving = state.leaving.take().unwrap_or_else(|| Arc::new(std::mem::take(&mut state.recent)));
-            state.leaving = Some(Arc::clone(&leaving));
-            leaving
-        });
-        for (tree, writes) in leaving.trees() {
-            let mut pairs = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-            self.engine.settle(tree, &mut pairs)?;
+    /// Has full writes put into their trees, on a thread of its own; waits only for those before them.
+    fn make_room(&self, pen: &mut Pen) -> Result<(), StoreError> {
+        let full = self.state().recent.bytes() >= self.bound;
+        if pen.porter.as_ref().is_some_and(|porter| full || porter.is_finished()) {
+            self.arrived(pen)?;
         }
-        self.engine.sync()?;
-        log.clear()?;
+        if pen.porter.is_none() && (full || self.state().leaving.is_some()) {
+            let leaving = self.change(|state| match &state.leaving {
+                Some(left_behind) => Arc::clone(left_behind),
+                None => {
+                    std::mem::swap(&mut pen.log, &mut pen.other);
+                    pen.log.follow(pen.other.sequence());
+                    let leaving = Arc::new(std::mem::take(&mut state.recent));
+                    Arc::clone(state.leaving.insert(leaving))
+                }
+            });
+            let (engine, upto) = (Arc::clone(&self.engine), pen.other.sequence());
+            let porter = std::thread::Builder::new().name("journal".to_owned());
+            pen.porter = Some(porter.spawn(move || put_in_place(engine.as_ref(), &leaving, upto))?);
+        }
+        Ok(())
+    }
+
+    /// Waits for the writes that are leaving, then forgets them.
+    fn arrived(&self, pen: &mut Pen) -> Result<(), StoreError> {
+        match pen.porter.take().map(JoinHandle::join) {
+            None => return Ok(()),
+            Some(Ok(done)) => done?,
+            Some(Err(_)) => return Err(StoreError::Io(std::io::Error::other("putting the journal in place panicked"))),
+        }
+        pen.other.clear()?;
         self.change(|state| state.leaving = None);
         Ok(())
     }
 }
 
-impl<E: Engine> Kv for Journaled<E> {
+/// Puts writes into their trees and makes that durable. Last of all the engine is told up to which entry it has everything:
+/// one that lost something, however whole it looks, is found out by the entry that follows.
+fn put_in_place<E: Engine>(engine: &E, writes: &Pending, upto: u64) -> Result<(), StoreError> {
+    for (tree, writes) in writes.trees() {
+        let mut pairs = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+        engine.settle(tree, &mut pairs)?;
+    }
+    let upto = upto.to_be_bytes();
+    engine.settle(Tree::SETTLED, &mut std::iter::once((SETTLED, Some(upto.as_slice()))))?;
+    engine.sync()
+}
+
+/// The last entry that is in the trees; zero if none ever was.
+fn settled<E: Engine>(engine: &E) -> Result<u64, StoreError> {
+    let Some(known) = engine.get(Tree::SETTLED, SETTLED)? else { return Ok(0) };
+    let known = known.as_slice().try_into().map(u64::from_be_bytes);
+    known.map_err(|_| StoreError::Codec("up to where the journal is in the trees".to_owned()))
+}
+
+impl<E> Drop for Journaled<E> {
+    fn drop(&mut self) {
+        // The engine is closed after this. What is not in the trees is in the journal.
+        let pen = self.pen.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Ok(Ok(()))) = pen.porter.take().map(JoinHandle::join) {
+            // If this fails, the same writes are put in place again.
+            let _ = pen.other.clear();
+        }
+    }
+}
+
+impl<E: Engine + 'static> Kv for Journaled<E> {
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.state().get(&self.engine, tree, key)
+        self.state().get(self.engine.as_ref(), tree, key)
     }
 
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
@@ -87,22 +170,20 @@ impl<E: Engine> Kv for Journaled<E> {
         // Held to the end: what leaves the memory meanwhile is in the trees before.
         let state = self.state();
         let layers: Vec<&Pending> = std::iter::once(&state.recent).chain(state.leaving.as_deref()).collect();
-        pending::page(&self.engine, &layers, (tree, range), way, limit)
+        pending::page(self.engine.as_ref(), &layers, (tree, range), way, limit)
     }
 
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.state().is_full(self.bound) {
-            self.put_in_place(&mut log)?;
-        }
+        let mut pen = self.pen();
+        self.make_room(&mut pen)?;
         let writes = {
             let state = self.state();
-            let mut draft = Overlay { state: &state, engine: &self.engine, writes: Pending::default() };
+            let mut draft = Overlay { state: &state, engine: self.engine.as_ref(), writes: Pending::default() };
             work(&mut draft)?;
             draft.writes
         };
         if !writes.is_empty() {
-            log.append(&entry::written(&writes))?;
+            pen.log.append(&entry::written(&writes))?;
             self.change(|state| state.recent.take(writes));
         }
         Ok(())
@@ -113,16 +194,15 @@ impl<E: Engine> Kv for Journaled<E> {
     }
 
     fn used(&self) -> Result<u64, StoreError> {
-        let journal = self.log.lock().unwrap_or_else(PoisonError::into_inner).length();
+        let journal = {
+            let pen = self.pen();
+            pen.log.length() + pen.other.length()
+        };
         Ok(self.engine.used()? + journal)
     }
 }
 
 impl State {
-    fn is_full(&self, bound: usize) -> bool {
-        self.recent.bytes() >= bound || self.leaving.is_some()
-    }
-
     fn get<E: Engine>(&self, engine: &E, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let known = self.recent.get(tree, key).or_else(|| self.leaving.as_deref()?.get(tree, key));
         match known {
@@ -155,5 +235,44 @@ impl<E: Engine> Draft for Overlay<'_, E> {
     fn delete(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<(), StoreError> {
         self.writes.put(tree, key.to_vec(), None);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::Memory;
+
+    fn write(journaled: &Journaled<Memory>, key: u8) {
+        let tree = Tree::new(crate::kv::Shelf::Rows, "things");
+        journaled.write(&mut |draft| draft.put(tree, &[key], &[key])).unwrap();
+    }
+
+    #[test]
+    fn an_engine_that_lost_what_was_put_in_place_is_refused() {
+        let dir = TempDir::new().unwrap();
+        for round in 0..3 {
+            // The first write goes into the trees when the second comes; the second stays in the journal.
+            let journaled = Journaled::open(Memory::default(), dir.path(), 0).unwrap();
+            (0..2).for_each(|key| write(&journaled, key));
+            drop(journaled);
+            let empty = Journaled::open(Memory::default(), dir.path(), 0);
+            assert!(matches!(empty, Err(StoreError::Codec(_))), "round {round}");
+            FILES.iter().for_each(|file| std::fs::remove_file(dir.path().join(file)).unwrap());
+        }
+        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        (0..2).for_each(|key| write(&journaled, key));
+        drop(journaled);
+        // What was never put in place is all in the journal.
+        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        let all = journaled.page(
+            Tree::new(crate::kv::Shelf::Rows, "things"),
+            (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded),
+            Way::Up,
+            9,
+        );
+        assert_eq!(all.unwrap(), [(vec![0], vec![0]), (vec![1], vec![1])]);
     }
 }

@@ -31,6 +31,8 @@ pub enum Shelf {
     Commits,
     /// Who holds which lease.
     Leases,
+    /// Up to where the journal is in the trees.
+    Settled,
 }
 
 /// A key with its value.
@@ -112,6 +114,8 @@ impl<'a> Tree<'a> {
     pub const COMMITS: Tree<'static> = Tree { shelf: Shelf::Commits, name: "" };
     /// Who holds which lease.
     pub const LEASES: Tree<'static> = Tree { shelf: Shelf::Leases, name: "" };
+    /// Up to where the journal is in the trees.
+    pub const SETTLED: Tree<'static> = Tree { shelf: Shelf::Settled, name: "" };
 
     /// The tree of that sort and name.
     pub fn new(shelf: Shelf, name: &'a str) -> Self {
@@ -130,6 +134,7 @@ impl fmt::Display for Tree<'_> {
             Shelf::DueAt => "due-at",
             Shelf::Commits => "commits",
             Shelf::Leases => "leases",
+            Shelf::Settled => "settled",
         };
         write!(f, "{shelf}/{}", self.name)
     }

@@ -19,7 +19,7 @@ use std::{
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
-use crate::{Embedded, Journaled, Sled, StoreError, format, journal::FILE, space};
+use crate::{Embedded, Journaled, Sled, StoreError, format, journal::FILES, space};
 
 /// What the files looked like at the last orderly close.
 const CLOSED: &str = "closed";
@@ -38,7 +38,9 @@ const MOMENT: Duration = Duration::from_millis(10);
 
 /// Refuses files that are damaged. `journal`: whether there must be one.
 pub(crate) fn check(path: &Path, engine: &Path, journal: bool, cache: u64) -> Result<(), StoreError> {
-    for (name, least) in [("conf", 9), ("db", 1)].into_iter().chain(journal.then_some((FILE, 0))) {
+    for (name, least) in
+        [("conf", 9), ("db", 1)].into_iter().chain(FILES.map(|file| (file, 0)).into_iter().filter(|_| journal))
+    {
         match std::fs::metadata(engine.join(name)) {
             Ok(found) if found.is_file() && found.len() >= least => {}
             Ok(_) => return Err(damaged(path, format!("sled/{name} is cut off"))),

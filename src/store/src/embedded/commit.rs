@@ -7,7 +7,7 @@ use super::{leases, log, queues, rows, streams, tables};
 use crate::{Batch, Head, Op, StoreError, Table, kv::Draft};
 
 /// Steps one batch may have: what a batch writes is held in memory until it is durable, so larger work comes in several.
-pub const MAX_OPS: usize = 4_000;
+pub const MAX_OPS: usize = 16_000;
 /// Bytes of keys and values one batch may have.
 pub const MAX_BYTES: usize = 16 << 20;
 

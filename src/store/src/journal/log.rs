@@ -20,6 +20,8 @@ const HEADER: usize = 16;
 pub(super) struct Log {
     file: File,
     length: u64,
+    /// The number of the first entry; zero if there is none.
+    first: u64,
     sequence: u64,
 }
 
@@ -29,11 +31,12 @@ impl Log {
         let mut open = OpenOptions::new();
         let file = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let whole = file.metadata()?.len();
-        let mut log = Self { file, length: 0, sequence: 0 };
+        let mut log = Self { file, length: 0, first: 0, sequence: 0 };
         let mut from = BufReader::new(log.file.try_clone()?);
         let mut content = Vec::new();
         while let Some(sequence) = next(&mut from, whole - log.length, log.sequence, &mut content)? {
             each(&content)?;
+            log.begin(sequence);
             log.sequence = sequence;
             log.length += (HEADER + content.len()) as u64;
         }
@@ -45,6 +48,27 @@ impl Log {
             log.cut()?;
         }
         Ok(log)
+    }
+
+    /// The number of the last entry ever written, as far as the file knows; zero if it knows none.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The number of the first entry in the file; zero if there is none.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Goes on counting after that number, if it is the greater one.
+    pub(super) fn follow(&mut self, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    fn begin(&mut self, sequence: u64) {
+        if self.first == 0 {
+            self.first = sequence;
+        }
     }
 
     /// Bytes of the file.
@@ -67,13 +91,14 @@ impl Log {
             self.cut()?;
             return Err(error.into());
         }
+        self.begin(sequence);
         (self.sequence, self.length) = (sequence, self.length + bytes.len() as u64);
         Ok(())
     }
 
     /// Forgets every entry.
     pub(super) fn clear(&mut self) -> Result<(), StoreError> {
-        self.length = 0;
+        (self.length, self.first) = (0, 0);
         self.cut()
     }
 

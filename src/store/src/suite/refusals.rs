@@ -88,9 +88,9 @@ fn a_damaged_store_is_refused_and_left_as_it_is() {
         ("a db of zeros", Box::new(move |dir| fs::write(dir.join("sled/db"), vec![0; length as usize]).unwrap())),
         ("a db of garbage", Box::new(move |dir| fs::write(dir.join("sled/db"), vec![0x5a; length as usize]).unwrap())),
         ("a db overwritten at its beginning", Box::new(|dir| overwrite(&dir.join("sled/db"), 0, 4096))),
-        ("no journal", Box::new(|dir| fs::remove_file(dir.join("sled/journal")).unwrap())),
-        ("half a journal", Box::new(|dir| cut(&dir.join("sled/journal"), 5_000))),
-        ("a journal changed", Box::new(|dir| overwrite(&dir.join("sled/journal"), 3_000, 1))),
+        ("no journal", Box::new(|dir| fs::remove_file(dir.join("sled/journal-a")).unwrap())),
+        ("half a journal", Box::new(|dir| cut(&dir.join("sled/journal-a"), 5_000))),
+        ("a journal changed", Box::new(|dir| overwrite(&dir.join("sled/journal-a"), 3_000, 1))),
         ("no conf", Box::new(|dir| fs::remove_file(dir.join("sled/conf")).unwrap())),
         ("a conf of garbage", Box::new(|dir| fs::write(dir.join("sled/conf"), [9; 62]).unwrap())),
     ];
@@ -148,15 +148,14 @@ fn a_store_of_a_later_version_is_refused_and_left_as_it_is() {
 fn a_store_without_a_journal_gets_one_and_says_so_to_older_readers() {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path(), &OpenOptions { journal: 0, ..OpenOptions::default() }).unwrap();
-    // The second batch finds the journal full: the first is in the trees before it.
+    // The second batch finds the journal full and has the first put into the trees; the end waits for that.
     commit(&store, 1, [put(ROWS, "a", "1")]);
-    store.forget_before(ROWS, crate::CommitNo(0)).unwrap();
-    commit(&store, 2, [put(ROWS, "a", "2")]);
+    commit(&store, 2, [put(ROWS, "b", "2")]);
     drop(store);
-    fs::remove_file(dir.path().join("sled/journal")).unwrap();
+    crate::journal::FILES.iter().for_each(|file| fs::remove_file(dir.path().join("sled").join(file)).unwrap());
     fs::remove_file(dir.path().join("closed")).unwrap();
-    fs::write(dir.path().join("format.toml"), "format = 1\nmin_reader = 1\nengine = \"sled\"\ncreated_by = \"0.0\"\n")
-        .unwrap();
+    let format = "format = 1\nmin_reader = 1\nengine = \"sled\"\ncreated_by = \"0.0\"\n";
+    fs::write(dir.path().join("format.toml"), format).unwrap();
     let store = opened(&dir).unwrap();
     assert_eq!(read(&store, ROWS, "a", None).as_deref(), Some("1"), "what was in the trees is there");
     assert!(fs::read_to_string(dir.path().join("format.toml")).unwrap().contains("min_reader = 2"));
