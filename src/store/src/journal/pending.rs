@@ -124,12 +124,15 @@ fn walk<'a>(writes: &'a Writes, range: Range<'_>, way: Way) -> Walk<'a> {
     walk.peekable()
 }
 
+/// A range that outlives what it was made of.
+type Owned = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// What the engine has in a range, page by page.
 struct Below<'a, E> {
     engine: &'a E,
     tree: Tree<'a>,
     /// What was not asked for yet.
-    rest: Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)>,
+    rest: Option<Owned>,
     way: Way,
     limit: usize,
     page: Peekable<std::vec::IntoIter<Pair>>,
@@ -153,6 +156,6 @@ impl<E: Engine> Below<'_, E> {
     }
 }
 
-fn owned((from, to): Range<'_>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+fn owned((from, to): Range<'_>) -> Owned {
     (from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec))
 }
