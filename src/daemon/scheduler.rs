@@ -225,7 +225,7 @@ fn watch_clock(desk: &Desk, trusted: &mut bool) {
 }
 
 /// Judges everything if what is judged by has changed, then what is due by time alone unless the clock is not
-/// trusted, and every source.
+/// trusted, and every source; while nobody looks, the store does what it put off.
 async fn keep_house(desk: Arc<Desk>, clock_trusted: bool, stop: CancellationToken) {
     match desk.judge_anew(tell_how_far(), stop).await {
         Ok(Reached::Already) => {}
@@ -241,7 +241,7 @@ async fn keep_house(desk: Arc<Desk>, clock_trusted: bool, stop: CancellationToke
         for source in &wiring.config.sources {
             assess::assess(&desk.house, &wiring.yardstick, &wiring.watched(source, desk.house.now()))?;
         }
-        Ok(())
+        if desk.runs.running().is_empty() { desk.house.store().tidy() } else { Ok(()) }
     });
     match kept.await {
         Ok(Ok(())) => {}

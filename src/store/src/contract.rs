@@ -264,6 +264,9 @@ pub trait Store: Send + Sync {
     /// Forgets versions replaced before a commit; gives the number forgotten.
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError>;
 
+    /// Does what was put off: for a time when nothing else is to do. Nothing is lost where it is never called.
+    fn tidy(&self) -> Result<(), StoreError>;
+
     /// How much room there is.
     fn space(&self) -> Result<Space, StoreError>;
 }

@@ -159,6 +159,10 @@ impl<K: Kv> Store for Embedded<K> {
         }
     }
 
+    fn tidy(&self) -> Result<(), StoreError> {
+        self.kv.tidy()
+    }
+
     fn space(&self) -> Result<Space, StoreError> {
         match self.kv.path() {
             Some(path) => space::of(path, self.kv.used()?),

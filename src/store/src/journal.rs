@@ -70,8 +70,11 @@ impl<E: Engine + 'static> Journaled<E> {
         }
         let settled = settled(&engine)?;
         let oldest = [older.0.first(), newer.0.first()].into_iter().find(|first| *first != 0);
-        if oldest.is_some_and(|first| first > settled + 1) {
-            return Err(StoreError::Codec("what the journal says is in the trees".to_owned()));
+        if let Some(first) = oldest.filter(|first| *first > settled + 1) {
+            let path = engine.path().unwrap_or(directory).to_owned();
+            let what =
+                format!("the engine has everything up to entry {settled}, the journal begins with entry {first}");
+            return Err(StoreError::Damaged { path, what });
         }
         newer.0.follow(settled);
         let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
@@ -93,8 +96,8 @@ impl<E: Engine + 'static> Journaled<E> {
     }
 
     /// Has full writes put into their trees, on a thread of its own; waits only for those before them.
-    fn make_room(&self, pen: &mut Pen) -> Result<(), StoreError> {
-        let full = self.state().recent.bytes() >= self.bound;
+    fn make_room(&self, pen: &mut Pen, bound: usize) -> Result<(), StoreError> {
+        let full = self.state().recent.bytes() >= bound;
         if pen.porter.as_ref().is_some_and(|porter| full || porter.is_finished()) {
             self.arrived(pen)?;
         }
@@ -175,7 +178,7 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
 
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut pen = self.pen();
-        self.make_room(&mut pen)?;
+        self.make_room(&mut pen, self.bound)?;
         let writes = {
             let state = self.state();
             let mut draft = Overlay { state: &state, engine: self.engine.as_ref(), writes: Pending::default() };
@@ -187,6 +190,18 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
             self.change(|state| state.recent.take(writes));
         }
         Ok(())
+    }
+
+    /// Puts everything into the trees and gives the memory back.
+    fn tidy(&self) -> Result<(), StoreError> {
+        let mut pen = self.pen();
+        loop {
+            self.arrived(&mut pen)?;
+            if self.state().is_empty() {
+                return Ok(());
+            }
+            self.make_room(&mut pen, 0)?;
+        }
     }
 
     fn path(&self) -> Option<&Path> {
@@ -203,6 +218,10 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
 }
 
 impl State {
+    fn is_empty(&self) -> bool {
+        self.recent.is_empty() && self.leaving.is_none()
+    }
+
     fn get<E: Engine>(&self, engine: &E, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let known = self.recent.get(tree, key).or_else(|| self.leaving.as_deref()?.get(tree, key));
         match known {
@@ -250,6 +269,10 @@ mod tests {
         journaled.write(&mut |draft| draft.put(tree, &[key], &[key])).unwrap();
     }
 
+    fn length(file: &Path) -> u64 {
+        std::fs::metadata(file).unwrap().len()
+    }
+
     #[test]
     fn an_engine_that_lost_what_was_put_in_place_is_refused() {
         let dir = TempDir::new().unwrap();
@@ -259,9 +282,18 @@ mod tests {
             (0..2).for_each(|key| write(&journaled, key));
             drop(journaled);
             let empty = Journaled::open(Memory::default(), dir.path(), 0);
-            assert!(matches!(empty, Err(StoreError::Codec(_))), "round {round}");
+            assert!(matches!(empty, Err(StoreError::Damaged { .. })), "round {round}");
             FILES.iter().for_each(|file| std::fs::remove_file(dir.path().join(file)).unwrap());
         }
+        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        (0..2).for_each(|key| write(&journaled, key));
+        journaled.tidy().unwrap();
+        assert!(journaled.state().is_empty() && FILES.iter().all(|file| length(&dir.path().join(file)) == 0));
+        (2..4).for_each(|key| write(&journaled, key));
+        drop(journaled);
+        let lost = Journaled::open(Memory::default(), dir.path(), 1 << 20);
+        assert!(matches!(lost, Err(StoreError::Damaged { .. })));
+        FILES.iter().for_each(|file| std::fs::remove_file(dir.path().join(file)).unwrap());
         let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
         (0..2).for_each(|key| write(&journaled, key));
         drop(journaled);

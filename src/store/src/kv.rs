@@ -62,6 +62,11 @@ pub trait Kv: Send + Sync {
     /// other than by its draft.
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
+    /// Does what was put off.
+    fn tidy(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Where it is on disk.
     fn path(&self) -> Option<&Path>;
 
