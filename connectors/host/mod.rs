@@ -194,18 +194,13 @@ impl Host {
         match ended {
             Ended::Whole(pin) => to.cover(&scope, None, now, Cover::Full { next: pin.cursor(), atomic: false }).await?,
             Ended::Partial(why, said) => {
-                let trouble = Trouble {
-                    place: scope.path.clone(),
-                    why,
-                    said: format!("{}: {said}", scope.path),
-                    blind_spot: false,
-                };
+                let trouble = Trouble { place: scope.path.clone(), why, said, blind_spot: false };
                 to.trouble(trouble).await?;
                 to.cover(&scope, None, now, Cover::Partial { why }).await?;
             }
             // Not there at all: nothing to miss. Closed: a blind spot that is named.
             Ended::Left(Why::Denied) => {
-                let said = format!("{}: may not be read; not seen: {}", scope.path, area.holds);
+                let said = format!("may not be read; not seen: {}", area.holds);
                 to.trouble(Trouble { place: scope.path.clone(), why: Why::Denied, said, blind_spot: true }).await?;
             }
             Ended::Left(_) => {}
