@@ -7,9 +7,11 @@ use provost_store::{
     StoreError,
     inventory::{Draft, Inventory, JudgedBy},
 };
-use sha2::{Digest, Sha256};
 
-use super::judge::{self, Yardstick};
+use super::{
+    digest,
+    judge::{self, Yardstick},
+};
 use crate::house::House;
 
 /// Records judged between two notes of how far it is.
@@ -108,22 +110,9 @@ fn judged_with_its_identity(inventory: Inventory<'_>, record: &Record) -> Result
 
 /// Digest of everything a verdict rests on beside the records.
 fn digest(yardstick: &Yardstick, rules: &[&Rule]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    part(yardstick.policy.digest().as_bytes());
-    part(yardstick.owners.digest().as_bytes());
-    for rule in rules {
-        part(rule.id.as_bytes());
-        part(&rule.version.to_be_bytes());
-    }
-    let mut half = [0; 16];
-    for (to, from) in half.iter_mut().zip(hash.finalize()) {
-        *to = from;
-    }
-    half
+    let figures = [yardstick.policy.digest().as_bytes().to_vec(), yardstick.owners.digest().into_bytes()];
+    let rules = rules.iter().flat_map(|rule| [rule.id.as_bytes().to_vec(), rule.version.to_be_bytes().to_vec()]);
+    digest::half(figures.into_iter().chain(rules))
 }
 
 #[cfg(test)]

@@ -154,19 +154,19 @@ impl<'a> Bench<'a> {
     /// and not who was met before; in the order of the records, as what lies together in the store is read fastest.
     fn households(&self, ids: &[RecordId], met: &mut HashSet<Concerned>) -> Result<Vec<Household>, StoreError> {
         let mut households = Vec::new();
-        let mut meet = |record: &Record| -> Result<(), StoreError> {
-            let who = Concerned::by(record);
+        let mut meet = |record: Record| -> Result<(), StoreError> {
+            let who = Concerned::by(&record);
             if met.insert(who.clone()) {
-                households.push(self.household(who)?);
+                households.push(self.household(who, record)?);
             }
             Ok(())
         };
         for id in ids {
             let Some(record) = self.inventory.record(*id, None)? else { continue };
             for twin in self.twins(&record)? {
-                self.inventory.record(twin, None)?.map_or(Ok(()), |twin| meet(&twin))?;
+                self.inventory.record(twin, None)?.map_or(Ok(()), &mut meet)?;
             }
-            meet(&record)?;
+            meet(record)?;
         }
         Ok(households)
     }
@@ -184,16 +184,12 @@ impl<'a> Bench<'a> {
         Ok(twins)
     }
 
-    fn household(&self, who: Concerned) -> Result<Household, StoreError> {
-        let key = match who {
-            Concerned::Household(key) => key,
-            Concerned::Alone(id) => {
-                let members = self.inventory.record(id, None)?.into_iter().collect();
-                return Ok(Household::of(None, members));
-            }
-        };
+    /// Those who are judged together, one of whom was read already.
+    fn household(&self, who: Concerned, read: Record) -> Result<Household, StoreError> {
+        let Concerned::Household(key) = who else { return Ok(Household::of(None, vec![read])) };
         let key = &key;
         let identity = match self.inventory.resolve(key)? {
+            Some(id) if id == read.id => Some(read),
             Some(id) => self.inventory.record(id, None)?,
             None => None,
         };

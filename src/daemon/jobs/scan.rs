@@ -6,14 +6,13 @@ use std::{sync::Arc, time::Duration};
 use provost_connectors::{Bookmarks, Connector, Emitter, Event, Spec};
 use provost_model::{Run, Span, Time, Trouble, Why};
 use provost_store::{StoreError, inventory::Inventory};
-use sha2::{Digest, Sha256};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Watcher, WriteError, writer::Writer};
+use super::{Watcher, WriteError, digest, writer::Writer};
 use crate::{house::House, ids::Ids};
 
 /// Batches on their way from connector to store.
@@ -125,16 +124,7 @@ fn trouble(why: Why, said: &str) -> Trouble {
 
 /// Digest of whatever cursors depend on: the connector, its version, its settings.
 fn made_by(looking: &Looking) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for part in [looking.spec.name, &looking.spec.version.to_string(), &looking.connector.disposition()] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let mut half = [0; 16];
-    for (to, from) in half.iter_mut().zip(hash.finalize()) {
-        *to = from;
-    }
-    half
+    digest::half([looking.spec.name, &looking.spec.version.to_string(), &looking.connector.disposition()])
 }
 
 /// Where former runs got to, as far as this one may build upon it.

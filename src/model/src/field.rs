@@ -144,13 +144,7 @@ impl Facts {
 
     /// What is said of an attribute; [`Reading::NotCollected`] if nothing is.
     pub fn get<T: Typed>(&self, attr: Attr<T>) -> Reading<T> {
-        match self.reading(attr.field()) {
-            Reading::Known(value) => T::from_value(value).map_or(Reading::NotCollected, Reading::Known),
-            Reading::Never => Reading::Never,
-            Reading::NotReported => Reading::NotReported,
-            Reading::NotPermitted => Reading::NotPermitted,
-            Reading::NotCollected => Reading::NotCollected,
-        }
+        self.reading(attr.field()).typed()
     }
 
     /// What is said of an attribute, untyped.
@@ -182,6 +176,19 @@ impl FromIterator<(Field, Reading<Value>)> for Facts {
             all.set_value(field, reading);
         }
         all
+    }
+}
+
+impl Reading<&Value> {
+    /// The same with the Rust type of the attribute; a stored value of another type was not collected.
+    pub(crate) fn typed<T: Typed>(self) -> Reading<T> {
+        match self {
+            Reading::Known(value) => T::from_value(value).map_or(Reading::NotCollected, Reading::Known),
+            Reading::Never => Reading::Never,
+            Reading::NotReported => Reading::NotReported,
+            Reading::NotPermitted => Reading::NotPermitted,
+            Reading::NotCollected => Reading::NotCollected,
+        }
     }
 }
 

@@ -145,13 +145,7 @@ impl Record {
 
     /// What is believed of a typed attribute.
     pub fn get<T: Typed>(&self, attr: Attr<T>) -> Reading<T> {
-        match self.reading(attr.field()) {
-            Reading::Known(value) => T::from_value(value).map_or(Reading::NotCollected, Reading::Known),
-            Reading::Never => Reading::Never,
-            Reading::NotReported => Reading::NotReported,
-            Reading::NotPermitted => Reading::NotPermitted,
-            Reading::NotCollected => Reading::NotCollected,
-        }
+        self.reading(attr.field()).typed()
     }
 
     /// What is believed of an attribute, and the statement it comes from.
