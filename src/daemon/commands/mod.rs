@@ -143,8 +143,9 @@ pub fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
+        | StoreError::OtherEngine { .. }
         | StoreError::Foreign { .. } => Exit::Store,
-        StoreError::Conflict(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+        StoreError::Conflict(_) | StoreError::NoRoom { .. } | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
     }
 }
 

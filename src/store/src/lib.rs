@@ -4,12 +4,14 @@
 pub mod codec;
 mod contract;
 mod embedded;
+mod engines;
 mod format;
 pub mod inventory;
 mod journal;
 pub mod kv;
 mod memory;
 mod opening;
+mod redb;
 mod sled;
 mod space;
 #[cfg(test)]
@@ -21,10 +23,10 @@ pub use contract::{
     Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table, Visit,
 };
 pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
+pub use engines::EngineKind;
 pub use journal::Journaled;
 pub use memory::Memory;
 pub use opening::{OpenOptions, open};
-pub use sled::Sled;
 pub use space::{has_room, min_free};
 pub use upkeep::{Compacted, MAX_FAULTS, Report};
 
