@@ -8,6 +8,7 @@ mod log;
 mod pending;
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     thread::JoinHandle,
@@ -16,7 +17,7 @@ use std::{
 use self::{log::Log, pending::Pending};
 use crate::{
     StoreError,
-    kv::{Draft, Engine, Kv, Pair, Range, Tree, Way, Work},
+    kv::{Draft, Engine, Kv, Pair, Range, Shelf, Tree, Way, Work},
     memory::is_empty,
 };
 
@@ -190,6 +191,15 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
             self.change(|state| state.recent.take(writes));
         }
         Ok(())
+    }
+
+    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
+        let state = self.state();
+        let mut found: BTreeSet<_> = self.engine.trees()?.into_iter().collect();
+        for layer in std::iter::once(&state.recent).chain(state.leaving.as_deref()) {
+            found.extend(layer.trees().map(|(tree, _)| (tree.shelf, tree.name.to_owned())));
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// Puts everything into the trees and gives the memory back.

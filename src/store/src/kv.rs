@@ -35,6 +35,32 @@ pub enum Shelf {
     Settled,
 }
 
+impl Shelf {
+    const ALL: [Shelf; 8] = [
+        Shelf::Rows,
+        Shelf::Past,
+        Shelf::Stream,
+        Shelf::Due,
+        Shelf::DueAt,
+        Shelf::Commits,
+        Shelf::Leases,
+        Shelf::Settled,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Shelf::Rows => "rows",
+            Shelf::Past => "past",
+            Shelf::Stream => "stream",
+            Shelf::Due => "due",
+            Shelf::DueAt => "due-at",
+            Shelf::Commits => "commits",
+            Shelf::Leases => "leases",
+            Shelf::Settled => "settled",
+        }
+    }
+}
+
 /// A key with its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
@@ -62,6 +88,9 @@ pub trait Kv: Send + Sync {
     /// other than by its draft.
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
+    /// The trees there are, in any order; one that was emptied may be among them.
+    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError>;
+
     /// Does what was put off.
     fn tidy(&self) -> Result<(), StoreError> {
         Ok(())
@@ -81,6 +110,9 @@ pub trait Engine: Send + Sync {
 
     /// Up to `limit` pairs of a range. What is settled meanwhile may or may not be in it; a pair is never torn.
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError>;
+
+    /// The trees there are, in any order; one that was emptied may be among them.
+    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError>;
 
     /// Puts pairs in their place, in ascending order of keys: neither atomic nor durable before [`Engine::sync`]. `None`
     /// removes a pair.
@@ -117,6 +149,8 @@ pub trait Draft {
 impl<'a> Tree<'a> {
     /// The time of each commit.
     pub const COMMITS: Tree<'static> = Tree { shelf: Shelf::Commits, name: "" };
+    /// The tables there are: whether each is versioned. Beside the commits, where readers of format 2 do not look.
+    pub const TABLES: Tree<'static> = Tree { shelf: Shelf::Commits, name: "tables" };
     /// Who holds which lease.
     pub const LEASES: Tree<'static> = Tree { shelf: Shelf::Leases, name: "" };
     /// Up to where the journal is in the trees.
@@ -126,21 +160,18 @@ impl<'a> Tree<'a> {
     pub fn new(shelf: Shelf, name: &'a str) -> Self {
         Self { shelf, name }
     }
+
+    /// The tree of that name on disk.
+    pub fn of_name(on_disk: &'a str) -> Option<Self> {
+        let (shelf, name) = on_disk.split_once('/')?;
+        let shelf = Shelf::ALL.into_iter().find(|it| it.word() == shelf)?;
+        Some(Self { shelf, name })
+    }
 }
 
 impl fmt::Display for Tree<'_> {
     /// The name on disk, for good.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shelf = match self.shelf {
-            Shelf::Rows => "rows",
-            Shelf::Past => "past",
-            Shelf::Stream => "stream",
-            Shelf::Due => "due",
-            Shelf::DueAt => "due-at",
-            Shelf::Commits => "commits",
-            Shelf::Leases => "leases",
-            Shelf::Settled => "settled",
-        };
-        write!(f, "{shelf}/{}", self.name)
+        write!(f, "{}/{}", self.shelf.word(), self.name)
     }
 }

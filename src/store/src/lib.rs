@@ -10,6 +10,7 @@ mod journal;
 pub mod kv;
 mod memory;
 mod opening;
+mod piece;
 mod sled;
 mod space;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
 pub use journal::Journaled;
 pub use memory::Memory;
 pub use opening::{OpenOptions, open};
+pub use piece::Piece;
 pub use sled::Sled;
 pub use space::{has_room, min_free};
 

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     StoreError,
-    kv::{Draft, Kv, Pair, Range, Tree, Way, Work},
+    kv::{Draft, Kv, Pair, Range, Shelf, Tree, Way, Work},
 };
 
 /// Ordered maps, one per tree.
@@ -67,6 +67,11 @@ impl Kv for Memory {
         Ok(())
     }
 
+    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
+        let named = |name: &String| Tree::of_name(name).map(|tree| (tree.shelf, tree.name.to_owned()));
+        Ok(self.read().keys().filter_map(named).collect())
+    }
+
     fn path(&self) -> Option<&Path> {
         None
     }
@@ -88,6 +93,10 @@ impl crate::kv::Engine for Memory {
 
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
         Kv::page(self, tree, range, way, limit)
+    }
+
+    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
+        Kv::trees(self)
     }
 
     fn settle(&self, tree: Tree<'_>, pairs: &mut crate::kv::Settled<'_>) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     StoreError,
-    kv::{Engine, Pair, Range, Settled, Tree, Way},
+    kv::{Engine, Pair, Range, Settled, Shelf, Tree, Way},
     memory::is_empty,
     opening::Hold,
 };
@@ -134,6 +134,14 @@ impl Engine for Sled {
             Way::Up => found.take(limit).map(pair).collect(),
             Way::Down => found.rev().take(limit).map(pair).collect(),
         }
+    }
+
+    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
+        let named = |name: &[u8]| {
+            let tree = std::str::from_utf8(name).ok().and_then(Tree::of_name)?;
+            Some((tree.shelf, tree.name.to_owned()))
+        };
+        Ok(self.db.tree_names().iter().filter_map(|name| named(name)).collect())
     }
 
     fn settle(&self, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError> {

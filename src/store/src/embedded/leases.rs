@@ -4,7 +4,7 @@
 use provost_model::Time;
 
 use crate::{
-    Fence, StoreError,
+    Fence, Piece, StoreError,
     kv::{Draft, Kv, Tree},
 };
 
@@ -59,12 +59,34 @@ pub(super) fn check(draft: &mut dyn Draft, fence: &Fence, at: Time) -> Result<()
     }
 }
 
+/// A lease taken out of one store for another.
+pub(super) fn piece(key: &[u8], value: &[u8]) -> Result<Piece, StoreError> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| StoreError::Codec("a lease".to_owned()));
+    let Lease { token, until, holder } = decode(value)?;
+    Ok(Piece::Lease { name: text(key.to_vec())?, holder: text(holder)?, token, until })
+}
+
+/// Writes a lease as it was taken out of another store.
+pub(super) fn put(
+    draft: &mut dyn Draft,
+    name: &str,
+    holder: &str,
+    (token, until): (u64, Time),
+) -> Result<(), StoreError> {
+    draft.put(Tree::LEASES, name.as_bytes(), &encode(&Lease { token, until, holder: holder.as_bytes().to_vec() }))
+}
+
 fn keep<K: Kv>(kv: &K, name: &str, lease: &Lease) -> Result<(), StoreError> {
+    let bytes = encode(lease);
+    kv.write(&mut |draft| draft.put(Tree::LEASES, name.as_bytes(), &bytes))
+}
+
+fn encode(lease: &Lease) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + lease.holder.len());
     bytes.extend_from_slice(&lease.token.to_be_bytes());
     bytes.extend_from_slice(&lease.until.as_micros().to_be_bytes());
     bytes.extend_from_slice(&lease.holder);
-    kv.write(&mut |draft| draft.put(Tree::LEASES, name.as_bytes(), &bytes))
+    bytes
 }
 
 fn decode(bytes: &[u8]) -> Result<Lease, StoreError> {
