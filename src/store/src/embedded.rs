@@ -1,6 +1,7 @@
 //! The whole store contract over any engine with ordered keys: one writer at a time, readers beside it.
 //! It must never acknowledge a batch before the engine has made it durable.
 
+mod check;
 mod commit;
 mod leases;
 mod log;
@@ -22,7 +23,8 @@ use provost_model::Time;
 
 use self::still::Watched;
 use crate::{
-    Batch, CommitNo, Committed, Entry, Fence, Head, KeyRange, Piece, Row, Space, Store, StoreError, Table, Visit,
+    Batch, CommitNo, Committed, Compacted, Entry, Fence, Head, KeyRange, Piece, Report, Row, Space, Store, StoreError,
+    Table, Visit,
     kv::{Kv, Tree},
     space,
 };
@@ -186,6 +188,18 @@ impl<K: Kv> Store for Embedded<K> {
 
     fn tidy(&self) -> Result<(), StoreError> {
         self.kv.tidy()
+    }
+
+    fn check(&self) -> Result<Report, StoreError> {
+        check::check(self)
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.kv.compaction_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.kv.compact()
     }
 
     fn space(&self) -> Result<Space, StoreError> {

@@ -17,7 +17,7 @@ use std::{
 use self::{log::Log, pending::Pending};
 use crate::{
     StoreError,
-    kv::{Draft, Engine, Kv, Pair, Range, Shelf, Tree, Way, Work},
+    kv::{Draft, Engine, Kv, Pair, Range, Tree, Way, Work},
     memory::is_empty,
 };
 
@@ -193,15 +193,6 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
         Ok(())
     }
 
-    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
-        let state = self.state();
-        let mut found: BTreeSet<_> = self.engine.trees()?.into_iter().collect();
-        for layer in std::iter::once(&state.recent).chain(state.leaving.as_deref()) {
-            found.extend(layer.trees().map(|(tree, _)| (tree.shelf, tree.name.to_owned())));
-        }
-        Ok(found.into_iter().collect())
-    }
-
     /// Puts everything into the trees and gives the memory back.
     fn tidy(&self) -> Result<(), StoreError> {
         let mut pen = self.pen();
@@ -212,6 +203,15 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
             }
             self.make_room(&mut pen, 0)?;
         }
+    }
+
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        let state = self.state();
+        let waiting = std::iter::once(&state.recent).chain(state.leaving.as_deref());
+        let mut names: BTreeSet<String> = waiting.flat_map(Pending::trees).map(|(tree, _)| tree.to_string()).collect();
+        names.extend(self.engine.trees()?);
+        names.remove(&Tree::SETTLED.to_string());
+        Ok(names.into_iter().collect())
     }
 
     fn path(&self) -> Option<&Path> {

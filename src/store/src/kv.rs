@@ -3,7 +3,7 @@
 
 use std::{fmt, ops::Bound, path::Path};
 
-use crate::StoreError;
+use crate::{Compacted, StoreError};
 
 /// One tree of an engine. Each table, stream and queue has its own, so that they grow and are rewritten apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,32 +35,6 @@ pub enum Shelf {
     Settled,
 }
 
-impl Shelf {
-    const ALL: [Shelf; 8] = [
-        Shelf::Rows,
-        Shelf::Past,
-        Shelf::Stream,
-        Shelf::Due,
-        Shelf::DueAt,
-        Shelf::Commits,
-        Shelf::Leases,
-        Shelf::Settled,
-    ];
-
-    fn word(self) -> &'static str {
-        match self {
-            Shelf::Rows => "rows",
-            Shelf::Past => "past",
-            Shelf::Stream => "stream",
-            Shelf::Due => "due",
-            Shelf::DueAt => "due-at",
-            Shelf::Commits => "commits",
-            Shelf::Leases => "leases",
-            Shelf::Settled => "settled",
-        }
-    }
-}
-
 /// A key with its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
@@ -88,12 +62,28 @@ pub trait Kv: Send + Sync {
     /// other than by its draft.
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
-    /// The trees there are, in any order; one that was emptied may be among them.
-    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError>;
-
     /// Does what was put off.
     fn tidy(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// The names of the trees there are, as on disk, in any order; one that was emptied may be among them.
+    fn trees(&self) -> Result<Vec<String>, StoreError>;
+
+    /// What is wrong with the files beside the trees, a sentence each.
+    fn faults(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Bytes that must be free for a rewrite.
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    /// Rewrites what is live, beside readers and writers.
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        let used = self.used()?;
+        Ok(Compacted { before: used, after: used })
     }
 
     /// Where it is on disk.
@@ -111,15 +101,15 @@ pub trait Engine: Send + Sync {
     /// Up to `limit` pairs of a range. What is settled meanwhile may or may not be in it; a pair is never torn.
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError>;
 
-    /// The trees there are, in any order; one that was emptied may be among them.
-    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError>;
-
     /// Puts pairs in their place, in ascending order of keys: neither atomic nor durable before [`Engine::sync`]. `None`
     /// removes a pair.
     fn settle(&self, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError>;
 
     /// Makes durable whatever was settled.
     fn sync(&self) -> Result<(), StoreError>;
+
+    /// The names of the trees there are, as on disk, in any order; one that was emptied may be among them.
+    fn trees(&self) -> Result<Vec<String>, StoreError>;
 
     /// Where it is on disk.
     fn path(&self) -> Option<&Path>;
@@ -161,11 +151,39 @@ impl<'a> Tree<'a> {
         Self { shelf, name }
     }
 
-    /// The tree of that name on disk.
-    pub fn of_name(on_disk: &'a str) -> Option<Self> {
-        let (shelf, name) = on_disk.split_once('/')?;
-        let shelf = Shelf::ALL.into_iter().find(|it| it.word() == shelf)?;
+    /// The tree of that name on disk, if it is one.
+    pub fn named(name: &'a str) -> Option<Self> {
+        let (word, name) = name.split_once('/')?;
+        let shelf = Shelf::ALL.into_iter().find(|shelf| shelf.word() == word)?;
         Some(Self { shelf, name })
+    }
+}
+
+impl Shelf {
+    /// Every sort.
+    pub const ALL: [Shelf; 8] = [
+        Shelf::Rows,
+        Shelf::Past,
+        Shelf::Stream,
+        Shelf::Due,
+        Shelf::DueAt,
+        Shelf::Commits,
+        Shelf::Leases,
+        Shelf::Settled,
+    ];
+
+    /// The word on disk, for good.
+    fn word(self) -> &'static str {
+        match self {
+            Shelf::Rows => "rows",
+            Shelf::Past => "past",
+            Shelf::Stream => "stream",
+            Shelf::Due => "due",
+            Shelf::DueAt => "due-at",
+            Shelf::Commits => "commits",
+            Shelf::Leases => "leases",
+            Shelf::Settled => "settled",
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod sled;
 mod space;
 #[cfg(test)]
 mod suite;
+mod upkeep;
 mod whole;
 
 pub use contract::{
@@ -27,6 +28,7 @@ pub use opening::{OpenOptions, open};
 pub use piece::Piece;
 pub use sled::Sled;
 pub use space::{has_room, min_free};
+pub use upkeep::{Compacted, MAX_FAULTS, Report};
 
 /// An empty store in memory.
 pub fn memory() -> Embedded<Memory> {

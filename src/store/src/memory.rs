@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     StoreError,
-    kv::{Draft, Kv, Pair, Range, Shelf, Tree, Way, Work},
+    kv::{Draft, Kv, Pair, Range, Tree, Way, Work},
 };
 
 /// Ordered maps, one per tree.
@@ -67,9 +67,8 @@ impl Kv for Memory {
         Ok(())
     }
 
-    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
-        let named = |name: &String| Tree::of_name(name).map(|tree| (tree.shelf, tree.name.to_owned()));
-        Ok(self.read().keys().filter_map(named).collect())
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.read().keys().cloned().collect())
     }
 
     fn path(&self) -> Option<&Path> {
@@ -95,10 +94,6 @@ impl crate::kv::Engine for Memory {
         Kv::page(self, tree, range, way, limit)
     }
 
-    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
-        Kv::trees(self)
-    }
-
     fn settle(&self, tree: Tree<'_>, pairs: &mut crate::kv::Settled<'_>) -> Result<(), StoreError> {
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
         let place = trees.entry(tree.to_string()).or_default();
@@ -113,6 +108,10 @@ impl crate::kv::Engine for Memory {
 
     fn sync(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        Kv::trees(self)
     }
 
     fn path(&self) -> Option<&Path> {

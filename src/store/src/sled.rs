@@ -14,10 +14,13 @@ use std::{
 
 use crate::{
     StoreError,
-    kv::{Engine, Pair, Range, Settled, Shelf, Tree, Way},
+    kv::{Engine, Pair, Range, Settled, Tree, Way},
     memory::is_empty,
     opening::Hold,
 };
+
+/// The tree that sled makes for itself.
+const OWN: &str = "__sled__default";
 
 /// A directory with sled's files.
 pub struct Sled {
@@ -136,14 +139,6 @@ impl Engine for Sled {
         }
     }
 
-    fn trees(&self) -> Result<Vec<(Shelf, String)>, StoreError> {
-        let named = |name: &[u8]| {
-            let tree = std::str::from_utf8(name).ok().and_then(Tree::of_name)?;
-            Some((tree.shelf, tree.name.to_owned()))
-        };
-        Ok(self.db.tree_names().iter().filter_map(|name| named(name)).collect())
-    }
-
     fn settle(&self, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError> {
         let tree = self.tree(tree)?;
         let done = pairs.map(|(key, value)| match value {
@@ -160,6 +155,12 @@ impl Engine for Sled {
         let flushed = self.db.flush().map_err(|error| failed(&self.path, error));
         let durable = flushed.and_then(|_| Ok(self.sync_beside()?)).and_then(|()| Ok(self.file.sync_data()?));
         self.unless_broken(durable)
+    }
+
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        // sled has one of its own, whose name is no name of ours.
+        let names = self.db.tree_names().into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
+        Ok(names.filter(|name| name != OWN).collect())
     }
 
     fn path(&self) -> Option<&Path> {

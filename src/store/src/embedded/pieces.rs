@@ -22,7 +22,9 @@ const BYTES: usize = 4 << 20;
 
 /// A store about to be taken apart as it stands now. Nobody may be writing while this is called.
 pub(super) fn begin<K: Kv>(kv: &Watched<K>) -> Result<Copying<'_, K>, StoreError> {
-    let mut order: Vec<(u8, Named)> = kv.trees()?.into_iter().filter_map(|tree| Some((turn(&tree)?, tree))).collect();
+    let trees = kv.trees()?;
+    let named = trees.iter().filter_map(|name| Tree::named(name)).map(|tree| (tree.shelf, tree.name.to_owned()));
+    let mut order: Vec<(u8, Named)> = named.filter_map(|tree| Some((turn(&tree)?, tree))).collect();
     // Tables one after the other, each with its past; what is needed to understand them first.
     order.sort_by(|(turn, tree), (other_turn, other)| {
         turn.cmp(other_turn).then_with(|| tree.1.cmp(&other.1)).then_with(|| tree.0.cmp(&other.0))
@@ -85,8 +87,8 @@ pub(super) fn rebuild<K: Kv>(
     kv: &K,
     next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>,
 ) -> Result<Head, StoreError> {
-    for (shelf, name) in kv.trees()?.into_iter().filter(|(shelf, _)| *shelf != Shelf::Settled) {
-        let any = kv.page(Tree::new(shelf, &name), (Bound::Unbounded, Bound::Unbounded), Way::Up, 1)?;
+    for tree in kv.trees()?.iter().filter_map(|name| Tree::named(name)).filter(|tree| tree.shelf != Shelf::Settled) {
+        let any = kv.page(tree, (Bound::Unbounded, Bound::Unbounded), Way::Up, 1)?;
         if !any.is_empty() {
             return Err(refused("the store is not empty"));
         }

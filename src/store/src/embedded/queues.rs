@@ -45,7 +45,8 @@ pub(super) fn time(bytes: &[u8]) -> Result<Time, StoreError> {
     Ok(Time::from_micros((u64::from_be_bytes(at) ^ SIGN).cast_signed()))
 }
 
-fn split(place: &[u8]) -> Result<(Time, Vec<u8>), StoreError> {
+/// The time and the item of a place in a queue.
+pub(super) fn split(place: &[u8]) -> Result<(Time, Vec<u8>), StoreError> {
     let (at, item) = place.split_first_chunk().ok_or_else(|| StoreError::Codec("an item of a queue".to_owned()))?;
     Ok((Time::from_micros((u64::from_be_bytes(*at) ^ SIGN).cast_signed()), item.to_vec()))
 }

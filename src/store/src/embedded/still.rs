@@ -21,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    StoreError,
+    Compacted, StoreError,
     kv::{Draft, Kv, Pair, Range, Shelf, Tree, Way, Work},
 };
 
@@ -128,8 +128,20 @@ impl<K: Kv> Kv for Watched<K> {
         self.below.write(&mut |draft| work(&mut Noting { draft, stills: &stills }))
     }
 
-    fn trees(&self) -> Result<Vec<Named>, StoreError> {
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
         self.below.trees()
+    }
+
+    fn faults(&self) -> Result<Vec<String>, StoreError> {
+        self.below.faults()
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.below.compaction_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.below.compact()
     }
 
     fn tidy(&self) -> Result<(), StoreError> {
