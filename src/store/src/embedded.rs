@@ -23,8 +23,8 @@ use provost_model::Time;
 
 use self::still::Watched;
 use crate::{
-    Batch, CommitNo, Committed, Compacted, Entry, Fence, Head, KeyRange, Piece, Report, Row, Space, Store, StoreError,
-    Table, Visit,
+    Batch, Claim, CommitNo, Committed, Compacted, Entry, Fence, Head, Held, KeyRange, Piece, Report, Row, Space, Store,
+    StoreError, Table, Visit,
     kv::{Kv, Tree},
     space,
 };
@@ -149,6 +149,23 @@ impl<K: Kv> Store for Embedded<K> {
     fn release(&self, fence: &Fence) -> Result<(), StoreError> {
         let _writer = self.writer();
         leases::release(&self.kv, fence)
+    }
+
+    fn shared(&self) -> bool {
+        false
+    }
+
+    fn claim(&self, queue: &str, holder: &str, now: Time, until: Time, limit: usize) -> Result<Vec<Claim>, StoreError> {
+        let _writer = self.writer();
+        leases::claim(&self.kv, (queue, holder), (now, until, self.stands().at), limit)
+    }
+
+    fn leases(&self) -> Result<Vec<Held>, StoreError> {
+        leases::all(&self.kv)
+    }
+
+    fn clock(&self, local: Time) -> Result<Time, StoreError> {
+        Ok(local.max(self.stands().at))
     }
 
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError> {

@@ -19,7 +19,8 @@ mod upkeep;
 mod whole;
 
 pub use contract::{
-    Batch, CommitNo, Committed, Entry, Fence, Go, Head, KeyRange, Op, Row, Space, Store, StoreError, Table, Visit,
+    Batch, Claim, CommitNo, Committed, Entry, Fence, Go, Head, Held, KeyRange, Op, Row, Space, Store, StoreError,
+    Table, Visit, lease_of,
 };
 pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
 pub use journal::Journaled;
