@@ -1,6 +1,7 @@
 //! Where the inventory is kept: the contract, the embedded engines, the codec, and the typed view of the inventory.
 //! It must never judge: what a change means is the engine's business.
 
+pub mod archive;
 pub mod codec;
 mod contract;
 mod embedded;

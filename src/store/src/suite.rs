@@ -2,6 +2,7 @@
 //! It must never know which back end it runs on, but for what only a disk can do.
 
 mod apart;
+mod backups;
 mod kills;
 mod laws;
 mod model;
