@@ -1,6 +1,7 @@
 //! The whole store contract over any engine with ordered keys: one writer at a time, readers beside it.
 //! It must never acknowledge a batch before the engine has made it durable.
 
+mod check;
 mod commit;
 mod leases;
 mod log;
@@ -19,7 +20,8 @@ use std::{
 use provost_model::Time;
 
 use crate::{
-    Batch, Claim, CommitNo, Committed, Entry, Fence, Head, Held, KeyRange, Row, Space, Store, StoreError, Table, Visit,
+    Batch, Claim, CommitNo, Committed, Compacted, Entry, Fence, Head, Held, KeyRange, Report, Row, Space, Store,
+    StoreError, Table, Visit,
     kv::{Kv, Tree},
     space,
 };
@@ -145,9 +147,9 @@ impl<K: Kv> Store for Embedded<K> {
         false
     }
 
-    fn claim(&self, queue: &str, holder: &str, now: Time, until: Time, limit: usize) -> Result<Vec<Claim>, StoreError> {
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError> {
         let _writer = self.writer();
-        leases::claim(&self.kv, (queue, holder), (now, until, self.stands().at), limit)
+        leases::claim(&self.kv, (queue, holder), (term.0, term.1, self.stands().at), limit)
     }
 
     fn leases(&self) -> Result<Vec<Held>, StoreError> {
@@ -178,6 +180,18 @@ impl<K: Kv> Store for Embedded<K> {
 
     fn tidy(&self) -> Result<(), StoreError> {
         self.kv.tidy()
+    }
+
+    fn check(&self) -> Result<Report, StoreError> {
+        check::check(self)
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.kv.compaction_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.kv.compact()
     }
 
     fn space(&self) -> Result<Space, StoreError> {

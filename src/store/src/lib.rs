@@ -14,6 +14,7 @@ mod sled;
 mod space;
 #[cfg(test)]
 mod suite;
+mod upkeep;
 mod whole;
 
 pub use contract::{
@@ -26,6 +27,7 @@ pub use memory::Memory;
 pub use opening::{OpenOptions, open};
 pub use sled::Sled;
 pub use space::{has_room, min_free};
+pub use upkeep::{Compacted, MAX_FAULTS, Report};
 
 /// An empty store in memory.
 pub fn memory() -> Embedded<Memory> {

@@ -17,7 +17,7 @@ const HEADER: usize = 16;
 const PAGE: usize = 256;
 
 /// A lease as kept. An empty holder: nobody's.
-struct Lease {
+pub(super) struct Lease {
     token: u64,
     until: Time,
     holder: Vec<u8>,
@@ -141,7 +141,7 @@ fn encode(lease: &Lease) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Lease, StoreError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Lease, StoreError> {
     let (token, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
     let (until, holder) = rest.split_first_chunk().ok_or_else(malformed)?;
     Ok(Lease {

@@ -61,7 +61,7 @@ pub(super) fn check<K: Kv>(kv: &K, last: CommitNo) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn time(bytes: &[u8]) -> Result<Time, StoreError> {
+pub(super) fn time(bytes: &[u8]) -> Result<Time, StoreError> {
     bytes.try_into().map(|bytes| Time::from_micros(i64::from_be_bytes(bytes))).map_err(|_| malformed())
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn chained(before: &[u8; 32], sequence: u64, value: &[u8]) -> [u8; 32
     hash.finalize().into()
 }
 
-fn entry((key, mut bytes): Pair) -> Result<Entry, StoreError> {
+pub(super) fn entry((key, mut bytes): Pair) -> Result<Entry, StoreError> {
     let malformed = || StoreError::Codec("an entry of a stream".to_owned());
     let sequence = key.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
     let at = bytes.get(..8).and_then(|part| part.try_into().ok()).map(i64::from_be_bytes).ok_or_else(malformed)?;
