@@ -305,8 +305,8 @@ pub trait Store: Send + Sync {
     fn shared(&self) -> bool;
 
     /// Takes the leases of up to `limit` due items that nobody holds, not even this holder, the most overdue first. Each
-    /// claim is one holder's, until `until` on the store's clock; the items stay in the queue.
-    fn claim(&self, queue: &str, holder: &str, now: Time, until: Time, limit: usize) -> Result<Vec<Claim>, StoreError>;
+    /// claim is one holder's for the `term` from now until then, on the store's clock; the items stay in the queue.
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError>;
 
     /// Every lease that somebody holds or let run out, in the order of names; those given back are left out.
     fn leases(&self) -> Result<Vec<Held>, StoreError>;

@@ -155,9 +155,9 @@ impl<K: Kv> Store for Embedded<K> {
         false
     }
 
-    fn claim(&self, queue: &str, holder: &str, now: Time, until: Time, limit: usize) -> Result<Vec<Claim>, StoreError> {
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError> {
         let _writer = self.writer();
-        leases::claim(&self.kv, (queue, holder), (now, until, self.stands().at), limit)
+        leases::claim(&self.kv, (queue, holder), (term.0, term.1, self.stands().at), limit)
     }
 
     fn leases(&self) -> Result<Vec<Held>, StoreError> {
