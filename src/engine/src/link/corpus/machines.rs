@@ -57,6 +57,7 @@ pub(super) fn fill(maker: &mut Maker) -> Vec<Principal> {
     for _ in 0..15 {
         wrong_alias(maker);
     }
+    (0..6).for_each(|_| undetected_former(maker));
     principals
 }
 
@@ -227,4 +228,16 @@ fn wrong_alias(maker: &mut Maker) {
     maker.put(origin, &other.name, (second.clone().with(field::ARN, arn), other.truth()));
     let uid = maker.dice.uuid();
     maker.put(Origin::new(cluster, Kind::ServiceAccount, uid, other.made), &other.name, (second, other.truth()));
+}
+
+/// A role was deleted and made anew before anything was looked at; the vault still has the entity of the former one. A
+/// wrong pair that no rule on keys can avoid.
+fn undetected_former(maker: &mut Maker) {
+    let (former, machine) = (Machine::new(maker), Machine::new(maker));
+    let name = format!("{}-{}", machine.name, maker.dice.hex(5));
+    let facts = || Facts::new().with(field::ARN, format!("arn:aws:iam::222222222222:role/{name}"));
+    let id = format!("AROA{}", maker.dice.hex(16).to_uppercase());
+    maker.put(Origin::new(ACCOUNTS[1], Kind::Role, id, 60), &name, (facts(), machine.truth()));
+    let entity = maker.dice.uuid();
+    maker.put(Origin::new(VAULT, Kind::ServiceAccount, entity, 700), &name, (facts(), former.truth()));
 }

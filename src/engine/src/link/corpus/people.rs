@@ -40,6 +40,8 @@ pub(super) fn fill(maker: &mut Maker) {
     shared_mailboxes(maker);
     everybodys_contact(maker);
     robots(maker);
+    (0..4).for_each(|_| undetected_successor(maker));
+    (0..5).for_each(|_| undetected_robot(maker));
 }
 
 /// A new person, with an address nobody else has now. Namesakes get a number.
@@ -195,4 +197,25 @@ fn robots(maker: &mut Maker) {
         let name = if number % 3 == 0 { "deploy-bot".to_owned() } else { format!("bot-{number}") };
         maker.put(Origin::new("github:org/42", Kind::User, external, made), &name, (facts, truth));
     }
+}
+
+/// Somebody left before anything was looked at; one account was forgotten, and a newcomer was given the address. Nothing
+/// in the inventory tells: a wrong pair that no rule on keys can avoid.
+fn undetected_successor(maker: &mut Maker) {
+    let newcomer = join(maker);
+    let Some(known) = maker.corpus.people.get(newcomer as usize).cloned() else { return };
+    maker.corpus.people.push(Somebody { left: true, ..known.clone() });
+    let former = (maker.corpus.people.len() - 1) as u32;
+    open(maker, former, account("jira:site-1", Kind::User, vec![known.email.clone()], 1200));
+    accounts(maker, newcomer, (&known.email, &[]), (90, false));
+}
+
+/// A machine's account that nothing tells from a person's, with the address of whoever set it up.
+fn undetected_robot(maker: &mut Maker) {
+    let owner = maker.owner();
+    let emails: Vec<String> = maker.email_of(owner).into_iter().collect();
+    let truth = Truth { identity: Some(maker.thing()), owner, ..Truth::default() };
+    let external = maker.dice.hex(10);
+    let origin = Origin::new("jira:site-2", Kind::User, external, 300);
+    maker.put(origin, "build", (Facts::new().with(field::EMAILS, emails), truth));
 }

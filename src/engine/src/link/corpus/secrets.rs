@@ -20,6 +20,7 @@ pub(super) fn fill(maker: &mut Maker, principals: &[Principal]) {
     (0..150).for_each(|number| token(maker, number));
     (0..90).for_each(|_| password(maker));
     examples(maker);
+    (0..6).for_each(|_| mixed_up(maker));
 }
 
 fn print(maker: &mut Maker) -> String {
@@ -155,5 +156,24 @@ fn examples(maker: &mut Maker) {
         let truth = Truth { secret: Some(maker.thing()), ..Truth::default() };
         let facts = Facts::new().with(field::FINGERPRINT, print(maker)).with(field::OPENS, EXAMPLE.to_owned());
         file(maker, (Kind::AccessKey, 100), facts, truth);
+    }
+}
+
+/// Whoever replaced a key in one file wrote the new secret part beside the old id: a wrong pair or two that no rule on
+/// keys can avoid.
+fn mixed_up(maker: &mut Maker) {
+    let old = Truth { secret: Some(maker.thing()), owner: maker.owner(), ..Truth::default() };
+    let new = Truth { secret: Some(maker.thing()), ..old };
+    let (old_id, new_id) = (maker.dice.hex(16), maker.dice.hex(16));
+    let print = print(maker);
+    for (id, truth) in [(&old_id, old), (&new_id, new)] {
+        let id = format!("AKIA{}", id.to_uppercase());
+        let facts = Facts::new().with(field::KEY_ID, id.clone());
+        maker.put(Origin::new("aws:111111111111", Kind::AccessKey, id.clone(), 200), &id, (facts, truth));
+    }
+    for id in [&old_id, &new_id] {
+        let opens = format!("AKIA{}", id.to_uppercase());
+        let facts = Facts::new().with(field::FINGERPRINT, print.clone()).with(field::OPENS, opens);
+        file(maker, (Kind::AccessKey, 100), facts, new);
     }
 }
