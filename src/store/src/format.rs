@@ -18,7 +18,7 @@ use crate::{EngineKind, StoreError};
 pub(crate) const VERSION: u32 = 3;
 /// The version whose programs read a store of sled's in its first place.
 const SLED_IN_PLACE: u32 = 2;
-const NAME: &str = "format.toml";
+pub(crate) const NAME: &str = "format.toml";
 const LONGEST: u64 = 64 << 10;
 
 /// What the file says. Later versions may say more.
