@@ -7,6 +7,7 @@ mod kills;
 mod laws;
 mod model;
 mod refusals;
+mod rewrites;
 mod timely;
 
 use std::{sync::Arc, time::Duration};
