@@ -372,6 +372,15 @@ pub const LEFT_AT: Attr<Time> =
 /// When a person last moved to another team or manager.
 pub const MOVED_AT: Attr<Time> =
     Attr(&spec(83, "moved_at", Shape::Time, false, "when a person last moved to another team or manager"), PhantomData);
+/// Client id of an OAuth application.
+pub const CLIENT_ID: Attr<String> =
+    Attr(&spec(84, "client_id", Shape::Text, false, "client id of an OAuth application"), PhantomData);
+/// Issuer of its OpenID Connect tokens.
+pub const OIDC_ISSUER: Attr<String> =
+    Attr(&spec(85, "oidc_issuer", Shape::Text, false, "issuer of its OpenID Connect tokens"), PhantomData);
+/// Its subject in OpenID Connect tokens.
+pub const OIDC_SUBJECT: Attr<String> =
+    Attr(&spec(86, "oidc_subject", Shape::Text, false, "its subject in OpenID Connect tokens"), PhantomData);
 
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[
@@ -456,4 +465,7 @@ pub const ALL: &[Field] = &[
     MANAGER.field(),
     LEFT_AT.field(),
     MOVED_AT.field(),
+    CLIENT_ID.field(),
+    OIDC_ISSUER.field(),
+    OIDC_SUBJECT.field(),
 ];
