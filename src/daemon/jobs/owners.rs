@@ -166,3 +166,75 @@ fn team(record: &Record) -> Team {
 fn there(record: &Record) -> bool {
     matches!(record.presence(), Presence::Present | Presence::Missing)
 }
+
+#[cfg(test)]
+mod tests {
+    use provost_model::{Change, Facts, PartId, Party, Realm, RecordId, Standing, Statement, What};
+
+    use super::*;
+    use crate::jobs::anew;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_seconds(seconds)
+    }
+
+    /// Commits a record, or a change of it.
+    fn put(store: &dyn provost_store::Store, byte: u8, kind: Kind, (now, facts): (i64, Facts)) {
+        let inventory = Inventory::of(store);
+        let id = RecordId::from_bytes([byte; 16]);
+        let said = Statement {
+            scope: ScopeNo(1),
+            part: PartId::WHOLE,
+            as_of: at(now),
+            recorded: at(now),
+            standing: Standing::Seen,
+            facts,
+        };
+        let known = inventory.record(id, None).unwrap();
+        let after = Record {
+            id,
+            kind,
+            realm: Realm::new("okta", "1"),
+            externals: vec![format!("x{byte}")],
+            identity: None,
+            container: None,
+            first_seen: at(1),
+            baseline: false,
+            statements: vec![said],
+        };
+        let what = if known.is_some() { What::Changed } else { What::Appeared };
+        let mut draft = Draft::new(inventory, at(now));
+        draft.apply(Change { what, after }).unwrap();
+        draft.commit().unwrap();
+    }
+
+    #[test]
+    fn people_met_by_sources_answer_for_things_until_they_leave() {
+        let store = provost_store::memory();
+        let yardstick = Yardstick::default();
+        let tags = std::collections::BTreeMap::from([("owner".to_owned(), "amiller".to_owned())]);
+        put(&store, 1, Kind::Role, (10, Facts::new().with(field::TAGS, tags)));
+        let inventory = Inventory::of(&store);
+        let owner = |now: i64| {
+            let record = inventory.record(RecordId::from_bytes([1; 16]), None).unwrap().unwrap();
+            Owners::new(inventory, &yardstick, None).unwrap().of(&record, None, at(now)).unwrap().unwrap()
+        };
+        assert_eq!((owner(10).name.as_str(), owner(10).party), ("amiller", Party::Unknown));
+        let ann = || {
+            Facts::new()
+                .with(field::EMAILS, vec!["Ann@x.org".to_owned()])
+                .with(field::USERNAME, "amiller".to_owned())
+                .with(field::STATUS, Status::Active)
+        };
+        let digest = || Owners::new(inventory, &yardstick, None).unwrap().digest();
+        let before = digest();
+        put(&store, 2, Kind::Person, (20, ann()));
+        assert_eq!((owner(20).name.as_str(), owner(20).party, owner(20).left), ("ann@x.org", Party::Person, None));
+        let met = digest();
+        assert_ne!(met, before, "everything is judged anew when somebody is met");
+        put(&store, 2, Kind::Person, (30, ann().with(field::STATUS, Status::Inactive)));
+        assert_eq!(owner(30).left, Some(at(30)));
+        assert_ne!(digest(), met, "and when somebody leaves");
+        assert!(!anew::holds(inventory, &yardstick).unwrap());
+    }
+}

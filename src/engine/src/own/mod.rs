@@ -2,6 +2,8 @@
 //! It must never name an owner without the evidence, nor take a directory owner or a system account for one.
 
 mod catalogue;
+#[cfg(any(test, feature = "testing"))]
+pub mod corpus;
 mod names;
 mod people;
 mod roster;

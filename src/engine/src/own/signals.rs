@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use provost_model::{Attr, Kind, OwnerWord, Record, ScopeNo, Signal, Time, field, field::Typed};
+use provost_model::{Attr, Kind, Noun, OwnerWord, Record, ScopeNo, Signal, Time, field, field::Typed};
 
 use super::{Attribution, names, roster::Who};
 
@@ -59,6 +59,7 @@ impl<'a> Collector<'a> {
         self.word(word);
         self.account(record);
         self.tags(record);
+        self.address(record);
         self.catalogue(record);
         self.attributes(record);
         self.file(record);
@@ -103,7 +104,8 @@ impl<'a> Collector<'a> {
             return;
         }
         let name = record.get(field::NAME).known();
-        let names = record.externals.iter().chain(&name);
+        let addresses = if is_machine(record) { None } else { record.get(field::EMAILS).known() }.unwrap_or_default();
+        let names = record.externals.iter().chain(&name).chain(&addresses);
         let own = names.into_iter().find_map(|it| Some((it.clone(), self.by.roster.account(it, &record.realm)?)));
         if let Some((name, who)) = own {
             self.put(Signal::Account, "the person's own login", (name, Some(who)));
@@ -137,6 +139,16 @@ impl<'a> Collector<'a> {
             if let Some(found) = self.add(record, Signal::Author, &format!("tag {name}"), value) {
                 found.as_of = when;
             }
+        }
+    }
+
+    /// The address a machine's account carries is that of whoever looks after it.
+    fn address(&mut self, record: &Record) {
+        if record.kind.noun() == Noun::Person || (record.kind == Kind::User && !is_machine(record)) {
+            return;
+        }
+        for address in record.get(field::EMAILS).known().unwrap_or_default().iter().take(LIST_MAX) {
+            self.add(record, Signal::ContactTag, field::EMAILS.field().name(), address);
         }
     }
 
@@ -239,6 +251,10 @@ impl<'a> Collector<'a> {
             }
         }
     }
+}
+
+fn is_machine(record: &Record) -> bool {
+    record.get(field::NATURE).known().as_deref() == Some("machine")
 }
 
 /// What is known of an attribute, and which scope says it.

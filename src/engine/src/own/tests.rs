@@ -151,21 +151,21 @@ fn every_signal_is_found_where_it_is_said() {
     let list = |attr, names: &[&str]| user().with(attr, names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
     let table = [
         (list(field::APP_OWNER, &["payments"]), Signal::AppOwner, "payments", 0.8),
-        (list(field::CODEOWNERS, &["@acme/payments"]), Signal::Author, "payments", 0.7),
-        (list(field::AUTHORS, &["ann@x.org"]).with(field::AUTHORED_AT, ago(1)), Signal::Author, "ann", 0.7),
-        (one(field::CREATED_BY, "ann").with(field::CREATED_AT, ago(730)), Signal::Creator, "ann", 0.3),
+        (list(field::CODEOWNERS, &["@acme/payments"]), Signal::Author, "payments", 0.75),
+        (list(field::AUTHORS, &["ann@x.org"]).with(field::AUTHORED_AT, ago(1)), Signal::Author, "ann", 0.75),
+        (one(field::CREATED_BY, "ann").with(field::CREATED_AT, ago(1095)), Signal::Creator, "ann", 0.325),
         (list(field::REPO_ADMINS, &["bobby", "ann", "terraform"]), Signal::RepoAdmin, "ann", 0.225),
         (one(field::LAST_HUMAN_USER, "bob").with(field::LAST_HUMAN_USE_AT, ago(90)), Signal::LastUser, "bob", 0.2),
         (one(field::NAME, "etl-nightly"), Signal::Catalogue, "data-platform", 0.85),
         (one(field::NAME, "amiller"), Signal::Account, "ann", 0.965),
         (one(field::NAME, "svc-payments-deploy"), Signal::Naming, "payments", 0.3),
         (one(field::PATH, "/teams/data_platform/"), Signal::Naming, "data-platform", 0.3),
-        (tagged(&[("CreatedBy", "ann@x.org")]), Signal::Creator, "ann", 0.6 * 0.5_f64.sqrt()),
+        (tagged(&[("CreatedBy", "ann@x.org")]), Signal::Creator, "ann", 0.65 * 0.5_f64.powf(0.25)),
         (
             tagged(&[("git_last_modified_by", "ann@x.org"), ("git_last_modified_at", "2026-11-20 08:00:00")]),
             Signal::Author,
             "ann",
-            0.7,
+            0.75,
         ),
     ];
     for (sample, signal, name, confidence) in table {
@@ -203,14 +203,36 @@ fn independent_evidence_adds_up_and_says_how() {
     assert_eq!(
         told(&owner),
         [
-            "ann (a person): confidence 0.68 = 1 - (1 - 0.60) × (1 - 0.20)",
-            "  creator: created_by says amiller, 0.60, as of 2026-11-14T12:00:00Z",
+            "ann (a person): confidence 0.72 = 1 - (1 - 0.65) × (1 - 0.20)",
+            "  creator: created_by says amiller, 0.65, as of 2026-11-14T12:00:00Z",
             "  last_user: last_human_user says ann@x.org, 0.20 left of 0.40, as of 2026-08-21T12:00:00Z",
             "beside bob: confidence 0.45",
             "  repo_admin: repo_admins says bobby, 0.45",
         ]
     );
     assert_eq!(owner.until, Some(ago(95) + provost_model::Span::micros(5 * 90 * 86_400_000_000 / 4)));
+}
+
+#[test]
+fn what_members_do_speaks_for_a_team_that_is_named() {
+    let made = |by: &str| user().with(field::CREATED_BY, by.to_owned()).with(field::CREATED_AT, ago(1));
+    let named = |it: Sample| it.with(field::NAME, "payments-export".to_owned());
+    let team = among(named(made("ann")));
+    assert_eq!((team.name.as_str(), team.confidence), ("payments", 0.664));
+    assert_eq!(team.evidence[0].source, "created_by, a member,");
+    assert_eq!(among(named(made("bob"))).name, "bob", "he is no member");
+    assert_eq!(among(made("ann")).name, "ann", "nothing names the team");
+    let tagged = among(tagged(&[("owner", "ann"), ("team", "payments")]));
+    assert_eq!((tagged.name.as_str(), tagged.others[0].confidence), ("ann", 0.8), "a tag means whom it names");
+}
+
+#[test]
+fn the_address_of_a_machine_is_that_of_whoever_looks_after_it() {
+    let with = |it: Sample| it.with(field::EMAILS, vec!["ann@x.org".to_owned()]);
+    assert_eq!(among(with(user())).evidence[0].signal, Signal::ContactTag);
+    let human = among(with(user().with(field::NATURE, "human".to_owned())));
+    assert_eq!((human.evidence[0].signal, human.confidence), (Signal::Account, 0.95));
+    assert_eq!(among(with(record(Kind::ServiceAccount))).confidence, 0.7);
 }
 
 #[test]
@@ -352,7 +374,9 @@ proptest! {
         for one in ["ann", "bob", "carol", "dave", "zed", "payments", "finance"] {
             let (was, is) = (confidence(before.as_ref(), one), confidence(after.as_ref(), one));
             prop_assert!(is >= was, "{}: {} after {}", one, is, was);
-            prop_assert!(one == name || is == was, "{}: evidence for {} moved it", one, name);
+            // What a member does speaks for the team.
+            let team = ["payments", "finance"].contains(&one) && name == "ann";
+            prop_assert!(one == name || team || is == was, "{}: evidence for {} moved it", one, name);
         }
     }
 

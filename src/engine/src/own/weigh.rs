@@ -15,6 +15,10 @@ const COMPARABLE: f64 = 0.2;
 const FAINT: f64 = 0.3;
 /// A living candidate of that confidence goes before one who has left and whom nothing declares to be the owner.
 const LIKELY: f64 = 0.6;
+/// How much of what speaks for a person speaks for the team that they are a member of.
+const OF_MEMBER: f64 = 0.8;
+/// It comes after what speaks for the team itself.
+const MEMBERS: usize = 10_000;
 /// Confidences are kept to so many parts: what differs by less is equal, in whatever order it was added up.
 const PARTS: f64 = 1e9;
 
@@ -107,8 +111,29 @@ fn grouped(by: &Attribution<'_>, found: Vec<Found>, now: Time, until: &mut Optio
             }
         }
     }
+    of_members(by, &mut candidates);
     candidates.iter_mut().for_each(add_up);
     candidates
+}
+
+/// What members of a team were seen to do speaks for their team too, where something else names it.
+fn of_members(by: &Attribution<'_>, candidates: &mut [Candidate]) {
+    let persons = candidates.iter().filter(|it| it.party == Party::Person && it.left.is_none());
+    let seen: Vec<(Who, OwnerEvidence)> = persons
+        .filter_map(|it| Some((it.who?, it)))
+        .flat_map(|(who, it)| {
+            let inferred = it.evidence.iter().filter(|(_, it)| !it.signal.declares());
+            inferred.map(move |(_, evidence)| (who, evidence.clone()))
+        })
+        .collect();
+    for team in candidates.iter_mut().filter(|it| it.party == Party::Team) {
+        let of_team = seen.iter().filter(|(who, _)| team.who.is_some_and(|team| by.roster.related(team, *who)));
+        team.evidence.extend(of_team.map(|(_, it)| {
+            let source = format!("{}, a member,", it.source);
+            let (weight, confidence) = (it.weight * OF_MEMBER, it.confidence * OF_MEMBER);
+            (MEMBERS, OwnerEvidence { source, weight, confidence, ..it.clone() })
+        }));
+    }
 }
 
 /// Adds up: of one signal the strongest counts, different signals count as independent.

@@ -77,9 +77,9 @@ impl Default for Weights {
             catalogue: 0.85,
             app_owner: 0.8,
             team_tag: 0.8,
-            author: 0.7,
+            author: 0.75,
             contact_tag: 0.7,
-            creator: 0.6,
+            creator: 0.65,
             file_owner: 0.6,
             repo_admin: 0.45,
             last_user: 0.4,
@@ -91,7 +91,7 @@ impl Default for Weights {
 
 impl Default for HalfLives {
     fn default() -> Self {
-        Self { author: 730, creator: 730, last_user: 90 }
+        Self { author: 730, creator: 1095, last_user: 90 }
     }
 }
 
