@@ -10,6 +10,7 @@ pub mod judge;
 pub mod jury;
 mod listing;
 pub mod owners;
+pub mod retention;
 pub mod runs;
 pub mod scan;
 pub mod snapshot;

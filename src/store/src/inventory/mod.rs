@@ -5,12 +5,14 @@ mod draft;
 mod index;
 mod owners;
 mod read;
+mod retention;
 mod rows;
 mod tally;
 
 pub use draft::Draft;
 pub use index::digest;
 pub use read::{Inventory, Version};
+pub use retention::Passing;
 pub use rows::{BaselineState, JudgedBy, ScopeRow, SourceRow};
 
 use crate::Table;
@@ -47,6 +49,8 @@ const META: Table = Table { name: "meta", versioned: false };
 const JUDGED_BY: &[u8] = b"judged_by";
 /// Its row that every commit writes in which a person or team changes.
 const PEOPLE_CHANGED: &[u8] = b"people_changed";
+/// Its row about [`Passing`].
+const PASSING: &[u8] = b"passing";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
 
