@@ -143,7 +143,8 @@ pub fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
-        | StoreError::Foreign { .. } => Exit::Store,
+        | StoreError::Foreign { .. }
+        | StoreError::Refused { .. } => Exit::Store,
         StoreError::Conflict(_) | StoreError::Away(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
     }
 }

@@ -27,6 +27,7 @@ use crate::{
 };
 
 pub use commit::{MAX_BYTES, MAX_OPS};
+pub(crate) use commit::{check_size, conflict};
 
 /// A store over an engine.
 #[derive(Debug)]

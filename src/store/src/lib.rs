@@ -10,6 +10,7 @@ mod journal;
 pub mod kv;
 mod memory;
 mod opening;
+mod postgres;
 mod sled;
 mod space;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
 pub use journal::Journaled;
 pub use memory::Memory;
 pub use opening::{OpenOptions, open};
+pub use postgres::{Postgres, PostgresOptions, Projector};
 pub use sled::Sled;
 pub use space::{has_room, min_free};
 pub use upkeep::{Compacted, MAX_FAULTS, Report};

@@ -1,10 +1,14 @@
 //! The contract as tests, the same for every back end.
 //! It must never know which back end it runs on, but for what only a disk can do.
 
+mod database;
 mod kills;
 mod laws;
 mod model;
+mod proxy;
 mod refusals;
+#[path = "../../../tests/servers/postgres.rs"]
+pub(crate) mod server;
 mod timely;
 
 use std::time::Duration;
@@ -12,7 +16,10 @@ use std::time::Duration;
 use provost_model::Time;
 use tempfile::TempDir;
 
-use crate::{Batch, CommitNo, Embedded, Head, Journaled, Memory, Op, OpenOptions, Sled, Store, Table, memory, open};
+use crate::{
+    Batch, CommitNo, Embedded, Head, Journaled, Memory, Op, OpenOptions, Postgres, PostgresOptions, Sled, Store, Table,
+    memory, open,
+};
 
 pub(crate) const ROWS: Table = Table { name: "things", versioned: true };
 pub(crate) const PLAIN: Table = Table { name: "plain", versioned: false };
@@ -27,6 +34,14 @@ pub(crate) fn on_each(law: impl Fn(&dyn Store)) {
     }
     let dir = TempDir::new().unwrap();
     law(&on_disk(&dir));
+    if let Some(server) = server::shared() {
+        law(&in_database(&server.fresh()));
+    }
+}
+
+/// A store in a database, on the clock that the laws give.
+pub(crate) fn in_database(url: &str) -> Postgres {
+    Postgres::open(url, PostgresOptions::default()).unwrap_or_else(|error| panic!("{error}")).on_given_time()
 }
 
 pub(crate) fn on_disk(dir: &TempDir) -> Embedded<Journaled<Sled>> {
