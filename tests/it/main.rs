@@ -12,8 +12,11 @@ mod aws;
 mod cli;
 mod crash;
 mod daemon;
+mod database;
 mod docs;
 mod pipeline;
+#[path = "../servers/postgres.rs"]
+mod postgres;
 mod program;
 mod secrets;
 mod systemd;

@@ -145,7 +145,11 @@ pub fn of_store(error: &StoreError) -> Exit {
         | StoreError::Damaged { .. }
         | StoreError::Foreign { .. }
         | StoreError::Refused { .. } => Exit::Store,
-        StoreError::Conflict(_) | StoreError::Away(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+        StoreError::Conflict(_)
+        | StoreError::NoRoom { .. }
+        | StoreError::Away(_)
+        | StoreError::Io(_)
+        | StoreError::Codec(_) => Exit::Failed,
     }
 }
 

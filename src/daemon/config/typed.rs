@@ -39,7 +39,8 @@ pub struct Typed {
 pub struct TypedStore {
     /// Directory of the embedded store. Exclusive with `url`.
     pub path: Option<String>,
-    /// Address of a PostgreSQL store. Exclusive with `path`.
+    /// Address of a PostgreSQL store that several daemons may share, such as `postgres://user@host/database`, or where
+    /// it is if a password stands in it: `env:NAME`, `file:/path`, `credential:ID`. Exclusive with `path`.
     pub url: Option<String>,
     /// Space kept free on the store's disk, such as `2GiB` or `5%`; by default the larger of 1 GiB and 5 %.
     pub min_free: Option<String>,

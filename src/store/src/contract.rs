@@ -6,7 +6,7 @@ use std::{ops::Bound, path::PathBuf};
 use provost_model::Time;
 use thiserror::Error;
 
-use crate::upkeep::{Compacted, Report};
+use crate::{Compacted, Piece, Report};
 
 /// The number of a commit. Numbers ascend without gaps; zero is the empty store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -324,6 +324,15 @@ pub trait Store: Send + Sync {
 
     /// Forgets versions replaced before a commit; gives the number forgotten.
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError>;
+
+    /// Takes the store apart: hands over everything it holds as of one commit, which it gives. Readers and writers go on
+    /// beside it; the memory it takes has a bound. It ends at the first error of `each`.
+    fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError>;
+
+    /// Puts a store together from the pieces of another: commit numbers, times, former versions and hashes stay. Only an
+    /// empty store is filled, and pieces that contradict each other are refused. A store in which it ended half-way is
+    /// none: nobody may use it before it is filled.
+    fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError>;
 
     /// Does what was put off: for a time when nothing else is to do. Nothing is lost where it is never called.
     fn tidy(&self) -> Result<(), StoreError>;

@@ -67,7 +67,7 @@ pub trait Kv: Send + Sync {
         Ok(())
     }
 
-    /// The names of the trees there are, as on disk.
+    /// The names of the trees there are, as on disk, in any order; one that was emptied may be among them.
     fn trees(&self) -> Result<Vec<String>, StoreError>;
 
     /// What is wrong with the files beside the trees, a sentence each.
@@ -108,7 +108,7 @@ pub trait Engine: Send + Sync {
     /// Makes durable whatever was settled.
     fn sync(&self) -> Result<(), StoreError>;
 
-    /// The names of the trees there are, as on disk.
+    /// The names of the trees there are, as on disk, in any order; one that was emptied may be among them.
     fn trees(&self) -> Result<Vec<String>, StoreError>;
 
     /// Where it is on disk.
@@ -139,6 +139,8 @@ pub trait Draft {
 impl<'a> Tree<'a> {
     /// The time of each commit.
     pub const COMMITS: Tree<'static> = Tree { shelf: Shelf::Commits, name: "" };
+    /// The tables there are: whether each is versioned. Beside the commits, where readers of format 2 do not look.
+    pub const TABLES: Tree<'static> = Tree { shelf: Shelf::Commits, name: "tables" };
     /// Who holds which lease.
     pub const LEASES: Tree<'static> = Tree { shelf: Shelf::Leases, name: "" };
     /// Up to where the journal is in the trees.

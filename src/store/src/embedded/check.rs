@@ -71,6 +71,9 @@ impl<K: Kv> Walk<'_, K> {
             Shelf::Stream => self.entry(&key, value),
             Shelf::Due => self.due(&key)?,
             Shelf::DueAt => self.due_at(&key, &value)?,
+            Shelf::Commits if !self.tree.name.is_empty() => {
+                log::versioned_table(&key, &value).err().map(|_| "the name of a table cannot be read")
+            }
             Shelf::Commits => self.commit(&key, &value),
             Shelf::Leases => leases::decode(&value).err().map(|_| "cannot be read"),
             Shelf::Settled => None,

@@ -7,7 +7,7 @@ use provost_model::Time;
 
 use super::queues;
 use crate::{
-    Claim, Fence, Held, StoreError,
+    Claim, Fence, Held, Piece, StoreError,
     kv::{Draft, Kv, Tree, Way},
     lease_of,
 };
@@ -120,6 +120,23 @@ pub(super) fn check(draft: &mut dyn Draft, fence: &Fence, at: Time) -> Result<()
         Some(lease) if lease.token == fence.token && lease.until > at && !lease.holder.is_empty() => Ok(()),
         _ => Err(StoreError::Conflict(format!("lease {}", fence.name))),
     }
+}
+
+/// A lease taken out of one store for another.
+pub(super) fn piece(key: &[u8], value: &[u8]) -> Result<Piece, StoreError> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| StoreError::Codec("a lease".to_owned()));
+    let Lease { token, until, holder } = decode(value)?;
+    Ok(Piece::Lease { name: text(key.to_vec())?, holder: text(holder)?, token, until })
+}
+
+/// Writes a lease as it was taken out of another store.
+pub(super) fn put(
+    draft: &mut dyn Draft,
+    name: &str,
+    holder: &str,
+    (token, until): (u64, Time),
+) -> Result<(), StoreError> {
+    draft.put(Tree::LEASES, name.as_bytes(), &encode(&Lease { token, until, holder: holder.as_bytes().to_vec() }))
 }
 
 /// A time asked for, counted from the store's clock where that is ahead.

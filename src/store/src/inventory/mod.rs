@@ -5,12 +5,14 @@ mod draft;
 mod index;
 mod read;
 mod rows;
+mod shown;
 mod tally;
 
 pub use draft::Draft;
 pub use index::digest;
 pub use read::{Inventory, Version};
 pub use rows::{BaselineState, JudgedBy, ScopeRow, SourceRow};
+pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
 use crate::Table;
 

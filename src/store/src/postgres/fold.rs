@@ -9,7 +9,18 @@ use serde_json::Value;
 use crate::{Batch, Op, StoreError, Table, embedded};
 
 /// What people may read of a row: its table, key and value made into a document, or none.
-pub type Projector = dyn Fn(&str, &[u8], &[u8]) -> Option<Value> + Send + Sync;
+pub type Projector = fn(&str, &[u8], &[u8]) -> Option<Value>;
+
+/// What people may read of the store with tools of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// Makes the documents beside the rows.
+    pub projector: Projector,
+    /// SQL that makes or replaces views of those documents.
+    pub views: &'static str,
+    /// The version of that SQL: where it is greater than the database's, it is run.
+    pub version: i32,
+}
 
 /// Rows to write, column by column.
 #[derive(Debug, Default)]
@@ -79,7 +90,7 @@ enum Then<'a> {
 pub(super) fn fold(
     batch: &Batch,
     number_of: impl Fn(&str) -> Option<i16>,
-    shown: Option<&Projector>,
+    shown: Option<Projector>,
 ) -> Result<Folded, StoreError> {
     let mut fates: BTreeMap<(i16, &[u8]), (Table, Fate<'_>)> = BTreeMap::new();
     let mut due: BTreeMap<(&str, &[u8]), Option<Time>> = BTreeMap::new();
@@ -157,7 +168,7 @@ impl Gone {
 }
 
 /// A document as text. The database's documents hold no zero character: it is shown as U+FFFD.
-fn text(document: Value) -> String {
+pub(super) fn text(document: Value) -> String {
     let text = document.to_string();
     if text.contains("\\u0000") { without_zero(document).to_string() } else { text }
 }
@@ -178,7 +189,7 @@ mod tests {
     use crate::suite::{PLAIN, ROWS, amend, batch, delete, put};
 
     fn folded(ops: impl IntoIterator<Item = Op>) -> Result<Folded, StoreError> {
-        let shown: &Projector = &|_, _, value| Some(Value::String(String::from_utf8_lossy(value).into_owned()));
+        let shown: Projector = |_, _, value| Some(Value::String(String::from_utf8_lossy(value).into_owned()));
         fold(&batch(1, ops), |name| Some(if name == "things" { 1 } else { 2 }), Some(shown))
     }
 

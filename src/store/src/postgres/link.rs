@@ -45,6 +45,19 @@ struct Line {
     permits: Semaphore,
 }
 
+/// Tries so far.
+struct Tries {
+    begun: Instant,
+    pause: Duration,
+    before: u32,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { begun: Instant::now(), pause: PAUSES.0, before: 0 }
+    }
+}
+
 /// An answer that is on its way.
 pub(super) struct Coming<T>(Receiver<Result<T, StoreError>>);
 
@@ -87,12 +100,41 @@ impl Link {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection, u32) -> Asked<'c, T> + Send + Sync + 'static,
     {
+        let line = Arc::clone(&self.line);
+        self.spawned(async move { line.patiently(work).await })
+    }
+
+    /// A connection of the caller's own: what is begun on it stays begun until it is dropped.
+    pub(super) fn own(&self) -> Result<PgConnection, StoreError> {
+        let line = Arc::clone(&self.line);
+        self.spawned(async move { line.patiently_connected().await }).wait()
+    }
+
+    /// Does work on such a connection, and gives it back. Nothing is repeated.
+    pub(super) fn with<T, F>(&self, mut own: PgConnection, work: F) -> Result<(PgConnection, T), StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Asked<'c, T> + Send + 'static,
+    {
+        let line = Arc::clone(&self.line);
+        let done = self.spawned(async move {
+            match timeout(ANSWER, work(&mut own)).await.unwrap_or_else(|_| Err(lost("no answer in time"))) {
+                Ok(answer) => Ok((own, answer)),
+                Err(halt) => Err(line.told(halt)),
+            }
+        });
+        done.wait()
+    }
+
+    fn spawned<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Coming<T> {
         let (tell, told) = sync_channel(1);
         if let Some(runtime) = &self.runtime {
-            let line = Arc::clone(&self.line);
             runtime.spawn(async move {
                 // Who asked may have gone away.
-                let _ = tell.send(line.patiently(work).await);
+                let _ = tell.send(work.await);
             });
         }
         Coming(told)
@@ -113,29 +155,55 @@ impl Line {
     where
         F: for<'c> Fn(&'c mut PgConnection, u32) -> Asked<'c, T>,
     {
-        let (begun, mut pause, mut before) = (Instant::now(), PAUSES.0, 0);
+        let mut tries = Tries::default();
         loop {
-            let halt = match self.once(&work, before).await {
+            match self.once(&work, tries.before).await {
                 Ok(answer) => return Ok(answer),
-                Err(halt) => halt,
-            };
-            let (said, wait) = match halt.remedy(self.address.place()) {
-                Remedy::Tell(error) => return Err(error),
-                Remedy::Repeat(said) => (said, PAUSES.0),
-                Remedy::Reconnect(said) => {
-                    // Those that wait here were made before the trouble: they share it.
-                    self.idle().clear();
-                    pause = (pause * 2).min(PAUSES.1);
-                    (said, pause)
-                }
-            };
-            if begun.elapsed() + wait > self.patience {
-                return Err(StoreError::Away(format!("{}: {said}", self.address.place())));
+                Err(halt) => tokio::time::sleep(self.pause(halt, &mut tries)?).await,
             }
-            tracing::debug!(place = self.address.place(), said, before, "asking the database again");
-            tokio::time::sleep(wait).await;
-            before += 1;
         }
+    }
+
+    async fn patiently_connected(&self) -> Result<PgConnection, StoreError> {
+        let mut tries = Tries::default();
+        loop {
+            match self.connected().await {
+                Ok(connection) => return Ok(connection),
+                Err(halt) => tokio::time::sleep(self.pause(halt, &mut tries)?).await,
+            }
+        }
+    }
+
+    /// How long to wait before the next try, if there is to be one.
+    fn pause(&self, halt: Halt, tries: &mut Tries) -> Result<Duration, StoreError> {
+        let (said, wait) = match halt.remedy(self.address.place()) {
+            Remedy::Tell(error) => return Err(error),
+            Remedy::Repeat(said) => (said, PAUSES.0),
+            Remedy::Reconnect(said) => {
+                // Those that wait here were made before the trouble: they share it.
+                self.idle().clear();
+                tries.pause = (tries.pause * 2).min(PAUSES.1);
+                (said, tries.pause)
+            }
+        };
+        if tries.begun.elapsed() + wait > self.patience {
+            return Err(self.away(&said));
+        }
+        tries.before += 1;
+        tracing::debug!(place = self.address.place(), said, tries.before, "asking the database again");
+        Ok(wait)
+    }
+
+    /// What the caller hears where nothing is tried again.
+    fn told(&self, halt: Halt) -> StoreError {
+        match halt.remedy(self.address.place()) {
+            Remedy::Tell(error) => error,
+            Remedy::Repeat(said) | Remedy::Reconnect(said) => self.away(&said),
+        }
+    }
+
+    fn away(&self, said: &str) -> StoreError {
+        StoreError::Away(format!("{}: {said}", self.address.place()))
     }
 
     async fn once<T, F>(&self, work: &F, before: u32) -> Result<T, Halt>
@@ -146,12 +214,16 @@ impl Line {
         let ready = self.idle().pop();
         let mut connection = match ready {
             Some(connection) => connection,
-            None => timeout(CONNECT, self.connect()).await.map_err(|_| lost("no connection in time"))??,
+            None => self.connected().await?,
         };
         let answer = timeout(ANSWER, work(&mut connection, before)).await.map_err(|_| lost("no answer in time"))??;
         // After an error a connection is not used again: nobody knows what is still on its way.
         self.idle().push(connection);
         Ok(answer)
+    }
+
+    async fn connected(&self) -> Result<PgConnection, Halt> {
+        timeout(CONNECT, self.connect()).await.unwrap_or_else(|_| Err(lost("no connection in time")))
     }
 
     async fn connect(&self) -> Result<PgConnection, Halt> {

@@ -9,6 +9,7 @@ mod fold;
 mod forget;
 mod leases;
 mod link;
+mod pieces;
 mod read;
 mod schema;
 mod tables;
@@ -26,16 +27,23 @@ use std::{
 
 use provost_model::Time;
 
-pub use fold::Projector;
+pub use fold::{Projector, Shown};
 
-use self::{address::Address, commit::Parcel, leases::Clock, link::Link, read::Page};
+use self::{address::Address, commit::Parcel, leases::Clock, link::Link, pieces::Part, read::Page};
 use crate::{
-    Batch, Claim, CommitNo, Committed, Compacted, Entry, Fence, Go, Head, Held, KeyRange, Op, Report, Row, Space,
-    Store, StoreError, Table, Visit, embedded,
+    Batch, Claim, CommitNo, Committed, Compacted, Entry, Fence, Go, Head, Held, KeyRange, Op, Piece, Report, Row,
+    Space, Store, StoreError, Table, Visit,
+    embedded::{
+        self,
+        pieces::{SoFar, refused, size},
+    },
 };
 
 /// Rows of the first page of a scan, and of its longest one: short scans cost little, long ones few journeys.
 const PAGES: (i64, i64) = (256, 4_096);
+
+/// Pieces written at a time when a store is put together, and about how many bytes.
+const HEAP: (usize, usize) = (8_000, 4 << 20);
 
 /// How to open a store on PostgreSQL.
 #[derive(Clone)]
@@ -45,7 +53,7 @@ pub struct PostgresOptions {
     /// Connections at most.
     pub connections: usize,
     /// What people may read of rows.
-    pub shown: Option<Arc<Projector>>,
+    pub shown: Option<Shown>,
 }
 
 impl Default for PostgresOptions {
@@ -58,7 +66,7 @@ impl Default for PostgresOptions {
 /// A store in a database.
 pub struct Postgres {
     link: Link,
-    shown: Option<Arc<Projector>>,
+    shown: Option<Projector>,
     clock: Clock,
     /// Numbers of tables, for good once they are given.
     tables: RwLock<HashMap<String, i16>>,
@@ -78,10 +86,10 @@ impl Postgres {
     /// Opens the store at an address such as `postgres://user@host/database`, or makes its tables there.
     pub fn open(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
         let link = Link::new(Address::parse(url)?, options.connections, options.patience)?;
-        schema::ready(&link)?;
+        schema::ready(&link, options.shown)?;
         Ok(Self {
             link,
-            shown: options.shown,
+            shown: options.shown.map(|shown| shown.projector),
             clock: Clock::default(),
             tables: RwLock::default(),
             seen: AtomicI64::new(0),
@@ -116,7 +124,7 @@ impl Postgres {
     }
 
     /// Learns the numbers of all tables, and gives one to those that have none. They are no part of any commit.
-    fn learn(&self, unknown: Vec<Table>) -> Result<(), StoreError> {
+    fn learn(&self, unknown: Vec<tables::Named>) -> Result<(), StoreError> {
         let unknown = Arc::new(unknown);
         let numbers = self.link.ask(move |on, _| Box::pin(tables::learn(on, Arc::clone(&unknown))))?;
         self.tables.write().unwrap_or_else(PoisonError::into_inner).extend(numbers);
@@ -131,12 +139,13 @@ impl Postgres {
         };
         let named = batch.ops.iter().filter_map(of_op).chain(batch.expect.iter().map(|(table, ..)| *table));
         let unknown: HashSet<Table> = named.filter(|table| self.known(table.name).is_none()).collect();
-        if unknown.is_empty() { Ok(()) } else { self.learn(unknown.into_iter().collect()) }
+        let unknown: Vec<_> = unknown.into_iter().map(|table| (table.name.to_owned(), table.versioned)).collect();
+        if unknown.is_empty() { Ok(()) } else { self.learn(unknown) }
     }
 
     fn parcel(&self, batch: Batch) -> Result<Parcel, StoreError> {
         self.number(&batch)?;
-        let folded = fold::fold(&batch, |name| self.known(name), self.shown.as_deref())?;
+        let folded = fold::fold(&batch, |name| self.known(name), self.shown)?;
         let expect = batch.expect.into_iter().map(|(table, key, commit)| {
             let number = self.known(table.name).ok_or_else(|| StoreError::Codec("a table's number".to_owned()))?;
             Ok((table, number, key, commit))
@@ -313,6 +322,46 @@ impl Store for Postgres {
                 Some(place) => after = Arc::new(place),
                 None => return Ok(forgotten),
             }
+        }
+    }
+
+    fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError> {
+        let (mut own, head) = self.link.with(self.link.own()?, |on| Box::pin(pieces::begin(on)))?;
+        for part in Part::ALL {
+            let mut after = Some(pieces::Place::first());
+            while let Some(place) = after.take() {
+                let (back, (page, next)) = self.link.with(own, move |on| Box::pin(pieces::page(on, part, place)))?;
+                (own, after) = (back, next);
+                page.into_iter().try_for_each(&mut *each)?;
+            }
+        }
+        Ok(head.number)
+    }
+
+    fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut own, empty) = self.link.with(self.link.own()?, |on| Box::pin(pieces::begin_empty(on)))?;
+        if !empty {
+            return Err(refused("the store is not empty"));
+        }
+        let mut so_far = SoFar::default();
+        loop {
+            let (mut heap, mut count, mut bytes) = (pieces::Heap::default(), 0, 0);
+            while count < HEAP.0 && bytes < HEAP.1 {
+                let Some(piece) = next()? else { break };
+                so_far.check(&piece)?;
+                (count, bytes) = (count + 1, bytes + size(&piece));
+                if !so_far.fresh.is_empty() {
+                    self.learn(std::mem::take(&mut so_far.fresh))?;
+                }
+                let number = if let Piece::Row { table, .. } = &piece { self.known(table) } else { None };
+                heap.add(piece, number.unwrap_or_default(), self.shown);
+            }
+            if count == 0 {
+                let head = so_far.head()?;
+                return self.link.with(own, move |on| Box::pin(pieces::end(on, head))).map(drop);
+            }
+            (own, ()) = self.link.with(own, move |on| Box::pin(pieces::put(on, heap)))?;
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{link::Link, trouble::Halt};
+use super::{Shown, link::Link, trouble::Halt};
 use crate::StoreError;
 
 /// What brings a database from each format to the next.
@@ -16,20 +16,21 @@ pub(super) const FORMAT: i32 = 1;
 const MIN_READER: i32 = 1;
 
 /// Makes or checks the tables.
-pub(super) fn ready(link: &Link) -> Result<(), StoreError> {
+pub(super) fn ready(link: &Link, shown: Option<Shown>) -> Result<(), StoreError> {
     let place = link.place().to_owned();
-    link.ask(move |on, before| Box::pin(bring(on, place.clone(), before)))
+    link.ask(move |on, before| Box::pin(bring(on, place.clone(), (shown, before))))
 }
 
-async fn bring(on: &mut PgConnection, place: String, before: u32) -> Result<(), Halt> {
+async fn bring(on: &mut PgConnection, place: String, (shown, before): (Option<Shown>, u32)) -> Result<(), Halt> {
     let there = "SELECT to_regclass('store_format') IS NOT NULL";
     if sqlx::query_scalar(there).fetch_one(&mut *on).await? {
-        let format = readable(on, &place, "SELECT format, min_reader FROM store_format").await?;
-        if format >= FORMAT {
+        let found = readable(on, &place, "SELECT format, min_reader, views FROM store_format").await?;
+        // Looking asks for no rights: only who brings something new needs them.
+        if found.0 >= FORMAT && shown.is_none_or(|shown| found.1 >= shown.version) {
             return Ok(());
         }
     }
-    let made = make(on, &place).await;
+    let made = make(on, &place, shown).await;
     match made {
         // Another daemon makes the same tables at this moment; the second time they are there.
         Err(Halt::Sqlx(sqlx::Error::Database(error)))
@@ -41,15 +42,15 @@ async fn bring(on: &mut PgConnection, place: String, before: u32) -> Result<(), 
     }
 }
 
-async fn make(on: &mut PgConnection, place: &str) -> Result<(), Halt> {
+async fn make(on: &mut PgConnection, place: &str, shown: Option<Shown>) -> Result<(), Halt> {
     sqlx::raw_sql(
         "BEGIN ISOLATION LEVEL READ COMMITTED; CREATE TABLE IF NOT EXISTS store_format (one boolean PRIMARY KEY \
-         DEFAULT true CHECK (one), format integer NOT NULL, min_reader integer NOT NULL, created_by text NOT NULL); \
-         INSERT INTO store_format (format, min_reader, created_by) VALUES (0, 0, '') ON CONFLICT DO NOTHING",
+         DEFAULT true CHECK (one), format integer NOT NULL, min_reader integer NOT NULL, views integer NOT NULL, created_by text NOT NULL); \
+         INSERT INTO store_format (format, min_reader, views, created_by) VALUES (0, 0, 0, '') ON CONFLICT DO NOTHING",
     )
     .execute(&mut *on)
     .await?;
-    let format = readable(on, place, "SELECT format, min_reader FROM store_format FOR UPDATE").await?;
+    let (format, views) = readable(on, place, "SELECT format, min_reader, views FROM store_format FOR UPDATE").await?;
     let done = usize::try_from(format).unwrap_or_default();
     for step in STEPS.iter().skip(done) {
         sqlx::raw_sql(*step).execute(&mut *on).await?;
@@ -60,18 +61,22 @@ async fn make(on: &mut PgConnection, place: &str) -> Result<(), Halt> {
         .bind(env!("CARGO_PKG_VERSION"))
         .execute(&mut *on)
         .await?;
+    if let Some(shown) = shown.filter(|shown| shown.version > views) {
+        sqlx::raw_sql(shown.views).execute(&mut *on).await?;
+        sqlx::query("UPDATE store_format SET views = $1").bind(shown.version).execute(&mut *on).await?;
+    }
     sqlx::raw_sql("COMMIT").execute(on).await?;
     Ok(())
 }
 
-/// The format of the database, refused if this program is too old for it.
-async fn readable(on: &mut PgConnection, place: &str, asked: &'static str) -> Result<i32, Halt> {
-    let Some(row) = sqlx::query(asked).fetch_optional(on).await? else { return Ok(0) };
+/// The format of the database and the version of its views, refused if this program is too old for it.
+async fn readable(on: &mut PgConnection, place: &str, asked: &'static str) -> Result<(i32, i32), Halt> {
+    let Some(row) = sqlx::query(asked).fetch_optional(on).await? else { return Ok((0, 0)) };
     let (format, min_reader): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
     if min_reader > FORMAT {
         let version = |number: i32| u32::try_from(number).unwrap_or_default();
         let (min_reader, reader) = (version(min_reader), version(FORMAT));
         return Err(StoreError::Newer { path: PathBuf::from(place), min_reader, reader }.into());
     }
-    Ok(format)
+    Ok((format, row.try_get(2)?))
 }

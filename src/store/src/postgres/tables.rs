@@ -6,16 +6,18 @@ use std::sync::Arc;
 use sqlx::{PgConnection, Row as _};
 
 use super::trouble::Halt;
-use crate::Table;
+
+/// A table's name, and whether it is versioned.
+pub(super) type Named = (String, bool);
 
 /// The numbers of all tables, after those tables got theirs.
-pub(super) async fn learn(on: &mut PgConnection, unknown: Arc<Vec<Table>>) -> Result<Vec<(String, i16)>, Halt> {
+pub(super) async fn learn(on: &mut PgConnection, unknown: Arc<Vec<Named>>) -> Result<Vec<(String, i16)>, Halt> {
     if !unknown.is_empty() {
         let sql = "INSERT INTO store_tables (name, versioned) SELECT * FROM unnest($1::text[], $2::boolean[]) \
             ON CONFLICT DO NOTHING";
         sqlx::query(sql)
-            .bind(unknown.iter().map(|table| table.name).collect::<Vec<_>>())
-            .bind(unknown.iter().map(|table| table.versioned).collect::<Vec<_>>())
+            .bind(unknown.iter().map(|table| table.0.as_str()).collect::<Vec<_>>())
+            .bind(unknown.iter().map(|table| table.1).collect::<Vec<_>>())
             .execute(&mut *on)
             .await?;
     }
