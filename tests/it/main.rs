@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod database;
 mod docs;
+mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]
 mod postgres;
