@@ -97,7 +97,8 @@ impl Wiring {
         let store: Arc<dyn Store> = match &self.config.store.url {
             Some(address) => Arc::new(self.database(address, wait)?),
             None => {
-                let options = OpenOptions { wait, cache: CACHE, ..OpenOptions::default() };
+                let engine = self.config.store.engine;
+                let options = OpenOptions { wait, cache: CACHE, engine, ..OpenOptions::default() };
                 let path = &self.config.store.path;
                 match provost_store::open(path, &options) {
                     Ok(store) => Arc::new(store),
