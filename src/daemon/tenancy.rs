@@ -13,8 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::house::House;
 
-/// How long a lease lasts that nobody prolongs: a holder that died is succeeded after that.
-pub const LEASE: Span = Span::seconds(30);
 /// Where nobody else can come, a lease lasts until it is given back or the store is opened anew: a clock that jumps must
 /// not end a run.
 const FOR_GOOD: Span = Span::days(36_500);
@@ -42,6 +40,11 @@ impl Tenancy {
     pub fn new(house: &House, me: MemberRow, length: Span) -> Self {
         let length = if house.store().shared() { length } else { FOR_GOOD };
         Self { house: house.fenced(None), me: Arc::new(me), length }
+    }
+
+    /// How long what is taken lasts by itself: a holder that died is succeeded after that.
+    pub fn length(&self) -> Span {
+        self.length
     }
 
     /// Who this is.

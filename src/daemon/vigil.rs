@@ -80,6 +80,7 @@ pub async fn run(desk: Arc<Desk>, paths: &Paths) -> Result<(), VigilError> {
     tell(&[NotifyState::Stopping, NotifyState::Status("handing over what is under way")]);
     tracing::info!("stopping");
     stop.cancel();
+    desk.house.closing().cancel();
     let ended = match ended {
         Some(ended) => ended,
         None => schedule.await,

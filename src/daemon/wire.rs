@@ -106,7 +106,7 @@ impl Wiring {
         let full_every = Span::seconds(i64::try_from(source.full_every.as_secs()).unwrap_or(i64::MAX));
         let (name, limit) = (source.name.clone(), source.time_limit);
         let no_room = CancellationToken::new();
-        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, no_room })
+        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, next_run: None, no_room })
     }
 
     /// The connector of a source, and its description.
