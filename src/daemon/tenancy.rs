@@ -62,7 +62,7 @@ impl Tenancy {
     /// Claims up to `limit` due items of a queue. Each is to be kept or given back.
     pub fn claim(&self, queue: &str, limit: usize) -> Result<Vec<Claim>, StoreError> {
         let now = self.now()?;
-        self.house.store().claim(queue, &self.me.id, now, now + self.length, limit)
+        self.house.store().claim(queue, &self.me.id, (now, now + self.length), limit)
     }
 
     /// Keeps a lease alive that was just taken.

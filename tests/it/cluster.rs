@@ -124,7 +124,8 @@ impl Daemon {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let look = Look::suited(false, None, true, self.desk.house.now());
         let mut screen = Screen { out: &mut out, err: &mut err, format: Format::Json, look, most: None };
-        let asked = Asked { desk: &self.desk, meter: Arc::new(|_, _, _| ()), stop: CancellationToken::new() };
+        let (meter, stop) = (Arc::new(|_, _, _: &str| ()), CancellationToken::new());
+        let asked = Asked { desk: &self.desk, uid: 1000, meter, stop };
         self.runtime.block_on(answer(&asked, &Command::Cluster(cli::Cluster::Status), &mut screen)).unwrap();
         serde_json::from_slice(&out).unwrap()
     }

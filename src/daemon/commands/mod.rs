@@ -4,6 +4,7 @@
 mod cluster;
 mod findings;
 mod inventory;
+mod owners;
 mod scan;
 mod snapshot;
 mod sources;
@@ -52,6 +53,8 @@ pub enum CommandError {
 pub struct Asked<'a> {
     /// Where the answer is.
     pub desk: &'a Desk,
+    /// The user of this machine who asks.
+    pub uid: u32,
     /// Told how far it is.
     pub meter: Meter,
     /// Cancelled when the answer is not wanted any more.
@@ -65,6 +68,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
         | Command::Cluster(_)
@@ -85,6 +89,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
         Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
         Command::Cluster(cli::Cluster::Status) => cluster::status(asked.desk, screen),
@@ -147,7 +152,11 @@ pub fn of_store(error: &StoreError) -> Exit {
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
         | StoreError::Foreign { .. } => Exit::Store,
-        StoreError::Conflict(_) | StoreError::Away(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+        StoreError::Conflict(_)
+        | StoreError::NoRoom { .. }
+        | StoreError::Away(_)
+        | StoreError::Io(_)
+        | StoreError::Codec(_) => Exit::Failed,
     }
 }
 

@@ -6,6 +6,8 @@ use std::{ops::Bound, path::PathBuf};
 use provost_model::Time;
 use thiserror::Error;
 
+use crate::{Compacted, Piece, Report};
+
 /// The number of a commit. Numbers ascend without gaps; zero is the empty store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitNo(pub u64);
@@ -241,6 +243,16 @@ pub enum StoreError {
     /// No room or a failing device: nothing of the batch was written.
     #[error("cannot write the store: {0}")]
     Io(#[from] std::io::Error),
+    /// Too little room for a rewrite: make room first. Nothing was changed.
+    #[error("rewriting the store at {path} needs {needed} bytes free, there are {free}; nothing was changed")]
+    NoRoom {
+        /// Where it is.
+        path: PathBuf,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes there are.
+        free: u64,
+    },
     /// A row that this program wrote cannot be read back: report it.
     #[error("cannot decode {0}")]
     Codec(String),
@@ -293,8 +305,8 @@ pub trait Store: Send + Sync {
     fn shared(&self) -> bool;
 
     /// Takes the leases of up to `limit` due items that nobody holds, not even this holder, the most overdue first. Each
-    /// claim is one holder's, until `until` on the store's clock; the items stay in the queue.
-    fn claim(&self, queue: &str, holder: &str, now: Time, until: Time, limit: usize) -> Result<Vec<Claim>, StoreError>;
+    /// claim is one holder's for the `term` from now until then, on the store's clock; the items stay in the queue.
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError>;
 
     /// Every lease that somebody holds or let run out, in the order of names; those given back are left out.
     fn leases(&self) -> Result<Vec<Held>, StoreError>;
@@ -305,8 +317,27 @@ pub trait Store: Send + Sync {
     /// Forgets versions replaced before a commit; gives the number forgotten.
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError>;
 
+    /// Takes the store apart: hands over everything it holds as of one commit, which it gives. Readers and writers go on
+    /// beside it; the memory it takes has a bound. It ends at the first error of `each`.
+    fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError>;
+
+    /// Puts a store together from the pieces of another: commit numbers, times, former versions and hashes stay. Only an
+    /// empty store is filled, and pieces that contradict each other are refused. A store in which it ended half-way is
+    /// none: nobody may use it before it is filled.
+    fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError>;
+
     /// Does what was put off: for a time when nothing else is to do. Nothing is lost where it is never called.
     fn tidy(&self) -> Result<(), StoreError>;
+
+    /// Reads everything through, beside readers and writers: whether it can be read and agrees with itself.
+    fn check(&self) -> Result<Report, StoreError>;
+
+    /// Bytes that must be free for a rewrite: one and a half times what is live.
+    fn compaction_needs(&self) -> Result<u64, StoreError>;
+
+    /// Rewrites what is live and gives the rest of the room back, beside readers and writers. Refused where there is not
+    /// room enough; killed at any moment it has changed nothing or everything. In memory there is nothing to do.
+    fn compact(&self) -> Result<Compacted, StoreError>;
 
     /// How much room there is.
     fn space(&self) -> Result<Space, StoreError>;

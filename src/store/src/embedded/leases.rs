@@ -7,7 +7,7 @@ use provost_model::Time;
 
 use super::queues;
 use crate::{
-    Claim, Fence, Held, StoreError,
+    Claim, Fence, Held, Piece, StoreError,
     kv::{Draft, Kv, Tree, Way},
     lease_of,
 };
@@ -17,7 +17,7 @@ const HEADER: usize = 16;
 const PAGE: usize = 256;
 
 /// A lease as kept. An empty holder: nobody's.
-struct Lease {
+pub(super) struct Lease {
     token: u64,
     until: Time,
     holder: Vec<u8>,
@@ -124,6 +124,23 @@ pub(super) fn check(draft: &mut dyn Draft, fence: &Fence, at: Time) -> Result<()
     }
 }
 
+/// A lease taken out of one store for another.
+pub(super) fn piece(key: &[u8], value: &[u8]) -> Result<Piece, StoreError> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| StoreError::Codec("a lease".to_owned()));
+    let Lease { token, until, holder } = decode(value)?;
+    Ok(Piece::Lease { name: text(key.to_vec())?, holder: text(holder)?, token, until })
+}
+
+/// Writes a lease as it was taken out of another store.
+pub(super) fn put(
+    draft: &mut dyn Draft,
+    name: &str,
+    holder: &str,
+    (token, until): (u64, Time),
+) -> Result<(), StoreError> {
+    draft.put(Tree::LEASES, name.as_bytes(), &encode(&Lease { token, until, holder: holder.as_bytes().to_vec() }))
+}
+
 /// A time asked for, counted from the store's clock where that is ahead.
 fn on_the_stores_clock((now, until): (Time, Time), clock: Time) -> (Time, Time) {
     let behind = clock.max(now) - now;
@@ -143,7 +160,7 @@ fn encode(lease: &Lease) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Lease, StoreError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Lease, StoreError> {
     let (token, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
     let (until, holder) = rest.split_first_chunk().ok_or_else(malformed)?;
     Ok(Lease {

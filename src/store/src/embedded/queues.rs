@@ -51,7 +51,14 @@ pub(super) fn due_after<K: Kv>(
     page.into_iter().map(|(place, _)| split(&place)).collect()
 }
 
-fn split(place: &[u8]) -> Result<(Time, Vec<u8>), StoreError> {
+/// The time of an item, from its bytes.
+pub(super) fn time(bytes: &[u8]) -> Result<Time, StoreError> {
+    let at = bytes.try_into().map_err(|_| StoreError::Codec("the time of an item of a queue".to_owned()))?;
+    Ok(Time::from_micros((u64::from_be_bytes(at) ^ SIGN).cast_signed()))
+}
+
+/// The time and the item of a place in a queue.
+pub(super) fn split(place: &[u8]) -> Result<(Time, Vec<u8>), StoreError> {
     let (at, item) = place.split_first_chunk().ok_or_else(|| StoreError::Codec("an item of a queue".to_owned()))?;
     Ok((Time::from_micros((u64::from_be_bytes(*at) ^ SIGN).cast_signed()), item.to_vec()))
 }

@@ -137,7 +137,7 @@ fn a_clock_that_was_set_back_prolongs_no_lease() {
 
 fn claim(store: &dyn Store, holder: &str, (now, until): (i64, i64), limit: usize) -> Vec<(String, i64, u64)> {
     let (now, until) = (Time::from_seconds(now), Time::from_seconds(until));
-    let claims = store.claim("q", holder, now, until, limit).unwrap();
+    let claims = store.claim("q", holder, (now, until), limit).unwrap();
     let told = claims.into_iter().map(|claim| {
         assert_eq!(claim.fence.name, lease_of("q", &claim.item));
         (String::from_utf8(claim.item).unwrap(), claim.due.as_seconds(), claim.fence.token)
