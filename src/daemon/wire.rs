@@ -91,7 +91,7 @@ impl Wiring {
 
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
-        let options = OpenOptions { wait, cache: CACHE, ..OpenOptions::default() };
+        let options = OpenOptions { wait, cache: CACHE, engine: self.config.store.engine, ..OpenOptions::default() };
         let path = &self.config.store.path;
         let store: Arc<dyn Store> = match provost_store::open(path, &options) {
             Ok(store) => Arc::new(store),

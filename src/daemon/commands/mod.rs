@@ -151,6 +151,7 @@ pub fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
+        | StoreError::OtherEngine { .. }
         | StoreError::Foreign { .. } => Exit::Store,
         StoreError::Conflict(_)
         | StoreError::NoRoom { .. }

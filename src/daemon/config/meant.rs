@@ -14,6 +14,7 @@ use croner::{
 };
 use jiff::tz::TimeZone;
 use provost_engine::{Owning, Roster};
+use provost_store::EngineKind;
 use toml::Table;
 
 use super::{
@@ -57,6 +58,8 @@ pub struct Config {
 pub struct StoreChoice {
     /// The directory of the embedded store.
     pub path: PathBuf,
+    /// Its engine; the one it has if `None`.
+    pub engine: Option<EngineKind>,
     /// What is kept free on its disk.
     pub min_free: Size,
 }
@@ -221,7 +224,16 @@ impl Check {
         }
         let min_free = self.or("store.min_free", typed.store.min_free.as_deref().map(Size::parse), Size::Default);
         let path = self.path("store.path", typed.store.path.as_ref(), paths.store.clone());
-        StoreChoice { path, min_free }
+        let engine = typed
+            .store
+            .engine
+            .as_deref()
+            .map(|name| EngineKind::named(name).map(Some).ok_or_else(|| "either \"sled\" or \"redb\"".to_owned()));
+        let engine = self.or("store.engine", engine, None);
+        if engine.is_some() && typed.store.url.is_some() {
+            self.fault("store.engine", "a store at an address has no engine of ours");
+        }
+        StoreChoice { path, engine, min_free }
     }
 
     fn path(&mut self, setting: &str, text: Option<&String>, default: PathBuf) -> PathBuf {
@@ -406,6 +418,7 @@ mod tests {
             [store]
             path = "relative"
             url = "postgres://x"
+            engine = "rocks"
             min_free = "5"
             [daemon]
             drain = "1m"
@@ -438,6 +451,7 @@ mod tests {
     store.url: path and url exclude each other
     store.min_free: write a size with its unit, such as 2GiB, 500MB or 5%
     store.path: the path must be absolute
+    store.engine: either "sled" or "redb"
     sources[0].time_zone: there is no such time zone; write one such as Europe/Paris
     sources[0].schedule: Component error: Number out of bounds; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
     sources[0].jitter: write a length of time with its unit, such as 5m, 25s or 7d

@@ -43,6 +43,8 @@ pub struct TypedStore {
     pub path: Option<String>,
     /// Address of a PostgreSQL store. Exclusive with `path`.
     pub url: Option<String>,
+    /// Engine of the embedded store: `sled` or `redb`; the one it has where it is not said, `sled` for a new one.
+    pub engine: Option<String>,
     /// Space kept free on the store's disk, such as `2GiB` or `5%`; by default the larger of 1 GiB and 5 %.
     pub min_free: Option<String>,
 }
