@@ -1,5 +1,7 @@
 //! Several daemons on one store: who claims what, who takes over, and what `provost cluster status` says of it.
 
+mod processes;
+
 use std::{
     collections::BTreeMap,
     fs,

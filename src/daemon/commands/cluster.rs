@@ -43,7 +43,7 @@ pub(super) fn status(desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, Comma
         of(TURN_QUEUE).map(|(turn, lease)| Turn { turn, holder: lease.holder.clone(), until: until(lease) }).collect();
     let cluster = Cluster {
         shared,
-        store: desk.wiring().config.store.path.display().to_string(),
+        store: desk.wiring().config.store.name().display().to_string(),
         members: members(desk, &held)?,
         work: work.collect::<Result<_, StoreError>>()?,
         turns,

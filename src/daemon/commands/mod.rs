@@ -152,7 +152,8 @@ pub fn of_store(error: &StoreError) -> Exit {
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
         | StoreError::OtherEngine { .. }
-        | StoreError::Foreign { .. } => Exit::Store,
+        | StoreError::Foreign { .. }
+        | StoreError::Refused { .. } => Exit::Store,
         StoreError::Conflict(_)
         | StoreError::NoRoom { .. }
         | StoreError::Away(_)

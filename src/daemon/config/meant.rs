@@ -18,7 +18,7 @@ use provost_store::EngineKind;
 use toml::Table;
 
 use super::{
-    Paths, Problem, Reference, Size, duration,
+    Address, Paths, Problem, Reference, Size, duration,
     problem::nearest,
     typed::{COMMON, Typed, TypedSnapshots, TypedSource},
 };
@@ -56,12 +56,21 @@ pub struct Config {
 /// `[store]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreChoice {
-    /// The directory of the embedded store.
+    /// The directory of the embedded store; with an address, of what this daemon keeps for itself.
     pub path: PathBuf,
     /// Its engine; the one it has if `None`.
     pub engine: Option<EngineKind>,
+    /// The address of a store in a database, instead of the embedded one.
+    pub url: Option<Address>,
     /// What is kept free on its disk.
     pub min_free: Size,
+}
+
+impl StoreChoice {
+    /// What it is called, by which the command line and a daemon see whether they mean the same one.
+    pub fn name(&self) -> PathBuf {
+        self.url.as_ref().map_or_else(|| self.path.clone(), |url| PathBuf::from(url.to_string()))
+    }
 }
 
 /// `[daemon]`.
@@ -213,15 +222,11 @@ impl Check {
     }
 
     fn store(&mut self, typed: &Typed, paths: &Paths) -> StoreChoice {
-        if typed.store.url.is_some() {
-            let both = typed.store.path.is_some();
-            let said = if both {
-                "path and url exclude each other"
-            } else {
-                "a store at an address is not supported yet; use path"
-            };
-            self.fault("store.url", said);
+        if typed.store.url.is_some() && typed.store.path.is_some() {
+            self.fault("store.url", "path and url exclude each other");
         }
+        let url = typed.store.url.as_deref().map(|text| Address::parse(text).map(Some));
+        let url = self.or("store.url", url, None);
         let min_free = self.or("store.min_free", typed.store.min_free.as_deref().map(Size::parse), Size::Default);
         let path = self.path("store.path", typed.store.path.as_ref(), paths.store.clone());
         let engine = typed
@@ -233,7 +238,7 @@ impl Check {
         if engine.is_some() && typed.store.url.is_some() {
             self.fault("store.engine", "a store at an address has no engine of ours");
         }
-        StoreChoice { path, engine, min_free }
+        StoreChoice { path, url, engine, min_free }
     }
 
     fn path(&mut self, setting: &str, text: Option<&String>, default: PathBuf) -> PathBuf {

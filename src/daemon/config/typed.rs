@@ -41,7 +41,8 @@ pub struct Typed {
 pub struct TypedStore {
     /// Directory of the embedded store. Exclusive with `url`.
     pub path: Option<String>,
-    /// Address of a PostgreSQL store. Exclusive with `path`.
+    /// Address of a PostgreSQL store that several daemons may share, such as `postgres://user@host/database`, or where
+    /// it is if a password stands in it: `env:NAME`, `file:/path`, `credential:ID`. Exclusive with `path`.
     pub url: Option<String>,
     /// Engine of the embedded store: `sled` or `redb`; the one it has where it is not said, `sled` for a new one.
     pub engine: Option<String>,

@@ -5,7 +5,7 @@ mod check;
 mod commit;
 mod leases;
 mod log;
-mod pieces;
+pub(crate) mod pieces;
 mod queues;
 pub(crate) mod rows;
 mod still;
@@ -30,6 +30,7 @@ use crate::{
 };
 
 pub use commit::{MAX_BYTES, MAX_OPS};
+pub(crate) use commit::{check_size, conflict};
 
 /// A store over an engine.
 #[derive(Debug)]

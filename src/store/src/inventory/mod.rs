@@ -7,6 +7,7 @@ mod owners;
 mod read;
 mod reads;
 mod rows;
+mod shown;
 mod tally;
 
 pub use draft::Draft;
@@ -14,6 +15,7 @@ pub use index::digest;
 pub use read::{Inventory, Version};
 pub use reads::Reads;
 pub use rows::{BaselineState, JudgedBy, MemberRow, ScopeRow, SourceRow};
+pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
 use crate::Table;
 

@@ -32,7 +32,7 @@ fn opened(dir: &Path, engine: EngineKind, journal: usize) -> Embedded<Journaled>
 }
 
 /// Writes one batch over every shape there is; each of its parts tells the number of its commit.
-fn write(store: &dyn Store) -> u64 {
+pub(super) fn write(store: &dyn Store) -> u64 {
     let number = store.head().unwrap().number.0 + 1;
     let value = format!("{number} {}", "x".repeat(200));
     let mut ops = vec![Op::Append { stream: "s", value: value.clone().into() }];
@@ -45,7 +45,7 @@ fn write(store: &dyn Store) -> u64 {
 }
 
 /// Whether everything in a store is of one commit, and the past is whole.
-fn check(store: &dyn Store) {
+pub(super) fn check(store: &dyn Store) {
     let head = store.head().unwrap().number.0;
     let told =
         |value: Option<Vec<u8>>| String::from_utf8(value.unwrap()).unwrap().split(' ').next().unwrap().to_owned();
