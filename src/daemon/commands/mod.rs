@@ -1,6 +1,7 @@
 //! Commands that need the store: each finds what was asked for and hands it to `cli` to be shown. They run the same
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
+mod cluster;
 mod findings;
 mod inventory;
 mod owners;
@@ -17,7 +18,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{CliError, Command, Exit, Screen},
+    cli::{self, CliError, Command, Exit, Screen},
     config::Problem,
     desk::{Desk, LookError},
     jobs::{WriteError, snapshot::SnapshotError},
@@ -70,6 +71,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
+        | Command::Cluster(_)
         | Command::Status => true,
         Command::Quickstart(_)
         | Command::Run
@@ -90,6 +92,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
+        Command::Cluster(cli::Cluster::Status) => cluster::status(asked.desk, screen),
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }

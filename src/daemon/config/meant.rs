@@ -58,10 +58,10 @@ pub struct Config {
 pub struct StoreChoice {
     /// The directory of the embedded store; with an address, of what this daemon keeps for itself.
     pub path: PathBuf,
-    /// The address of a store in a database, instead of the embedded one.
-    pub url: Option<Address>,
     /// Its engine; the one it has if `None`.
     pub engine: Option<EngineKind>,
+    /// The address of a store in a database, instead of the embedded one.
+    pub url: Option<Address>,
     /// What is kept free on its disk.
     pub min_free: Size,
 }
@@ -82,6 +82,8 @@ pub struct DaemonSettings {
     pub max_concurrent_runs: usize,
     /// How long runs may take to checkpoint on shutdown.
     pub drain: Duration,
+    /// How long a daemon of several may be silent before others take its work over.
+    pub lease: Duration,
 }
 
 /// When something is due.
@@ -252,6 +254,10 @@ impl Check {
         if drain > DRAIN_MAX {
             self.fault("daemon.drain", "at most 25s: the service manager kills after 30s");
         }
+        let lease = self.length("daemon.lease".into(), typed.daemon.lease.as_ref(), Duration::from_secs(30));
+        if lease < Duration::from_secs(2) || lease > Duration::from_secs(600) {
+            self.fault("daemon.lease", "between 2s and 10m");
+        }
         let runs = typed.daemon.max_concurrent_runs.unwrap_or(4);
         if !(1..=64).contains(&runs) {
             self.fault("daemon.max_concurrent_runs", "between 1 and 64");
@@ -260,6 +266,7 @@ impl Check {
             socket: self.path("daemon.socket", typed.daemon.socket.as_ref(), paths.socket.clone()),
             max_concurrent_runs: usize::try_from(runs).unwrap_or(4),
             drain,
+            lease,
         }
     }
 
@@ -420,6 +427,7 @@ mod tests {
             min_free = "5"
             [daemon]
             drain = "1m"
+            lease = "1s"
             max_concurrent_runs = 0
             [snapshots]
             keep = 0
@@ -458,6 +466,7 @@ mod tests {
     sources[1].owner_tags: at most 32 tags, none of them empty
     sources[2].name: a name has 1 to 64 letters, digits, dots, dashes or underscores
     daemon.drain: at most 25s: the service manager kills after 30s
+    daemon.lease: between 2s and 10m
     daemon.max_concurrent_runs: between 1 and 64
     snapshots.keep: at least 1
     snapshots.schedule: Invalid pattern: Pattern must have 5 fields when seconds are disallowed; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *

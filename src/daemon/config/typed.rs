@@ -60,6 +60,9 @@ pub struct TypedDaemon {
     pub max_concurrent_runs: Option<u32>,
     /// How long runs may take to checkpoint on shutdown; at most and by default `25s`.
     pub drain: Option<String>,
+    /// How long a daemon of several on one store may be silent before others take its work over; default 30s. The same
+    /// for all of them.
+    pub lease: Option<String>,
 }
 
 /// `[owners]`.
