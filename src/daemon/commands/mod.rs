@@ -144,7 +144,7 @@ pub fn of_store(error: &StoreError) -> Exit {
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
         | StoreError::Foreign { .. } => Exit::Store,
-        StoreError::Conflict(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+        StoreError::Conflict(_) | StoreError::Away(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
     }
 }
 

@@ -5,6 +5,7 @@ pub mod absence;
 pub mod environment;
 pub mod explain;
 pub mod judge;
+pub mod link;
 pub mod own;
 pub mod reconcile;
 pub mod rules;

@@ -3,6 +3,7 @@
 
 mod change;
 mod clock;
+mod correlation;
 mod decision;
 mod entity;
 pub mod field;
@@ -19,6 +20,7 @@ mod time;
 
 pub use change::{Change, FieldChange, What};
 pub use clock::Clock;
+pub use correlation::{CorrelationKey, Sort, Unites};
 pub use decision::{Decision, Order, Purpose, Recorded, Remedy};
 pub use entity::Entity;
 pub use field::{Attr, Facts, Field, Value};

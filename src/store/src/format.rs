@@ -15,7 +15,7 @@ use crate::StoreError;
 /// The format that this program writes, and the newest that it reads.
 /// 2 has a journal before the engine; what it holds a reader of 1 would not see.
 pub(crate) const VERSION: u32 = 2;
-const NAME: &str = "format.toml";
+pub(crate) const NAME: &str = "format.toml";
 const LONGEST: u64 = 64 << 10;
 
 /// What the file says. Later versions may say more.

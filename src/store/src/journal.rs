@@ -8,6 +8,7 @@ mod log;
 mod pending;
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     thread::JoinHandle,
@@ -202,6 +203,15 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
             }
             self.make_room(&mut pen, 0)?;
         }
+    }
+
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        let state = self.state();
+        let waiting = std::iter::once(&state.recent).chain(state.leaving.as_deref());
+        let mut names: BTreeSet<String> = waiting.flat_map(Pending::trees).map(|(tree, _)| tree.to_string()).collect();
+        names.extend(self.engine.trees()?);
+        names.remove(&Tree::SETTLED.to_string());
+        Ok(names.into_iter().collect())
     }
 
     fn path(&self) -> Option<&Path> {

@@ -67,6 +67,10 @@ impl Kv for Memory {
         Ok(())
     }
 
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.read().keys().cloned().collect())
+    }
+
     fn path(&self) -> Option<&Path> {
         None
     }
@@ -104,6 +108,10 @@ impl crate::kv::Engine for Memory {
 
     fn sync(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        Kv::trees(self)
     }
 
     fn path(&self) -> Option<&Path> {

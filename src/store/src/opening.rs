@@ -61,9 +61,24 @@ impl Drop for Hold {
 /// Refused stores are left as they are, byte for byte: another user's (root's included), locked ones, ones that need a
 /// newer reader, and damaged ones as far as `whole::check` finds it before the engine writes.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Journaled<Sled>>, StoreError> {
+    let dir = locked(path, options.wait)?;
+    open_locked(path, options, dir)
+}
+
+/// The lock on a directory of this user's, which is made if it is not there. It holds as long as the file or a clone of it
+/// is open.
+pub(crate) fn locked(path: &Path, wait: Duration) -> Result<File, StoreError> {
     make_dir(path)?;
     ours(path)?;
-    let dir = lock(path, options.wait)?;
+    lock(path, wait)
+}
+
+/// Opens the store in a directory that is locked.
+pub(crate) fn open_locked(
+    path: &Path,
+    options: &OpenOptions,
+    dir: File,
+) -> Result<Embedded<Journaled<Sled>>, StoreError> {
     let engine = path.join(ENGINE);
     let mut journal = true;
     match (format::read(path)?, engine.try_exists()?) {

@@ -19,6 +19,9 @@ use crate::{
     opening::Hold,
 };
 
+/// The tree that sled makes for itself.
+const OWN: &str = "__sled__default";
+
 /// A directory with sled's files.
 pub struct Sled {
     path: PathBuf,
@@ -152,6 +155,12 @@ impl Engine for Sled {
         let flushed = self.db.flush().map_err(|error| failed(&self.path, error));
         let durable = flushed.and_then(|_| Ok(self.sync_beside()?)).and_then(|()| Ok(self.file.sync_data()?));
         self.unless_broken(durable)
+    }
+
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        // sled has one of its own, whose name is no name of ours.
+        let names = self.db.tree_names().into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
+        Ok(names.filter(|name| name != OWN).collect())
     }
 
     fn path(&self) -> Option<&Path> {

@@ -1,6 +1,8 @@
 //! The contract as tests, the same for every back end.
 //! It must never know which back end it runs on, but for what only a disk can do.
 
+mod apart;
+mod backups;
 mod kills;
 mod laws;
 mod model;

@@ -310,6 +310,20 @@ pub const OPENS: Attr<String> = Attr(
     PhantomData,
 );
 
+/// A person's or team's e-mail addresses.
+pub const EMAILS: Attr<Vec<String>> =
+    Attr(&spec(79, "emails", Shape::List, false, "a person's or team's e-mail addresses"), PhantomData);
+
+/// Client id of an OAuth application.
+pub const CLIENT_ID: Attr<String> =
+    Attr(&spec(84, "client_id", Shape::Text, false, "client id of an OAuth application"), PhantomData);
+/// Issuer of its OpenID Connect tokens.
+pub const OIDC_ISSUER: Attr<String> =
+    Attr(&spec(85, "oidc_issuer", Shape::Text, false, "issuer of its OpenID Connect tokens"), PhantomData);
+/// Its subject in OpenID Connect tokens.
+pub const OIDC_SUBJECT: Attr<String> =
+    Attr(&spec(86, "oidc_subject", Shape::Text, false, "its subject in OpenID Connect tokens"), PhantomData);
+
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[
     NAME.field(),
@@ -379,4 +393,8 @@ pub const ALL: &[Field] = &[
     ISSUED_AT.field(),
     POLICY_DIGEST.field(),
     OPENS.field(),
+    EMAILS.field(),
+    CLIENT_ID.field(),
+    OIDC_ISSUER.field(),
+    OIDC_SUBJECT.field(),
 ];

@@ -35,6 +35,11 @@ pub(super) fn streams_of(batch: &Batch) -> BTreeSet<&'static str> {
     batch.ops.iter().filter_map(|op| if let Op::Append { stream, .. } = op { Some(*stream) } else { None }).collect()
 }
 
+/// The tables a batch puts rows into, some of them several times.
+pub(super) fn tables_of(batch: &Batch) -> impl Iterator<Item = Table> {
+    batch.ops.iter().filter_map(|op| if let Op::Put { table, .. } = op { Some(*table) } else { None })
+}
+
 /// Checks what the batch relies on, then does its steps in order.
 pub(super) fn apply(
     draft: &mut dyn Draft,

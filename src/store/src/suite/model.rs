@@ -81,7 +81,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn batches() -> impl Strategy<Value = Vec<Batch>> {
+pub(super) fn batches() -> impl Strategy<Value = Vec<Batch>> {
     let batch = (0_i64..20, proptest::collection::vec(op(), 0..8));
     let batch = batch.prop_map(|(at, ops)| Batch { at: Time::from_micros(at), ops, ..Batch::default() });
     proptest::collection::vec(batch, 1..12)
