@@ -151,8 +151,17 @@ impl Pulse {
             Ok(Some(_)) => "; the clock is not trusted",
             Ok(None) | Err(_) => "",
         };
-        tell(&[NotifyState::Status(&format!("{status}{doubt}"))]);
-        if self.moved() && desk.house.writes() {
+        let away = desk.house.away_since();
+        match away {
+            Some(since) => {
+                let since = since.whole_seconds();
+                tell(&[NotifyState::Status(&format!("the store cannot be reached since {since}; waiting for it"))]);
+            }
+            None => tell(&[NotifyState::Status(&format!("{status}{doubt}"))]),
+        }
+        let moved = self.moved();
+        // Waiting for a store that is away is all there is to do: it is no reason to be killed.
+        if away.is_some() || (moved && desk.house.writes()) {
             tell(&[NotifyState::Watchdog]);
         }
     }

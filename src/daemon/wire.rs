@@ -142,8 +142,8 @@ impl Wiring {
         let told = [
             ("home", self.environment.get("HOME").map(str::to_owned)),
             ("xdg_config_home", self.environment.get("XDG_CONFIG_HOME").map(str::to_owned)),
-            ("machine_id", fs::read_to_string("/etc/machine-id").ok()),
-            ("hostname", rustix::system::uname().nodename().to_str().ok().map(str::to_owned)),
+            ("machine_id", machine_id()),
+            ("hostname", hostname()),
         ];
         for (name, value) in told {
             if let Some(value) = value {
@@ -153,11 +153,31 @@ impl Wiring {
         settings.entry("uid").or_insert_with(|| self.environment.uid().into());
     }
 
+    /// Whether a source can be looked at only on the machine it is about.
+    pub fn is_about_a_machine(&self, source: &Source) -> bool {
+        provost_connectors::find(&source.connector).is_some_and(|spec| matches!(spec.reach, Reach::Host))
+    }
+
     /// What judging a source needs to know of it.
     pub fn watched(&self, source: &Source, now: Time) -> Watched {
         let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
         Watched { name: source.name.clone(), connector: source.connector.clone(), period }
     }
+}
+
+/// What this machine is called by its user.
+pub fn hostname() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
+}
+
+/// What tells this machine from every other: its machine id, or its name where it has none.
+pub fn machine() -> String {
+    let id = machine_id().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+    id.or_else(hostname).unwrap_or_else(|| "unnamed".to_owned())
+}
+
+fn machine_id() -> Option<String> {
+    fs::read_to_string("/etc/machine-id").ok()
 }
 
 /// When a schedule comes round next after a moment.

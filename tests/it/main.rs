@@ -10,6 +10,7 @@
 mod architecture;
 mod aws;
 mod cli;
+mod cluster;
 mod crash;
 mod daemon;
 mod docs;

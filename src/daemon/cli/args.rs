@@ -87,6 +87,9 @@ pub enum Command {
     Config(ConfigAction),
     /// Sources, runs, findings and the daemon at a glance
     Status,
+    /// Several daemons on one store
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Completions for a shell
     Completions {
         /// Which shell
@@ -252,6 +255,13 @@ pub enum Baseline {
     },
 }
 
+/// `cluster`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Cluster {
+    /// Show which daemons are at work on the store, and who does what
+    Status,
+}
+
 /// `config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigAction {
@@ -343,6 +353,7 @@ mod tests {
             "provost baseline work aws-prod",
             "provost config check --config x.toml",
             "provost status --no-color",
+            "provost cluster status --output json",
             "provost completions bash",
         ] {
             if let Err(error) = parsed(line) {

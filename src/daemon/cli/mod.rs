@@ -4,6 +4,7 @@
 mod args;
 pub mod baseline;
 pub mod check;
+pub mod cluster;
 pub mod completions;
 pub mod config;
 mod exit;
@@ -17,8 +18,8 @@ pub mod sources;
 pub mod status;
 
 pub use args::{
-    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection, Snapshot,
-    Sources, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection,
+    Snapshot, Sources, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

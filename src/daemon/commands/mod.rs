@@ -1,6 +1,7 @@
 //! Commands that need the store: each finds what was asked for and hands it to `cli` to be shown. They run the same
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
+mod cluster;
 mod findings;
 mod inventory;
 mod scan;
@@ -16,7 +17,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{CliError, Command, Exit, Screen},
+    cli::{self, CliError, Command, Exit, Screen},
     config::Problem,
     desk::{Desk, LookError},
     jobs::{WriteError, snapshot::SnapshotError},
@@ -66,6 +67,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Findings(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
+        | Command::Cluster(_)
         | Command::Status => true,
         Command::Quickstart(_)
         | Command::Run
@@ -85,6 +87,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
+        Command::Cluster(cli::Cluster::Status) => cluster::status(asked.desk, screen),
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }

@@ -6,3 +6,5 @@ mod counts;
 mod crash;
 mod meanwhile;
 mod script;
+pub(crate) mod shared;
+mod together;
