@@ -9,6 +9,7 @@ mod laws;
 mod model;
 mod proxy;
 mod refusals;
+mod rewrites;
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod server;
 mod timely;
