@@ -22,6 +22,7 @@ use crate::{
         anew::{self, Reached},
         assess, judge,
         jury::Jury,
+        link,
         runs::{Runs, Turn},
         scan::scan,
     },
@@ -107,7 +108,7 @@ impl Desk {
         *self.at_work.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
     }
 
-    /// Judges these records and whomever their change concerns; gives the number of findings that changed.
+    /// Groups and judges these records and whomever their change concerns; gives the number of findings that changed.
     pub fn judge(&self, records: &[RecordId]) -> Result<u64, StoreError> {
         self.at_work.judge(&self.house, records)
     }
@@ -125,7 +126,9 @@ impl Desk {
             let wiring = at_work.wiring();
             // Whoever judges by a former configuration is waited for: those who begin now take this one or a later one.
             drop(at_work.judging.write());
+            link::take_up(&house, &|source| runs.running().contains_key(source))?;
             anew::take_up(&house, &|source| runs.running().contains_key(source))?;
+            link::follow(&house, &mut || !stop.is_cancelled())?;
             let reached = anew::follow(&house, &wiring.yardstick, &mut |done| {
                 on(done);
                 !stop.is_cancelled() && Arc::ptr_eq(&wiring, &at_work.wiring())
@@ -203,6 +206,7 @@ impl AtWork {
     }
 
     fn judge(&self, house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
+        link::touched(house, records)?;
         let _judging = self.judging.read();
         judge::touched(house, &self.wiring().yardstick, records)
     }

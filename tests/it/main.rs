@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod daemon;
 mod docs;
+mod links;
 mod pipeline;
 mod program;
 mod secrets;

@@ -1,7 +1,9 @@
 //! `inventory list|show|history`.
 //! It must never show a value without saying whether it is known.
 
-use provost_model::{Time, field};
+use std::collections::BTreeMap;
+
+use provost_model::{RecordId, Time, Unites, field};
 use serde::Serialize;
 
 use super::{CliError, Exit, Screen};
@@ -61,15 +63,21 @@ pub fn list(rows: Vec<InventoryRow>, filter: Option<&Filter>, screen: &mut Scree
 }
 
 /// Shows everything known of one record, and who said it.
-pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+pub fn show(
+    row: &InventoryRow,
+    (said_by, groups): (&[SaidRow], &[(Unites, RecordId)]),
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CliError> {
     #[derive(Serialize)]
     struct Whole<'a> {
         #[serde(flatten)]
         row: &'a InventoryRow,
         statements: &'a [SaidRow],
+        groups: BTreeMap<&'static str, RecordId>,
     }
     if !screen.is_table() {
-        screen.value(&Whole { row, statements: said_by })?;
+        let groups = groups.iter().map(|(unites, id)| (unites.word(), *id)).collect();
+        screen.value(&Whole { row, statements: said_by, groups })?;
         return Ok(Exit::Done);
     }
     let now = screen.look.now;
@@ -94,6 +102,7 @@ pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) ->
         ("first seen", age::dated(row.first_seen, now)),
         ("last seen", age::dated(row.last_seen, now)),
     ];
+    pairs.extend(groups.iter().map(|(unites, id)| (group_of(*unites), id.to_string())));
     pairs.extend(row.attributes.iter().map(|(field, reading)| (field.name(), said(reading))));
     screen.pairs(&pairs)?;
     let rows = said_by.iter().map(|it| {
@@ -108,6 +117,14 @@ pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) ->
     });
     screen.section("Said by", &["source", "scope", "standing", "as of", "recorded", "facts"], rows.collect())?;
     Ok(Exit::Done)
+}
+
+fn group_of(unites: Unites) -> &'static str {
+    match unites {
+        Unites::Secrets => "group (secret)",
+        Unites::Identities => "group (identity)",
+        Unites::People => "group (person)",
+    }
 }
 
 /// Shows what changed in one record.
@@ -206,7 +223,7 @@ mod tests {
     #[test]
     fn show_says_everything_and_who_said_it() {
         let (out, _) = written(Format::Table, |screen| {
-            show(&samples::key("deploy\u{1b}[2J"), &said_by(), screen).unwrap();
+            show(&samples::key("deploy\u{1b}[2J"), (&said_by(), &[]), screen).unwrap();
         });
         insta::assert_snapshot!(out, @r#"
     id           0193ab04-0576-0788-090a-0b0c0d0e0fff
@@ -238,12 +255,14 @@ mod tests {
     #[test]
     fn show_for_programs_is_the_row_with_its_statements() {
         let (out, _) = written(Format::Json, |screen| {
-            show(&samples::key("deploy"), &said_by(), screen).unwrap();
+            let group = [(Unites::Secrets, samples::key("deploy").id)];
+            show(&samples::key("deploy"), (&said_by(), &group), screen).unwrap();
         });
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(value["last_used_at"]["reading"], "never");
         assert_eq!(value["attributes"]["mfa"]["value"], false);
         assert_eq!(value["statements"][0]["scope"], "iam/access-keys/AIDA1");
+        assert_eq!(value["groups"]["secret"], value["id"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod config;
 mod exit;
 pub mod findings;
 pub mod inventory;
+pub mod links;
 pub mod quickstart;
 pub mod scan;
 mod screen;
@@ -17,8 +18,8 @@ pub mod sources;
 pub mod status;
 
 pub use args::{
-    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection, Snapshot,
-    Sources, When,
+    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Parting, Quickstart, Scan, Selection,
+    Snapshot, Sources, Two, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

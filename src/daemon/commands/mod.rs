@@ -3,6 +3,7 @@
 
 mod findings;
 mod inventory;
+mod links;
 mod scan;
 mod snapshot;
 mod sources;
@@ -55,6 +56,8 @@ pub struct Asked<'a> {
     pub meter: Meter,
     /// Cancelled when the answer is not wanted any more.
     pub stop: CancellationToken,
+    /// The user id of whoever asks.
+    pub caller: u32,
 }
 
 /// Whether a command needs the store, and so the daemon that holds it.
@@ -81,7 +84,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Scan(scan) => scan::scan(asked, scan, screen).await,
         Command::Sources { action } => sources::sources(asked.desk, action.as_ref(), screen),
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
-        Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
+        Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),

@@ -233,9 +233,15 @@ impl Inventory<'_> {
         Ok(held)
     }
 
-    /// Records that are kept apart from one.
-    pub fn kept_apart_from(&self, id: RecordId) -> Result<Vec<RecordId>, StoreError> {
-        Ok(self.apart(id)?.into_keys().collect())
+    /// Records that are kept apart from one, each with the words that do so.
+    pub fn kept_apart_from(&self, id: RecordId) -> Result<BTreeMap<RecordId, Vec<RecordId>>, StoreError> {
+        let mut others = BTreeMap::<RecordId, Vec<RecordId>>::new();
+        self.store.scan(APART, &KeyRange::prefix(id.as_bytes()), None, &mut |key, _| {
+            let other = key.get(16..32).ok_or_else(|| StoreError::Codec("who is kept apart".into()))?;
+            others.entry(index::tail_id(other)?).or_default().push(index::tail_id(key)?);
+            Ok(Go::On)
+        })?;
+        Ok(others)
     }
 
     /// Whether anybody is kept apart from anybody.
@@ -251,7 +257,7 @@ impl Inventory<'_> {
     /// The words by which two records are kept apart, by their ids.
     pub fn words_between(&self, one: RecordId, other: RecordId) -> Result<Vec<(RecordId, PartedRow)>, StoreError> {
         let mut words = Vec::new();
-        for id in self.apart(one)?.remove(&other).unwrap_or_default() {
+        for id in self.kept_apart_from(one)?.remove(&other).unwrap_or_default() {
             let row = self.store.get(PARTED, id.as_bytes(), None)?.and_then(|row| row.value);
             words.extend(row.map(|bytes| Ok::<_, StoreError>((id, rows::decode(&bytes, "a word")?))).transpose()?);
         }
@@ -272,17 +278,6 @@ impl Inventory<'_> {
     pub fn linked_by(&self) -> Result<Option<LinkedBy>, StoreError> {
         let row = self.store.get(META, LINKED_BY, None)?.and_then(|row| row.value);
         row.map(|bytes| rows::decode(&bytes, "what is linked by")).transpose()
-    }
-
-    /// Who is kept apart from a record, and by which words.
-    fn apart(&self, id: RecordId) -> Result<BTreeMap<RecordId, Vec<RecordId>>, StoreError> {
-        let mut others = BTreeMap::<RecordId, Vec<RecordId>>::new();
-        self.store.scan(APART, &KeyRange::prefix(id.as_bytes()), None, &mut |key, _| {
-            let other = key.get(16..32).ok_or_else(|| StoreError::Codec("who is kept apart".into()))?;
-            others.entry(index::tail_id(other)?).or_default().push(index::tail_id(key)?);
-            Ok(Go::On)
-        })?;
-        Ok(others)
     }
 }
 
