@@ -120,8 +120,7 @@ fn with_store(
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let caller = rustix::process::getuid().as_raw();
-        let asked = Asked { desk: &desk, meter, stop: stop.clone(), caller };
+        let asked = Asked { desk: &desk, uid: entry.environment.uid(), meter, stop: stop.clone() };
         let interrupted = async {
             let _ = tokio::signal::ctrl_c().await;
             stop.cancel();

@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod docs;
 mod links;
+mod owners;
 mod pipeline;
 mod program;
 mod secrets;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use provost_model::{RecordId, Time, Unites, field};
+use provost_engine::own::told;
+use provost_model::{Owner, RecordId, Time, Unites, field};
 use serde::Serialize;
 
 use super::{CliError, Exit, Screen};
@@ -65,6 +66,7 @@ pub fn list(rows: Vec<InventoryRow>, filter: Option<&Filter>, screen: &mut Scree
 /// Shows everything known of one record, and who said it.
 pub fn show(
     row: &InventoryRow,
+    owner: Option<&Owner>,
     (said_by, groups): (&[SaidRow], &[(Unites, RecordId)]),
     screen: &mut Screen<'_>,
 ) -> Result<Exit, CliError> {
@@ -72,12 +74,13 @@ pub fn show(
     struct Whole<'a> {
         #[serde(flatten)]
         row: &'a InventoryRow,
+        ownership: Option<&'a Owner>,
         statements: &'a [SaidRow],
         groups: BTreeMap<&'static str, RecordId>,
     }
     if !screen.is_table() {
         let groups = groups.iter().map(|(unites, id)| (unites.word(), *id)).collect();
-        screen.value(&Whole { row, statements: said_by, groups })?;
+        screen.value(&Whole { row, ownership: owner, statements: said_by, groups })?;
         return Ok(Exit::Done);
     }
     let now = screen.look.now;
@@ -105,6 +108,10 @@ pub fn show(
     pairs.extend(groups.iter().map(|(unites, id)| (group_of(*unites), id.to_string())));
     pairs.extend(row.attributes.iter().map(|(field, reading)| (field.name(), said(reading))));
     screen.pairs(&pairs)?;
+    if let Some(owner) = owner {
+        screen.prose("\nOwner")?;
+        told(owner).iter().try_for_each(|line| screen.told(line))?;
+    }
     let rows = said_by.iter().map(|it| {
         vec![
             it.source.clone().into(),
@@ -223,7 +230,8 @@ mod tests {
     #[test]
     fn show_says_everything_and_who_said_it() {
         let (out, _) = written(Format::Table, |screen| {
-            show(&samples::key("deploy\u{1b}[2J"), (&said_by(), &[]), screen).unwrap();
+            let owner = Owner::named("payments", 0.8);
+            show(&samples::key("deploy\u{1b}[2J"), Some(&owner), (&said_by(), &[]), screen).unwrap();
         });
         insta::assert_snapshot!(out, @r#"
     id           0193ab04-0576-0788-090a-0b0c0d0e0fff
@@ -246,6 +254,9 @@ mod tests {
     mfa          no
     tools        s3:*
 
+    Owner
+      payments (not in the people file): confidence 0.80
+
     Said by
     SOURCE    SCOPE                  STANDING  AS OF  RECORDED  FACTS
     aws-prod  iam/access-keys/AIDA1  seen      now    now       9
@@ -256,7 +267,7 @@ mod tests {
     fn show_for_programs_is_the_row_with_its_statements() {
         let (out, _) = written(Format::Json, |screen| {
             let group = [(Unites::Secrets, samples::key("deploy").id)];
-            show(&samples::key("deploy"), (&said_by(), &group), screen).unwrap();
+            show(&samples::key("deploy"), None, (&said_by(), &group), screen).unwrap();
         });
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(value["last_used_at"]["reading"], "never");

@@ -10,6 +10,7 @@ mod exit;
 pub mod findings;
 pub mod inventory;
 pub mod links;
+pub mod owners;
 pub mod quickstart;
 pub mod scan;
 mod screen;
@@ -18,8 +19,8 @@ pub mod sources;
 pub mod status;
 
 pub use args::{
-    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Parting, Quickstart, Scan, Selection,
-    Snapshot, Sources, Two, When,
+    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart, Scan,
+    Selection, Snapshot, Sources, Two, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -93,8 +93,9 @@ fn show(desk: &Desk, typed: &str, when: &When, screen: &mut Screen<'_>) -> Resul
             facts: it.facts.len(),
         })
         .collect();
+    let owner = rows.owner(&record)?;
     let groups = desk.house.inventory().linked(id, at)?.groups();
-    Ok(cli::inventory::show(&rows.of(&record)?, (&said_by, &groups), screen)?)
+    Ok(cli::inventory::show(&rows.of(&record)?, owner.as_ref(), (&said_by, &groups), screen)?)
 }
 
 fn history(desk: &Desk, typed: &str, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {

@@ -142,7 +142,7 @@ pub(super) fn unlink(asked: &Asked<'_>, parting: &Parting, screen: &mut Screen<'
         Err(exit) => return Ok(exit),
     };
     let word = link::unlink(&asked.desk.house, (one.id, other.id), said(asked, parting))?;
-    tracing::info!(one = %one.id, other = %other.id, uid = asked.caller, "an operator keeps two records apart");
+    tracing::info!(one = %one.id, other = %other.id, uid = asked.uid, "an operator keeps two records apart");
     let with = |side: &[RecordId]| match side.len() {
         1 => String::new(),
         more => format!(" and {} with it", more - 1),
@@ -168,14 +168,14 @@ pub(super) fn link_again(asked: &Asked<'_>, parting: &Parting, screen: &mut Scre
     if released.is_empty() {
         return Err(CommandError::Usage("nobody keeps these two apart; see: provost inventory groups --apart".into()));
     }
-    tracing::info!(one = %one.id, other = %other.id, uid = asked.caller, "an operator keeps two records apart no more");
+    tracing::info!(one = %one.id, other = %other.id, uid = asked.uid, "an operator keeps two records apart no more");
     let rows: Vec<ApartRow> = released.iter().map(apart_row).collect();
     let told = format!("{} and {} are kept apart no more: {}", one.name(), other.name(), parting.reason);
     Ok(cli::links::done(&rows, &told, screen)?)
 }
 
 fn said(asked: &Asked<'_>, parting: &Parting) -> Word {
-    Word { by: asked.caller, at: asked.desk.house.now(), reason: parting.reason.clone() }
+    Word { by: asked.uid, at: asked.desk.house.now(), reason: parting.reason.clone() }
 }
 
 /// The two records that were named; what else to say if one is not found, or they are the same.

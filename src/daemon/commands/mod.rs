@@ -4,6 +4,7 @@
 mod findings;
 mod inventory;
 mod links;
+mod owners;
 mod scan;
 mod snapshot;
 mod sources;
@@ -52,12 +53,12 @@ pub enum CommandError {
 pub struct Asked<'a> {
     /// Where the answer is.
     pub desk: &'a Desk,
+    /// The user of this machine who asks.
+    pub uid: u32,
     /// Told how far it is.
     pub meter: Meter,
     /// Cancelled when the answer is not wanted any more.
     pub stop: CancellationToken,
-    /// The user id of whoever asks.
-    pub caller: u32,
 }
 
 /// Whether a command needs the store, and so the daemon that holds it.
@@ -67,6 +68,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
         | Command::Status => true,
@@ -86,6 +88,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
         Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
         Command::Quickstart(_)
@@ -147,7 +150,11 @@ pub fn of_store(error: &StoreError) -> Exit {
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
         | StoreError::Foreign { .. } => Exit::Store,
-        StoreError::Conflict(_) | StoreError::Away(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+        StoreError::Conflict(_)
+        | StoreError::NoRoom { .. }
+        | StoreError::Away(_)
+        | StoreError::Io(_)
+        | StoreError::Codec(_) => Exit::Failed,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod jury;
 pub mod link;
 mod listing;
+pub mod owners;
 pub mod runs;
 pub mod scan;
 pub mod snapshot;

@@ -124,7 +124,7 @@ fn attend(
     if !same(&question.store, &desk.wiring().config.store.path) {
         return back.send(&Piece::Elsewhere);
     }
-    let status = run(desk, (&question, peer.uid.as_raw()), &back, (runtime, stop));
+    let status = run((desk, peer.uid.as_raw()), &question, &back, (runtime, stop));
     back.send(&Piece::Exit(status))
 }
 
@@ -135,8 +135,8 @@ fn same(one: &Path, other: &Path) -> bool {
 }
 
 fn run(
-    desk: &Desk,
-    (question, caller): (&Question, u32),
+    (desk, uid): (&Desk, u32),
+    question: &Question,
     back: &Back,
     (runtime, stop): (&tokio::runtime::Handle, CancellationToken),
 ) -> u8 {
@@ -162,7 +162,7 @@ fn run(
         Arc::new(|_, _, _| {})
     };
     let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look, most: None };
-    match runtime.block_on(answer(&Asked { desk, meter, stop, caller }, &cli.command, &mut screen)) {
+    match runtime.block_on(answer(&Asked { desk, uid, meter, stop }, &cli.command, &mut screen)) {
         Ok(exit) => exit.status(),
         Err(error) => {
             let _ = back.send(&Piece::Err(error.told()));
