@@ -15,6 +15,7 @@ mod crash;
 mod daemon;
 mod database;
 mod docs;
+mod links;
 mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]

@@ -179,6 +179,43 @@ pub enum Inventory {
         /// Its id, the end of its id, or its external id
         id: String,
     },
+    /// List groups: records that are one secret, one identity or one person
+    Groups {
+        /// List keys that do not unite those who carry them, and why
+        #[arg(long)]
+        held: bool,
+        /// List records that are kept apart, by whom and why
+        #[arg(long, conflicts_with = "held")]
+        apart: bool,
+    },
+    /// Show why two records are one, or why they are not
+    WhyLinked(Two),
+    /// Keep two records apart for good, and those who were with each before they came together
+    Unlink(Parting),
+    /// Take back that two records are kept apart
+    LinkAgain(Parting),
+}
+
+/// Two records.
+#[derive(Clone, Debug, Args)]
+pub struct Two {
+    /// The id of one, the end of its id, or its external id
+    #[arg(value_name = "ID")]
+    pub one: String,
+    /// The same of the other
+    #[arg(value_name = "OTHER")]
+    pub other: String,
+}
+
+/// Two records, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Parting {
+    /// The records.
+    #[command(flatten)]
+    pub two: Two,
+    /// Why; kept in the history
+    #[arg(long, value_name = "WORDS", value_parser = reason)]
+    pub reason: String,
 }
 
 /// As of when one record is shown.
@@ -389,6 +426,11 @@ mod tests {
             "provost inventory list --at 2026-10-01 -o csv",
             "provost inventory show 0193ab --as-of 2026-10-01T12:00:00Z",
             "provost inventory history 0193ab",
+            "provost inventory groups --held -o ndjson",
+            "provost inventory groups --apart",
+            "provost inventory why-linked 0193ab AKIA1",
+            "provost inventory unlink 0193ab AKIA1 --reason mistaken",
+            "provost inventory link-again 0193ab AKIA1 --reason mistaken",
             "provost findings list --all --fail-on critical --output json",
             "provost findings explain 0193ab",
             "provost owners list --conflicts --below 0.6",
@@ -421,6 +463,9 @@ mod tests {
             "provost inventory list --at yesterday",
             "provost inventory list --at 2026-10-01 --as-of 2026-10-01",
             "provost findings list --fail-on terrible",
+            "provost inventory unlink 0193ab AKIA1",
+            "provost inventory why-linked 0193ab",
+            "provost inventory groups --held --apart",
             "provost owners list --below 7",
             "provost owners confirm 0193ab payments",
             "provost quickstart --no-aws --instance-credentials",

@@ -4,6 +4,7 @@
 mod cluster;
 mod findings;
 mod inventory;
+mod links;
 mod owners;
 mod scan;
 mod snapshot;
@@ -87,7 +88,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Scan(scan) => scan::scan(asked, scan, screen).await,
         Command::Sources { action } => sources::sources(asked.desk, action.as_ref(), screen),
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
-        Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
+        Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
