@@ -90,7 +90,7 @@ impl Wiring {
 
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
-        let options = OpenOptions { wait, cache: CACHE, ..OpenOptions::default() };
+        let options = options(wait);
         let path = &self.config.store.path;
         let store: Arc<dyn Store> = match provost_store::open(path, &options) {
             Ok(store) => Arc::new(store),
@@ -158,6 +158,11 @@ impl Wiring {
         let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
         Watched { name: source.name.clone(), connector: source.connector.clone(), period }
     }
+}
+
+/// How the store is opened.
+pub fn options(wait: Duration) -> OpenOptions {
+    OpenOptions { wait, cache: CACHE, ..OpenOptions::default() }
 }
 
 /// When a schedule comes round next after a moment.

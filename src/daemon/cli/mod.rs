@@ -15,10 +15,11 @@ mod screen;
 pub mod snapshot;
 pub mod sources;
 pub mod status;
+pub mod store;
 
 pub use args::{
     Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection, Snapshot,
-    Sources, When,
+    Sources, StoreAction, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -12,6 +12,7 @@ pub mod kv;
 mod memory;
 mod opening;
 mod piece;
+mod segments;
 mod sled;
 mod space;
 #[cfg(test)]

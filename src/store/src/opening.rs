@@ -11,7 +11,7 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
-use crate::{Embedded, Journaled, Sled, StoreError, format, whole};
+use crate::{Embedded, Journaled, Sled, StoreError, format, segments, whole};
 
 /// Where sled's files are, below the store's directory.
 const ENGINE: &str = "sled";
@@ -103,7 +103,8 @@ pub(crate) fn open_locked(
         // Before anything is written that an older reader would not see.
         format::write(path)?;
     }
-    Embedded::over(Journaled::open(kv.held(hold), &engine, options.journal)?)
+    let store = Embedded::over(Journaled::open(kv.held(hold), &engine, options.journal)?)?;
+    Ok(store.with_segments(&path.join(segments::NAME))?.0)
 }
 
 /// Makes the engine's files aside, then the format file, then moves them into place: a store is whole or not there.

@@ -7,6 +7,7 @@ mod kills;
 mod laws;
 mod model;
 mod refusals;
+mod segments;
 mod timely;
 
 use std::time::Duration;
