@@ -67,7 +67,7 @@ pub fn restore(
     let path = &config.store.path;
     let mut backup = Backup::open(file)?;
     let mut meter = |pieces| meter(pieces, None, "pieces");
-    let how = (&wire::options(PATIENCE), force, WallClock.now());
+    let how = (&wire::options(config, PATIENCE), force, WallClock.now());
     match provost_store::archive::restore(path, &mut backup, how, &mut meter) {
         Ok(restored) => Ok(cli::store::restored(&restored, path, screen)?),
         Err(error) => {

@@ -143,7 +143,7 @@ fn with_store(
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let asked = Asked { desk: &desk, meter, parcel, stop: stop.clone() };
+        let asked = Asked { desk: &desk, uid: entry.environment.uid(), meter, parcel, stop: stop.clone() };
         let interrupted = async {
             let _ = tokio::signal::ctrl_c().await;
             stop.cancel();

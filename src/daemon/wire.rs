@@ -11,7 +11,7 @@ use std::{
 };
 
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
-use provost_engine::{Policy, PolicyConfig, own::OwnerTags};
+use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
 use provost_store::{OpenOptions, Store, StoreError};
 use secrecy::ExposeSecret as _;
@@ -22,7 +22,7 @@ use crate::{
     clock::WallClock,
     config::{Config, Environment, Reference, Schedule, Source},
     house::House,
-    jobs::{assess::Watched, judge::Yardstick, scan::Looking},
+    jobs::{assess::Watched, judge::Yardstick, owners::Known, scan::Looking},
 };
 
 /// Bytes of the store's pages kept in memory: measured to do for 200,000 records.
@@ -79,9 +79,10 @@ impl Wiring {
             .try_into()
             .map_err(|error: toml::de::Error| wrong("thresholds", error.message().to_owned()))?;
         let policy = Policy::new(typed).map_err(|error| wrong("thresholds", error.to_string()))?;
-        let owners = OwnerTags { tags: config.owner_tags.clone() };
+        let owning = config.owning().map_err(|said| wrong("owners", said))?;
+        let people = Known::new(Arc::clone(&config.people));
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
-        let wiring = Self { config, yardstick: Yardstick { policy, owners }, environment, fingerprints };
+        let wiring = Self { config, yardstick: Yardstick { policy, owning, people }, environment, fingerprints };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }
@@ -90,7 +91,7 @@ impl Wiring {
 
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
-        let options = options(wait);
+        let options = options(&self.config, wait);
         let path = &self.config.store.path;
         let store: Arc<dyn Store> = match provost_store::open(path, &options) {
             Ok(store) => Arc::new(store),
@@ -160,9 +161,9 @@ impl Wiring {
     }
 }
 
-/// How the store is opened.
-pub fn options(wait: Duration) -> OpenOptions {
-    OpenOptions { wait, cache: CACHE, ..OpenOptions::default() }
+/// How the store of a configuration is opened.
+pub fn options(config: &Config, wait: Duration) -> OpenOptions {
+    OpenOptions { wait, cache: CACHE, engine: config.store.engine, ..OpenOptions::default() }
 }
 
 /// When a schedule comes round next after a moment.

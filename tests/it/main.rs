@@ -14,6 +14,7 @@ mod cli;
 mod crash;
 mod daemon;
 mod docs;
+mod owners;
 mod pipeline;
 mod program;
 mod secrets;

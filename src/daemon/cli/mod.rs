@@ -9,6 +9,7 @@ pub mod config;
 mod exit;
 pub mod findings;
 pub mod inventory;
+pub mod owners;
 pub mod quickstart;
 pub mod scan;
 mod screen;
@@ -18,8 +19,8 @@ pub mod status;
 pub mod store;
 
 pub use args::{
-    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection, Snapshot,
-    Sources, StoreAction, When,
+    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Quickstart, Scan, Selection,
+    Snapshot, Sources, StoreAction, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

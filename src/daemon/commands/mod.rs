@@ -3,6 +3,7 @@
 
 mod findings;
 mod inventory;
+mod owners;
 mod scan;
 mod snapshot;
 mod sources;
@@ -63,6 +64,8 @@ pub enum CommandError {
 pub struct Asked<'a> {
     /// Where the answer is.
     pub desk: &'a Desk,
+    /// The user of this machine who asks.
+    pub uid: u32,
     /// Told how far it is.
     pub meter: Meter,
     /// Where the bytes of a file go.
@@ -78,6 +81,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
         | Command::Status
@@ -99,6 +103,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
         Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
         Command::Store(StoreAction::Backup { .. }) => store::backup(asked),
@@ -165,11 +170,12 @@ pub fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
+        | StoreError::OtherEngine { .. }
         | StoreError::Foreign { .. } => Exit::Store,
         StoreError::Conflict(_)
+        | StoreError::NoRoom { .. }
         | StoreError::Away(_)
         | StoreError::Io(_)
-        | StoreError::NoRoom { .. }
         | StoreError::Codec(_) => Exit::Failed,
     }
 }

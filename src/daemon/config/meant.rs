@@ -1,13 +1,20 @@
 //! The configuration as meant: every value checked, every default filled in, nothing left to interpret.
 //! It must never stop at the first problem: one look shows them all.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
 };
 use jiff::tz::TimeZone;
+use provost_engine::{Owning, Roster};
+use provost_store::EngineKind;
 use toml::Table;
 
 use super::{
@@ -31,6 +38,10 @@ pub struct Config {
     pub daemon: DaemonSettings,
     /// Tags that name an owner, the most trusted first.
     pub owner_tags: Vec<String>,
+    /// The file of people and teams.
+    pub people_file: Option<PathBuf>,
+    /// People and teams, once that file was read.
+    pub people: Arc<Roster>,
     /// When snapshots are taken.
     pub snapshots: Snapshots,
     /// Where the key for fingerprints is.
@@ -38,6 +49,8 @@ pub struct Config {
     /// The key's id.
     pub fingerprint_key_id: String,
     thresholds: Table,
+    weights: Table,
+    half_lives: Table,
 }
 
 /// `[store]`.
@@ -45,6 +58,8 @@ pub struct Config {
 pub struct StoreChoice {
     /// The directory of the embedded store.
     pub path: PathBuf,
+    /// Its engine; the one it has if `None`.
+    pub engine: Option<EngineKind>,
     /// What is kept free on its disk.
     pub min_free: Size,
 }
@@ -119,6 +134,7 @@ impl Config {
         let owner_tags = check.tags("owners.tags", typed.owners.tags.clone(), &["owner", "team", "contact"]);
         let sources = check.sources(&typed.sources, &owner_tags);
         let daemon = check.daemon(&typed, paths);
+        let people_file = typed.people.file.as_ref().map(|file| check.path("people.file", Some(file), PathBuf::new()));
         let snapshots = check.snapshots(&typed.snapshots, &store);
         let key_id = typed.fingerprints.id.unwrap_or_else(|| "k1".to_owned());
         if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(|it| it.is_ascii_alphanumeric()) {
@@ -132,16 +148,31 @@ impl Config {
             sources,
             daemon,
             owner_tags,
+            people_file,
+            people: Arc::default(),
             snapshots,
             fingerprint_key: typed.fingerprints.key.unwrap_or_else(|| Reference::File(paths.fingerprint_key.clone())),
             fingerprint_key_id: key_id,
             thresholds: typed.thresholds,
+            weights: typed.owners.weights,
+            half_lives: typed.owners.half_life_days,
         })
     }
 
     /// `[thresholds]`, for the engine to take apart.
     pub fn thresholds(&self) -> &Table {
         &self.thresholds
+    }
+
+    /// How owners are found, or what is wrong with it.
+    pub fn owning(&self) -> Result<Owning, String> {
+        let said = |what: &'static str| move |error: toml::de::Error| format!("{what}: {}", error.message());
+        let weights = self.weights.clone().try_into().map_err(said("weights"))?;
+        let half_lives = self.half_lives.clone().try_into().map_err(said("half_life_days"))?;
+        let of_their_own = self.sources.iter().filter(|source| source.owner_tags != self.owner_tags);
+        let tags_of: BTreeMap<String, Vec<String>> =
+            of_their_own.map(|source| (source.name.clone(), source.owner_tags.clone())).collect();
+        Owning { tags: self.owner_tags.clone(), tags_of, weights, half_lives }.checked()
     }
 
     /// The source of that name, or the name most like it.
@@ -191,7 +222,16 @@ impl Check {
         }
         let min_free = self.or("store.min_free", typed.store.min_free.as_deref().map(Size::parse), Size::Default);
         let path = self.path("store.path", typed.store.path.as_ref(), paths.store.clone());
-        StoreChoice { path, min_free }
+        let engine = typed
+            .store
+            .engine
+            .as_deref()
+            .map(|name| EngineKind::named(name).map(Some).ok_or_else(|| "either \"sled\" or \"redb\"".to_owned()));
+        let engine = self.or("store.engine", engine, None);
+        if engine.is_some() && typed.store.url.is_some() {
+            self.fault("store.engine", "a store at an address has no engine of ours");
+        }
+        StoreChoice { path, engine, min_free }
     }
 
     fn path(&mut self, setting: &str, text: Option<&String>, default: PathBuf) -> PathBuf {
@@ -371,6 +411,7 @@ mod tests {
             [store]
             path = "relative"
             url = "postgres://x"
+            engine = "rocks"
             min_free = "5"
             [daemon]
             drain = "1m"
@@ -402,6 +443,7 @@ mod tests {
     store.url: path and url exclude each other
     store.min_free: write a size with its unit, such as 2GiB, 500MB or 5%
     store.path: the path must be absolute
+    store.engine: either "sled" or "redb"
     sources[0].time_zone: there is no such time zone; write one such as Europe/Paris
     sources[0].schedule: Component error: Number out of bounds; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
     sources[0].jitter: write a length of time with its unit, such as 5m, 25s or 7d

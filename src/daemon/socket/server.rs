@@ -127,7 +127,7 @@ fn attend(
     if !same(&question.store, &desk.wiring().config.store.path) {
         return back.send(&Piece::Elsewhere);
     }
-    let status = run(desk, &question, &back, (runtime, stop));
+    let status = run((desk, peer.uid.as_raw()), &question, &back, (runtime, stop));
     back.send(&Piece::Exit(status))
 }
 
@@ -138,7 +138,7 @@ fn same(one: &Path, other: &Path) -> bool {
 }
 
 fn run(
-    desk: &Desk,
+    (desk, uid): (&Desk, u32),
     question: &Question,
     back: &Back,
     (runtime, stop): (&tokio::runtime::Handle, CancellationToken),
@@ -169,7 +169,7 @@ fn run(
         Arc::new(move |bytes| back.send_in_time(&Piece::Parcel(BASE64_STANDARD.encode(bytes))))
     };
     let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look, most: None };
-    match runtime.block_on(answer(&Asked { desk, meter, parcel, stop }, &cli.command, &mut screen)) {
+    match runtime.block_on(answer(&Asked { desk, uid, meter, parcel, stop }, &cli.command, &mut screen)) {
         Ok(exit) => exit.status(),
         Err(error) => {
             let _ = back.send(&Piece::Err(error.told()));

@@ -3,6 +3,7 @@
 
 mod change;
 mod clock;
+mod correlation;
 mod decision;
 mod entity;
 pub mod field;
@@ -19,13 +20,14 @@ mod time;
 
 pub use change::{Change, FieldChange, What};
 pub use clock::Clock;
+pub use correlation::{CorrelationKey, Sort, Unites};
 pub use decision::{Decision, Order, Purpose, Recorded, Remedy};
 pub use entity::Entity;
 pub use field::{Attr, Facts, Field, Value};
 pub use finding::{Finding, FindingId, FindingState, Resolution, Severity};
 pub use key::{Key, KeyDigest, MalformedId, Realm, RecordId};
 pub use kind::{Kind, Noun, UnknownKind};
-pub use owner::{Owner, OwnerEvidence};
+pub use owner::{OtherOwner, Owner, OwnerEvidence, OwnerWord, Party, Signal};
 pub use reading::Reading;
 pub use record::{Because, Presence, Record, Standing, Statement, Status};
 pub use run::{CallCount, Outcome, Run, RunId, ScopeReport, Trouble, Why};

@@ -223,6 +223,18 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// Made with another engine than was asked for: ask for that one, or have it moved. Nothing was changed.
+    #[error(
+        "the store at {path} is kept by {found}, not {asked}; use: provost store migrate --to {asked}, or set engine = \"{found}\""
+    )]
+    OtherEngine {
+        /// Where it is.
+        path: PathBuf,
+        /// The engine it has.
+        found: &'static str,
+        /// The engine that was asked for.
+        asked: &'static str,
+    },
     /// Another user's: act as that user.
     #[error("the store at {path} belongs to uid {owner}, this is uid {uid}; use: sudo -u '#{owner}' provost …")]
     Foreign {

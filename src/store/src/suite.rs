@@ -10,12 +10,14 @@ mod refusals;
 mod segments;
 mod timely;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use provost_model::Time;
 use tempfile::TempDir;
 
-use crate::{Batch, CommitNo, Embedded, Head, Journaled, Memory, Op, OpenOptions, Sled, Store, Table, memory, open};
+use crate::{
+    Batch, CommitNo, Embedded, EngineKind, Head, Journaled, Memory, Op, OpenOptions, Store, Table, memory, open,
+};
 
 pub(crate) const ROWS: Table = Table { name: "things", versioned: true };
 pub(crate) const PLAIN: Table = Table { name: "plain", versioned: false };
@@ -26,14 +28,19 @@ pub(crate) fn on_each(law: impl Fn(&dyn Store)) {
     // A journal of one byte is put in place before every write; one of 4 KiB, now and then.
     for bound in [1, 4096] {
         let dir = TempDir::new().unwrap();
-        law(&Embedded::at(Journaled::open(Memory::default(), dir.path(), bound).unwrap(), Head::default()));
+        let journaled = Journaled::open(Arc::new(Memory::default()), dir.path(), bound, None).unwrap();
+        law(&Embedded::at(journaled, Head::default()));
     }
-    let dir = TempDir::new().unwrap();
-    law(&on_disk(&dir));
+    for engine in EngineKind::ALL {
+        let dir = TempDir::new().unwrap();
+        law(&on_disk(&dir, engine));
+    }
 }
 
-pub(crate) fn on_disk(dir: &TempDir) -> Embedded<Journaled<Sled>> {
-    open(dir.path(), &OpenOptions { cache: 4 << 20, journal: 64 << 10, wait: Duration::from_secs(10) }).unwrap()
+pub(crate) fn on_disk(dir: &TempDir, engine: EngineKind) -> Embedded<Journaled> {
+    let wait = Duration::from_secs(10);
+    let options = OpenOptions { cache: 4 << 20, journal: 64 << 10, wait, engine: Some(engine) };
+    open(dir.path(), &options).unwrap()
 }
 
 pub(crate) fn batch(at: i64, ops: impl IntoIterator<Item = Op>) -> Batch {

@@ -12,6 +12,7 @@ use super::{
     CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS,
     SCOPES, SOURCES, ScopeRow, SourceRow, TIES, UNJUDGED,
     index::{self, standing_byte},
+    owners,
     read::{chunk_key, run_key},
     rows, tally,
 };
@@ -243,6 +244,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Takes in one more step.
+    pub(super) fn push(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
     /// Notes whether a source has a run of which not everything was judged.
     pub fn put_unjudged(&mut self, source: &str, is: bool) {
         let key = [UNJUDGED, source.as_bytes()].concat();
@@ -279,6 +285,7 @@ impl<'a> Draft<'a> {
             write_marks(&mut ops, *id, pending);
         }
         let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
+        ops.extend(owners::steps(changes.clone()));
         ops.extend(tally::steps(self.inventory, &self.scopes, changes)?);
         if present.keys().any(|number| !self.scopes.contains_key(number)) {
             let all = self.inventory.scopes_by_number()?;

@@ -3,6 +3,7 @@
 
 mod draft;
 mod index;
+mod owners;
 mod read;
 mod rows;
 mod tally;
@@ -36,10 +37,16 @@ const HELD: Table = Table { name: "held", versioned: false };
 const SOURCES: Table = Table { name: "sources", versioned: false };
 /// (source, run id) → the run.
 const RUNS: Table = Table { name: "runs", versioned: false };
+/// Record id → what human beings said about its owner, with every former word.
+pub const OWNER_WORDS: Table = Table { name: "owner_words", versioned: true };
+/// Ids of the records that are persons and teams.
+const PEOPLE: Table = Table { name: "people", versioned: false };
 /// Single values, such as the last scope number given.
 const META: Table = Table { name: "meta", versioned: false };
 /// Its row about [`JudgedBy`].
 const JUDGED_BY: &[u8] = b"judged_by";
+/// Its row that every commit writes in which a person or team changes.
+const PEOPLE_CHANGED: &[u8] = b"people_changed";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
 

@@ -19,7 +19,7 @@ use super::{
     commit, delete, on_disk, on_each, put, read,
 };
 use crate::{
-    CommitNo, OpenOptions, Store, StoreError,
+    CommitNo, EngineKind, OpenOptions, Store, StoreError,
     archive::{ArchiveError, Backup, Contents, Former, Restored, back_up, pack, restore},
     memory, open,
 };
@@ -165,8 +165,12 @@ fn a_right_digest_does_not_make_hostile_bytes_believed() {
 
 #[test]
 fn a_backup_taken_while_a_writer_goes_on_is_the_store_as_of_its_commit() {
+    EngineKind::ALL.into_iter().for_each(backed_up_beside_a_writer);
+}
+
+fn backed_up_beside_a_writer(engine: EngineKind) {
     let (home, dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let store = on_disk(&home);
+    let store = on_disk(&home, engine);
     fill(&store);
     let (stop, seen) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|threads| {

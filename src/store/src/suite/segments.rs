@@ -6,9 +6,9 @@ use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
 use super::{ROWS, batch, commit, put, read};
-use crate::{Batch, CommitNo, Embedded, Entry, Journaled, Op, OpenOptions, Sled, Store, StoreError, open};
+use crate::{Batch, CommitNo, Embedded, Entry, Journaled, Op, OpenOptions, Store, StoreError, open};
 
-fn opened(path: &Path) -> Result<Embedded<Journaled<Sled>>, StoreError> {
+fn opened(path: &Path) -> Result<Embedded<Journaled>, StoreError> {
     open(path, &OpenOptions { wait: Duration::from_secs(5), cache: 4 << 20, ..OpenOptions::default() })
 }
 
