@@ -9,6 +9,7 @@
 
 mod architecture;
 mod aws;
+mod backups;
 mod cli;
 mod cluster;
 mod crash;

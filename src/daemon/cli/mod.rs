@@ -18,10 +18,11 @@ mod screen;
 pub mod snapshot;
 pub mod sources;
 pub mod status;
+pub mod store;
 
 pub use args::{
     Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart, Scan,
-    Selection, Snapshot, Sources, Two, When,
+    Selection, Snapshot, Sources, StoreAction, Two, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};
