@@ -16,7 +16,7 @@ use crate::{
     Embedded, EngineKind, Journaled, StoreError,
     format::{self, Place},
     kv::Engine,
-    whole,
+    segments, whole,
 };
 
 /// What an engine's directory is called, after its name, while the store is being made.
@@ -109,7 +109,8 @@ pub(crate) fn open_locked(path: &Path, options: &OpenOptions, dir: File) -> Resu
         // Before anything is written that an older reader would not see.
         format::write(path, &hold.place())?;
     }
-    Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)
+    let store = Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)?;
+    Ok(store.with_segments(&path.join(segments::NAME))?.0)
 }
 
 /// Where the engine is, and whether the store has a journal; a store that is not there is made.

@@ -61,6 +61,7 @@ pub(super) fn check(store: &dyn Store) {
     };
     all_of(PLAIN, head);
     (head.saturating_sub(3)..=head).for_each(|at| all_of(ROWS, at));
+    assert_eq!(store.check().unwrap().faults, [""; 0], "engine and segments agree");
     let due = store.due("q", Time::from_micros(i64::MAX), 9_999).unwrap();
     assert!(due.iter().all(|(at, _)| at.as_micros().cast_unsigned() == head));
     assert_eq!(due.len() as u64, if head == 0 { 0 } else { WIDTH });
