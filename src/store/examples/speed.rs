@@ -12,7 +12,7 @@ use std::{
 };
 
 use provost_model::Time;
-use provost_store::{Batch, Op, OpenOptions, Store, Table, memory, open};
+use provost_store::{Batch, EngineKind, Op, OpenOptions, Store, Table, memory, open};
 use rustix::time::{ClockId, clock_gettime};
 use sled::transaction::{ConflictableTransactionError, Transactional, TransactionalTree};
 
@@ -29,15 +29,43 @@ fn main() {
         "{records} records of {SIZE} bytes in batches of {BATCH}; microseconds of processor time (and elapsed) a record"
     );
     through_store("memory", &memory(), records);
-    let sled = open(&dir.join("store"), &OpenOptions::default()).unwrap();
-    through_store("sled", &sled, records);
-    println!("{:<44}{:>8.0} MiB", "  room taken", sled.space().unwrap().used as f64 / 1_048_576.0);
-    drop(sled);
-    let again = measured(|| drop(open(&dir.join("store"), &OpenOptions::default()).unwrap()));
-    println!("{:<44}{:>8.0} ms elapsed", "  opened again after an orderly close", again.1.as_secs_f64() * 1e3);
+    for engine in EngineKind::ALL {
+        through_engine(&dir.join(format!("store-{}", engine.name())), engine, records);
+    }
     for way in [Way::Transaction, Way::BatchInTransaction, Way::BatchPerTree, Way::Inserts] {
         through_sled(&dir.join(format!("{way:?}")), way, records);
     }
+}
+
+/// Through the store with an engine: what it costs, the room and the memory it takes, and a rewrite.
+fn through_engine(dir: &Path, engine: EngineKind, records: usize) {
+    let options = OpenOptions { engine: Some(engine), ..OpenOptions::default() };
+    let store = open(dir, &options).unwrap();
+    through_store(engine.name(), &store, records);
+    store.tidy().unwrap();
+    let mebibytes = |bytes: u64| bytes as f64 / 1_048_576.0;
+    println!("{:<44}{:>8.0} MiB", "  room taken", mebibytes(store.space().unwrap().used));
+    println!("{:<44}{:>8.0} MiB", "  memory of the process", mebibytes(memory_taken()));
+    let forgotten = store.forget_before(RECORDS, store.head().unwrap().number).unwrap();
+    let live = store.compaction_needs().unwrap() / 3 * 2;
+    let mut done = None;
+    let cost = measured(|| done = Some(store.compact().unwrap()));
+    print(&format!("{}, rewritten, {forgotten} forgotten", engine.name()), cost, records);
+    let after = done.unwrap().after;
+    println!("{:<44}{:>8.0} MiB, {:.0} MiB live", "  room taken then", mebibytes(after), mebibytes(live));
+    println!("{:<44}{:>8.0} MiB", "  memory of the process", mebibytes(memory_taken()));
+    drop(store);
+    let again = measured(|| drop(open(dir, &options).unwrap()));
+    println!("{:<44}{:>8.0} ms elapsed", "  opened again after an orderly close", again.1.as_secs_f64() * 1e3);
+    std::fs::remove_file(dir.join("closed")).unwrap();
+    let again = measured(|| drop(open(dir, &options).unwrap()));
+    println!("{:<44}{:>8.0} ms elapsed", "  opened again after a crash", again.1.as_secs_f64() * 1e3);
+}
+
+/// Bytes of memory that the process has now.
+fn memory_taken() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * rustix::param::page_size() as u64
 }
 
 /// A first scan, a scan that finds nothing new but last use, and one that finds everything changed.
