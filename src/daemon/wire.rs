@@ -97,10 +97,8 @@ impl Wiring {
         let store: Arc<dyn Store> = match &self.config.store.url {
             Some(address) => Arc::new(self.database(address, wait)?),
             None => {
-                let options =
-                    OpenOptions { wait, cache: CACHE, engine: self.config.store.engine, ..OpenOptions::default() };
                 let path = &self.config.store.path;
-                match provost_store::open(path, &options) {
+                match provost_store::open(path, &options(&self.config, wait)) {
                     Ok(store) => Arc::new(store),
                     Err(StoreError::Io(error)) => return Err(WireError::NoPlace { path: path.clone(), error }),
                     Err(error) => return Err(error.into()),
@@ -185,6 +183,11 @@ impl Wiring {
         let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
         Watched { name: source.name.clone(), connector: source.connector.clone(), period }
     }
+}
+
+/// How the store of a configuration is opened.
+pub fn options(config: &Config, wait: Duration) -> OpenOptions {
+    OpenOptions { wait, cache: CACHE, engine: config.store.engine, ..OpenOptions::default() }
 }
 
 /// What this machine is called by its user.

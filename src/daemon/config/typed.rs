@@ -157,6 +157,9 @@ pub(super) const COMMON: &[&str] = &[
     "owner_tags",
 ];
 
+/// What the path of an error says where `toml` keeps the place of an entry.
+const SPANNED: &str = ".$__serde_spanned_private_value";
+
 /// Reads a configuration.
 pub(super) fn parse(text: &str) -> Result<Typed, Problem> {
     read(text)
@@ -167,7 +170,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let syntax = |error: &toml::de::Error| Problem::new("", scrubbed(error.message())).located(text, error.span());
     let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let setting = error.path().to_string();
+        let setting = error.path().to_string().replace(SPANNED, "");
         let setting = if setting == "." { String::new() } else { setting };
         Problem::new(setting, scrubbed(error.inner().message())).located(text, error.inner().span())
     })
