@@ -1,9 +1,11 @@
 //! The shell: configuration, command line, scheduler, socket, and the wiring of eyes, engine and store.
 //! It must never judge or reconcile by itself: it hands data to those who do.
 
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod clockwatch;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod desk;
@@ -18,5 +20,7 @@ pub mod quickstart;
 pub mod rows;
 pub mod scheduler;
 pub mod socket;
+pub mod tenancy;
+pub mod tries;
 pub mod vigil;
 pub mod wire;

@@ -85,11 +85,17 @@ pub enum Command {
     /// What was found by a source's first complete run
     #[command(subcommand)]
     Baseline(Baseline),
+    /// The store itself: back it up, restore it, look after it
+    #[command(subcommand)]
+    Store(StoreAction),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigAction),
     /// Sources, runs, findings and the daemon at a glance
     Status,
+    /// Several daemons on one store
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Completions for a shell
     Completions {
         /// Which shell
@@ -329,6 +335,35 @@ pub enum Baseline {
     },
 }
 
+/// `cluster`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Cluster {
+    /// Show which daemons are at work on the store, and who does what
+    Status,
+}
+
+/// `store`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StoreAction {
+    /// Write everything the store holds at this moment into a file, while others go on using it
+    Backup {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
+    /// Put a backup where the store is to be; nobody may have the store open
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Set a store that is there and not empty aside, and restore the backup in its place
+        #[arg(long)]
+        force: bool,
+    },
+    /// Read everything through and say what is wrong
+    Check,
+    /// Rewrite what is live and give the rest of the room back, while others go on using the store
+    Compact,
+}
+
 /// `config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigAction {
@@ -432,8 +467,13 @@ mod tests {
             "provost snapshot verify",
             "provost baseline accept aws-prod --reason known",
             "provost baseline work aws-prod",
+            "provost store backup /backups/today",
+            "provost store restore /backups/today --force",
+            "provost store check -o json",
+            "provost store compact",
             "provost config check --config x.toml",
             "provost status --no-color",
+            "provost cluster status --output json",
             "provost completions bash",
         ] {
             if let Err(error) = parsed(line) {
@@ -458,6 +498,9 @@ mod tests {
             "provost owners list --below 7",
             "provost owners confirm 0193ab payments",
             "provost quickstart --no-aws --instance-credentials",
+            "provost store",
+            "provost store backup",
+            "provost store restore",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

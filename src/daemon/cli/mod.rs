@@ -4,6 +4,7 @@
 mod args;
 pub mod baseline;
 pub mod check;
+pub mod cluster;
 pub mod completions;
 pub mod config;
 mod exit;
@@ -17,10 +18,11 @@ mod screen;
 pub mod snapshot;
 pub mod sources;
 pub mod status;
+pub mod store;
 
 pub use args::{
-    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart, Scan,
-    Selection, Snapshot, Sources, Two, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart, Scan,
+    Selection, Snapshot, Sources, StoreAction, Two, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

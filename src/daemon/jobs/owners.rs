@@ -204,7 +204,7 @@ mod tests {
         };
         let what = if known.is_some() { What::Changed } else { What::Appeared };
         let mut draft = Draft::new(inventory, at(now));
-        draft.apply(Change { what, after }).unwrap();
+        draft.apply(Change { what, after, fields: Vec::new(), aliases: Vec::new() }).unwrap();
         draft.commit().unwrap();
     }
 

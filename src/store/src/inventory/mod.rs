@@ -6,14 +6,18 @@ mod index;
 mod links;
 mod owners;
 mod read;
+mod reads;
 mod rows;
+mod shown;
 mod tally;
 
 pub use draft::Draft;
 pub use index::digest;
 pub use links::{GroupRow, HeldRow, KeyRef, LinkDraft, LinkedBy, LinkedPart, LinkedRow, PartedRow, Word};
 pub use read::{Inventory, Version};
-pub use rows::{BaselineState, JudgedBy, ScopeRow, SourceRow};
+pub use reads::Reads;
+pub use rows::{BaselineState, JudgedBy, MemberRow, ScopeRow, SourceRow};
+pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
 use crate::Table;
 
@@ -65,6 +69,14 @@ const LINKED_BY: &[u8] = b"linked_by";
 const PEOPLE_CHANGED: &[u8] = b"people_changed";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
+/// With a daemon's id behind it: [`MemberRow`].
+const MEMBER: &[u8] = b"member/";
+/// With a source's name behind it: the machine on which alone it can be looked at.
+const MACHINE: &[u8] = b"machine_of/";
 
+/// Sources that are to be looked at, under their names.
+pub const WORK_QUEUE: &str = "work";
+/// Turns that come round by a schedule, under their names.
+pub const TURN_QUEUE: &str = "turn";
 /// Records whose verdict may change by time alone.
 pub const JUDGE_QUEUE: &str = "judge";

@@ -105,7 +105,7 @@ mod tests {
             statements: vec![said],
         };
         let mut draft = Draft::new(inventory, Time::from_seconds(at));
-        draft.apply(Change { what, after }).unwrap();
+        draft.apply(Change { what, after, fields: Vec::new(), aliases: Vec::new() }).unwrap();
         draft.commit().unwrap();
     }
 
