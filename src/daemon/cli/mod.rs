@@ -21,8 +21,8 @@ pub mod status;
 pub mod store;
 
 pub use args::{
-    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart, Scan,
-    Selection, Snapshot, Sources, StoreAction, Two, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart,
+    Scan, Selection, Snapshot, Sources, StoreAction, Two, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

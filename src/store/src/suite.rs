@@ -9,8 +9,8 @@ mod laws;
 mod model;
 mod proxy;
 mod refusals;
-mod segments;
 mod rewrites;
+mod segments;
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod server;
 mod timely;

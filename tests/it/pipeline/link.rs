@@ -294,7 +294,7 @@ fn many_carriers_make_a_key_unite_nobody_and_fewer_make_it_unite_again() {
 fn a_long_chain_is_in_no_group_until_it_breaks() {
     let desk = Desk::new();
     // Every file shares the key id or the fingerprint with the next one: in the end more hang together than is looked at.
-    let link = |at: u16| (at * 4 + 2, vec![(at + 1) / 2, at / 2], true);
+    let link = |at: u16| (at * 4 + 2, vec![at.div_ceil(2), at / 2], true);
     let too_large = |desk: &Desk| {
         let held = desk.house.inventory().held_keys().unwrap().into_iter().flat_map(|row| row.entries);
         held.filter(|(because, _)| *because == provost_engine::link::Because::TooLarge.code()).count()
