@@ -22,7 +22,7 @@ use crate::{
     cluster::{self, Then, Work},
     desk::{Desk, LookError},
     house::House,
-    jobs::{WriteError, anew::Reached, assess, judge, snapshot, sources::change_source},
+    jobs::{WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source},
     tenancy::Hold,
     wire::Wiring,
 };
@@ -282,6 +282,10 @@ async fn keep_house(
         let wiring = desk.wiring();
         if let Some(house) = evaluate.filter(|_| clock_trusted) {
             judge::due(&house, &wiring.yardstick)?;
+            let turn = retention::turn(&house, wiring.config.store.keep)?;
+            if turn.forgotten > 0 {
+                tracing::info!(versions = turn.forgotten, over = turn.over, "forgot history that need not be kept");
+            }
         }
         if let Some(house) = assess {
             for source in &wiring.config.sources {

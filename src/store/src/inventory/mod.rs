@@ -7,6 +7,7 @@ mod links;
 mod owners;
 mod read;
 mod reads;
+mod retention;
 mod rows;
 mod shown;
 mod tally;
@@ -16,6 +17,7 @@ pub use index::digest;
 pub use links::{GroupRow, HeldRow, KeyRef, LinkDraft, LinkedBy, LinkedPart, LinkedRow, PartedRow, Word};
 pub use read::{Inventory, Version};
 pub use reads::Reads;
+pub use retention::Passing;
 pub use rows::{BaselineState, JudgedBy, MemberRow, ScopeRow, SourceRow};
 pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
@@ -67,6 +69,8 @@ const JUDGED_BY: &[u8] = b"judged_by";
 const LINKED_BY: &[u8] = b"linked_by";
 /// Its row that every commit writes in which a person or team changes.
 const PEOPLE_CHANGED: &[u8] = b"people_changed";
+/// Its row about [`Passing`].
+const PASSING: &[u8] = b"passing";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
 /// With a daemon's id behind it: [`MemberRow`].
