@@ -1,10 +1,14 @@
 //! Who answers for a thing, from what tags and files say.
 //! It must never name an owner without the evidence, nor take a system account for a person.
 
-use provost_model::{Owner, OwnerEvidence, Record, field};
+use provost_model::{FieldSet, Owner, OwnerEvidence, Record, field};
 use serde::{Deserialize, Serialize};
 
 use crate::thresholds::digest_of;
+
+/// Attributes of a record, and of the identity behind it, that say who answers for it.
+pub const RESTS_ON: FieldSet =
+    FieldSet::of(&[field::TAGS.field(), field::FILE_OWNER.field(), field::FILE_OWNER_UID.field()]);
 
 /// Where owners are named, as configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
