@@ -20,7 +20,8 @@ use crate::{
     jobs::{
         Watcher, WriteError,
         anew::{self, Reached},
-        assess, judge,
+        assess,
+        judge::{self, Touched},
         jury::Jury,
         runs::{Runs, Turn},
         scan::scan,
@@ -154,7 +155,8 @@ impl Desk {
         self.check_room()?;
         let looking = wiring.looking(source, sweep)?;
         let (house, at_work) = (Arc::clone(&self.house), self.at_work.clone());
-        let jury = Jury::sit(move |records| at_work.judge(&house, records))?;
+        let at_end = at_work.clone();
+        let jury = Jury::sit(move |records| at_work.changed(&house, records))?;
         let watcher = Attentive { turn, on, jury, clockwatch: Arc::clone(&self.clockwatch), clock: self.house.clock() };
         let no_room = looking.no_room.clone();
         let run = tokio::select! {
@@ -162,7 +164,11 @@ impl Desk {
             never = self.watch_room(&no_room) => match never {},
         };
         let (house, watched) = (Arc::clone(&self.house), wiring.watched(source, self.house.now()));
-        let assessed = tokio::task::spawn_blocking(move || assess::assess(&house, &wiring.yardstick, &watched)).await;
+        let assessed = tokio::task::spawn_blocking(move || {
+            at_end.awaited(&house)?;
+            assess::assess(&house, &wiring.yardstick, &watched)
+        });
+        let assessed = assessed.await;
         assessed.map_err(|_| WriteError::Connector("judging the source panicked".into()))??;
         Ok(run?)
     }
@@ -206,6 +212,17 @@ impl AtWork {
         let _judging = self.judging.read();
         judge::touched(house, &self.wiring().yardstick, records)
     }
+
+    fn changed(&self, house: &House, records: &[Touched]) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::changed(house, &self.wiring().yardstick, records)
+    }
+
+    /// Judges who waited for what was read again.
+    fn awaited(&self, house: &House) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::awaited(house, &self.wiring().yardstick)
+    }
 }
 
 /// Whether a run that ended so must show in the exit status: a declared blind spot does unless it is accepted.
@@ -230,7 +247,7 @@ struct Attentive {
 }
 
 impl Watcher for Attentive {
-    fn changed(&mut self, _: &House, records: Vec<RecordId>) -> Result<(), StoreError> {
+    fn changed(&mut self, _: &House, records: Vec<Touched>) -> Result<(), StoreError> {
         self.jury.hear(records)
     }
 

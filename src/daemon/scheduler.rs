@@ -238,6 +238,8 @@ async fn keep_house(desk: Arc<Desk>, clock_trusted: bool, stop: CancellationToke
         if clock_trusted {
             judge::due(&desk.house, &wiring.yardstick)?;
         }
+        // Whom a run that was cut left waiting.
+        judge::awaited(&desk.house, &wiring.yardstick)?;
         for source in &wiring.config.sources {
             assess::assess(&desk.house, &wiring.yardstick, &wiring.watched(source, desk.house.now()))?;
         }

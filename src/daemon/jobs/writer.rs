@@ -1,19 +1,17 @@
 //! The receiving end of a run: turns what a connector says into committed changes, batch by batch, on a thread that may
 //! block. It must never commit a cursor before what it vouches for, nor believe an absence that the brake holds back.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use provost_connectors::Event;
 use provost_engine::{
+    News,
     absence::{self, Brake, Vanishing},
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
     CallCount, Change, Cover, Entity, Key, Outcome, PartId, Reading, Realm, RecordId, Run, Scope, Sighting, Span, Time,
-    Trouble, Why,
+    Trouble, What, Why,
 };
 use provost_store::{
     StoreError,
@@ -21,7 +19,7 @@ use provost_store::{
 };
 use thiserror::Error;
 
-use super::{cascade::with_dependents, listing::Listing};
+use super::{cascade::with_dependents, judge::Touched, listing::Listing};
 use crate::{house::House, ids::Ids};
 
 /// Troubles kept of one run; more are counted in the last one.
@@ -52,8 +50,8 @@ pub enum WriteError {
 
 /// What a run does beside writing: judging what it touched, and showing how far it is.
 pub trait Watcher: Send {
-    /// Records that changed in scopes that can now be judged.
-    fn changed(&mut self, house: &House, records: Vec<RecordId>) -> Result<(), StoreError>;
+    /// Records that changed in scopes that can now be judged, each with what is different, in the order of ids.
+    fn changed(&mut self, house: &House, records: Vec<Touched>) -> Result<(), StoreError>;
     /// Everything was told; returns when nothing is left to do for it.
     fn over(&mut self) -> Result<(), StoreError>;
     /// How far it is: done, expected in all if known, of what.
@@ -72,7 +70,7 @@ pub struct Writer<'a> {
     run: Run,
     listings: BTreeMap<String, Listing>,
     vanishing: Vanishing,
-    touched: BTreeSet<RecordId>,
+    touched: BTreeMap<RecordId, News>,
     calls: BTreeMap<String, CallCount>,
     held: bool,
     committed: bool,
@@ -109,7 +107,7 @@ impl<'a> Writer<'a> {
             run,
             listings: BTreeMap::new(),
             vanishing: Vanishing { absent: 0, present },
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
             calls: BTreeMap::new(),
             held: false,
             committed: false,
@@ -357,12 +355,20 @@ impl<'a> Writer<'a> {
     fn apply(&mut self, draft: &mut Draft<'_>, listing: &mut Listing, change: Change) -> Result<(), WriteError> {
         for change in with_dependents(draft, change)? {
             listing.count(change.what);
-            self.touched.insert(change.after.id);
-            draft.apply(change)?;
+            self.take_in(draft, change)?;
             if draft.is_full() {
                 self.commit(draft)?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes one change into the draft, and remembers what it makes different.
+    fn take_in(&mut self, draft: &mut Draft<'_>, change: Change) -> Result<(), WriteError> {
+        let before = if change.what == What::Appeared { None } else { draft.record(change.after.id)? };
+        let news = News::between(before, &change.after);
+        self.touched.entry(change.after.id).or_default().add(news);
+        draft.apply(change)?;
         Ok(())
     }
 
@@ -439,8 +445,7 @@ impl<'a> Writer<'a> {
         for mut row in below.into_iter().filter(|row| row.watched && scope.holds(&row.scope)) {
             for (_, id) in draft.inventory().places(row.number)? {
                 if let Some(change) = draft.record(id)?.and_then(|record| absence::unwatch(record, row.number)) {
-                    self.touched.insert(id);
-                    draft.apply(change)?;
+                    self.take_in(draft, change)?;
                 }
                 if draft.is_full() {
                     self.commit(draft)?;
@@ -480,7 +485,8 @@ impl<'a> Writer<'a> {
     }
 
     fn judge(&mut self) -> Result<(), WriteError> {
-        let touched: Vec<RecordId> = std::mem::take(&mut self.touched).into_iter().collect();
+        let touched = std::mem::take(&mut self.touched).into_iter().map(|(id, news)| Touched { id, news });
+        let touched: Vec<Touched> = touched.collect();
         if !touched.is_empty() {
             self.watcher.changed(self.house, touched)?;
         }

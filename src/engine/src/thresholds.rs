@@ -529,7 +529,8 @@ mod tests {
 
     #[test]
     fn overridden_figures_are_made_once() {
-        let policy = policy("[[overrides]]\nmatch = { kind = \"access_key\" }\nthresholds = { age_key_days = 60 }").unwrap();
+        let policy =
+            policy("[[overrides]]\nmatch = { kind = \"access_key\" }\nthresholds = { age_key_days = 60 }").unwrap();
         let (key, user) = (sample::key().build(), sample::user().build());
         assert!(Arc::ptr_eq(&policy.of_record(&key, &[]), &policy.of_record(&key, &[])));
         assert_eq!((policy.of_record(&key, &[]).age_key_days, policy.of_record(&user, &[]).age_key_days), (60, 90));

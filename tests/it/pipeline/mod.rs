@@ -4,5 +4,6 @@ mod absence;
 mod anew;
 mod counts;
 mod crash;
+mod incremental;
 mod meanwhile;
 mod script;

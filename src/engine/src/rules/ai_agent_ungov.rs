@@ -31,7 +31,15 @@ pub(super) static SPEC: Rule = Rule {
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
     ]),
-    neighbours: &[Neighbour::Owner.reading(&[]), Neighbour::Credentials.reading(&[field::NAME.field(), field::STATUS.field(), field::EXPIRES_AT.field(), field::LAST_USED_AT.field()])],
+    neighbours: &[
+        Neighbour::Owner.reading(&[]),
+        Neighbour::Credentials.reading(&[
+            field::NAME.field(),
+            field::STATUS.field(),
+            field::EXPIRES_AT.field(),
+            field::LAST_USED_AT.field(),
+        ]),
+    ],
     dates: false,
     figures: &["grace_days", "owner_confidence", "agent_key_stale_days"],
     check: Check::Record(check),

@@ -44,7 +44,10 @@ pub(super) static SPEC: Rule = Rule {
         field::ISSUED_AT.field(),
         field::MODIFIED_AT.field(),
     ]),
-    neighbours: &[Neighbour::Identity.reading(&[field::NATURE.field(), field::ARN.field()]), Neighbour::SameSecret.reading(&[])],
+    neighbours: &[
+        Neighbour::Identity.reading(&[field::NATURE.field(), field::ARN.field()]),
+        Neighbour::SameSecret.reading(&[]),
+    ],
     dates: false,
     figures: &["age_key_days", "age_ssh_key_days", "age_client_secret_days", "age_secret_days", "age_certificate_days"],
     check: Check::Record(check),
@@ -62,11 +65,12 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         Kind::Certificate => thresholds.age_certificate_days,
         _ => thresholds.age_key_days,
     };
-    let birth = life::birth(view)?;
+    let birth = life::birth_or_file(view)?;
     let age = match life::over(birth.at, days(limit), birth.as_of, now) {
         Ok(age) => age,
         Err(young) if birth.may_be_older => {
-            let words = || format!("{} {}; when it was created is not collected yet", birth.label, life::date(birth.at));
+            let words =
+                || format!("{} {}; when it was created is not collected yet", birth.label, life::date(birth.at));
             let doubt = Verdict::inconclusive(super::Lack::Collection, view.says(words));
             return Err(Verdict { until: young.until, waits: young.waits, ..doubt });
         }
@@ -90,8 +94,7 @@ fn concerned(view: &View<'_>) -> bool {
     let root = view.kind() == Kind::Password && who::authenticates_as_root(view);
     // A host key is the name of a machine: replacing it makes every client doubt.
     let location = view.text(field::LOCATION).known();
-    let host_key =
-        location.is_some_and(|path| path.rsplit('/').next().is_some_and(|it| it.starts_with("ssh_host_")));
+    let host_key = location.is_some_and(|path| path.rsplit('/').next().is_some_and(|it| it.starts_with("ssh_host_")));
     // What its own provider dates needs no guess from a file's time.
     let at_provider = location.is_some() && view.places().iter().any(|place| place.location.is_none());
     !human && !root && !host_key && !at_provider && life::keeps_secret(view)

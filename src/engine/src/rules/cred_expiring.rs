@@ -35,7 +35,11 @@ pub(super) static SPEC: Rule = Rule {
         field::ISSUED_AT.field(),
         field::MODIFIED_AT.field(),
     ]),
-    neighbours: &[Neighbour::Identity.reading(&[]), Neighbour::Siblings.reading(&[field::STATUS.field(), field::EXPIRES_AT.field()]), Neighbour::SameSecret.reading(&[])],
+    neighbours: &[
+        Neighbour::Identity.reading(&[]),
+        Neighbour::Siblings.reading(&[field::STATUS.field(), field::EXPIRES_AT.field()]),
+        Neighbour::SameSecret.reading(&[]),
+    ],
     dates: false,
     figures: &["expiring_days", "expiring_used_days"],
     check: Check::Record(check),
@@ -54,7 +58,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if !life::keeps_secret(view) {
         return Ok(Verdict::not_applicable());
     }
-    let whole = life::birth(view).ok().map(|birth| end - birth.at);
+    let whole = life::birth_or_file(view).ok().map(|birth| end - birth.at);
     let counts = |step: &&u32| whole.is_none_or(|whole| days(**step).as_micros() <= whole.as_micros() / PART_OF_LIFE);
     let steps: Vec<u32> = thresholds.expiring_days.iter().filter(counts).copied().collect();
     let Some(step) = steps.iter().rev().copied().find(|step| now >= end - days(*step)) else {

@@ -30,7 +30,17 @@ pub(super) static SPEC: Rule = Rule {
         field::MULTI_ACTIVE_ALLOWED.field(),
         field::SERVICE.field(),
     ]),
-    neighbours: &[Neighbour::Identity.reading(&[]), Neighbour::Siblings.reading(&[field::STATUS.field(), field::EXPIRES_AT.field(), field::CREATED_AT.field(), field::ROTATED_AT.field(), field::ISSUED_AT.field(), field::SERVICE.field()])],
+    neighbours: &[
+        Neighbour::Identity.reading(&[]),
+        Neighbour::Siblings.reading(&[
+            field::STATUS.field(),
+            field::EXPIRES_AT.field(),
+            field::CREATED_AT.field(),
+            field::ROTATED_AT.field(),
+            field::ISSUED_AT.field(),
+            field::SERVICE.field(),
+        ]),
+    ],
     dates: false,
     figures: &["overlap_days"],
     check: Check::Record(check),

@@ -47,8 +47,7 @@ pub enum Relation {
 
 /// Attributes by which places of one secret recognise each other.
 const MARKS: [Attr<String>; 3] = [field::FINGERPRINT, field::KEY_ID, field::OPENS];
-const OF_MARKS: FieldSet =
-    FieldSet::of(&[field::FINGERPRINT.field(), field::KEY_ID.field(), field::OPENS.field()]);
+const OF_MARKS: FieldSet = FieldSet::of(&[field::FINGERPRINT.field(), field::KEY_ID.field(), field::OPENS.field()]);
 
 impl News {
     /// Everything may be different.
@@ -63,15 +62,13 @@ impl News {
             it.statements.iter().map(|said| (said.scope, said.part, said.standing)).collect()
         };
         let dates = |it: &Record| -> Vec<_> { it.statements.iter().map(|said| said.as_of).collect() };
-        let whole = before.externals != after.externals
-            || before.identity != after.identity
-            || spoken(before) != spoken(after);
+        let whole =
+            before.externals != after.externals || before.identity != after.identity || spoken(before) != spoken(after);
         let all = [before, after].into_iter().flat_map(|it| &it.statements).flat_map(|said| said.facts.iter());
         let mut fields = FieldSet::EMPTY;
         for (field, _) in all {
-            let by = |it: &Record| {
-                it.said(field).map(|(reading, said)| (reading.map(Clone::clone), said.scope, said.part))
-            };
+            let by =
+                |it: &Record| it.said(field).map(|(reading, said)| (reading.map(Clone::clone), said.scope, said.part));
             if !fields.has(field) && by(before) != by(after) {
                 fields = fields.with(field);
             }

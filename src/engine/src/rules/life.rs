@@ -53,14 +53,23 @@ pub(super) fn usual_grace(view: &View<'_>, thresholds: &Thresholds, now: Time) -
     grace(view, days(thresholds.grace_days), now)
 }
 
-/// Since when the subject has had its present secret, at the latest.
+/// Since when the subject has had its present secret, at the latest, by what is said of the secret.
 pub(super) fn birth(view: &View<'_>) -> Result<Birth, Verdict> {
+    born(view, None)
+}
+
+/// The same where the time of the file it is kept in may stand for it. Needs `modified_at` declared.
+pub(super) fn birth_or_file(view: &View<'_>) -> Result<Birth, Verdict> {
+    born(view, view.get(field::MODIFIED_AT).known())
+}
+
+fn born(view: &View<'_>, modified: Option<Time>) -> Result<Birth, Verdict> {
     let created = view.get(field::CREATED_AT);
     let times = Times {
         created: created.known(),
         rotated: view.get(field::ROTATED_AT).known(),
         issued: view.get(field::ISSUED_AT).known(),
-        modified: view.get(field::MODIFIED_AT).known(),
+        modified,
     };
     let as_of = |field| view.as_of(field);
     times.birth(view.kind(), as_of).ok_or_else(|| Verdict::unknown("created_at", &created))

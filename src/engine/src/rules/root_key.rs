@@ -27,7 +27,12 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ClientSecret,
         Kind::ServiceSpecificCredential,
     ],
-    reads: FieldSet::of(&[field::STATUS.field(), field::EXPIRES_AT.field(), field::LOCATION.field(), field::LAST_USED_AT.field()]),
+    reads: FieldSet::of(&[
+        field::STATUS.field(),
+        field::EXPIRES_AT.field(),
+        field::LOCATION.field(),
+        field::LAST_USED_AT.field(),
+    ]),
     neighbours: &[Neighbour::Identity.reading(&[field::ARN.field()])],
     dates: false,
     figures: &[],

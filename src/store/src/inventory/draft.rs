@@ -9,8 +9,8 @@ use provost_model::{
 };
 
 use super::{
-    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS,
-    SCOPES, SOURCES, ScopeRow, SourceRow, TIES, UNJUDGED,
+    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JUDGED_BY_ALL, JudgedBy, KEYS, MARKS, META, PLACES,
+    RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, UNJUDGED,
     index::{self, standing_byte},
     read::{chunk_key, run_key},
     rows, tally,
@@ -41,7 +41,7 @@ pub struct Draft<'a> {
     keys: HashMap<KeyDigest, Option<RecordId>>,
     known: HashMap<RecordId, Option<(Record, i64)>>,
     scopes: BTreeMap<ScopeNo, ScopeRow>,
-    ops: Vec<Op>,
+    pub(super) ops: Vec<Op>,
 }
 
 impl<'a> Draft<'a> {
@@ -226,6 +226,8 @@ impl<'a> Draft<'a> {
     /// Writes by what the records are judged.
     pub fn put_judged_by(&mut self, row: &JudgedBy) -> Result<(), StoreError> {
         self.ops.push(Op::Put { table: META, key: JUDGED_BY.to_vec(), value: rows::encode(row)? });
+        // A program of the first version that opens this store must not take its own row for true.
+        self.ops.push(Op::Delete { table: META, key: JUDGED_BY_ALL.to_vec() });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The inventory as typed tables over any store: which rows there are, and how one is found.
 //! It must never decide what a change means, nor hold an index that a record does not imply.
 
+mod awaits;
 mod draft;
 mod index;
 mod read;
@@ -10,7 +11,7 @@ mod tally;
 pub use draft::Draft;
 pub use index::digest;
 pub use read::{Inventory, Version};
-pub use rows::{BaselineState, JudgedBy, ScopeRow, SourceRow};
+pub use rows::{BaselineState, JudgedBy, RuleDigest, ScopeRow, SourceRow, UnderWay};
 
 use crate::Table;
 
@@ -36,10 +37,15 @@ const HELD: Table = Table { name: "held", versioned: false };
 const SOURCES: Table = Table { name: "sources", versioned: false };
 /// (source, run id) → the run.
 const RUNS: Table = Table { name: "runs", versioned: false };
+/// (scope, record id) → the time of the scope's reading on which the record was judged: it waits for the next one. Under the
+/// scope alone: up to which reading those who waited were judged.
+const AWAITS: Table = Table { name: "awaits", versioned: false };
 /// Single values, such as the last scope number given.
 const META: Table = Table { name: "meta", versioned: false };
 /// Its row about [`JudgedBy`].
-const JUDGED_BY: &[u8] = b"judged_by";
+const JUDGED_BY: &[u8] = b"judged_by_rules";
+/// The row that the first version kept instead: one digest of everything.
+const JUDGED_BY_ALL: &[u8] = b"judged_by";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
 
