@@ -103,7 +103,7 @@ fn with_store(
     let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
     let arguments = passed_on(&entry.arguments);
     let asked =
-        ask((&config.daemon.socket, &config.store.path), arguments, screen, (entry.out_terminal, no_colour), &mut at);
+        ask((&config.daemon.socket, &config.store.name()), arguments, screen, (entry.out_terminal, no_colour), &mut at);
     match asked {
         Ok(Ok(status)) => return Ok(Exit::of_status(status)),
         Ok(Err(error)) => return Err(error.into()),
@@ -120,7 +120,7 @@ fn with_store(
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let asked = Asked { desk: &desk, meter, stop: stop.clone() };
+        let asked = Asked { desk: &desk, uid: entry.environment.uid(), meter, stop: stop.clone() };
         let interrupted = async {
             let _ = tokio::signal::ctrl_c().await;
             stop.cancel();

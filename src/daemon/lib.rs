@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod clock;
 pub mod clockwatch;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod desk;
@@ -18,5 +19,7 @@ pub mod quickstart;
 pub mod rows;
 pub mod scheduler;
 pub mod socket;
+pub mod tenancy;
+pub mod tries;
 pub mod vigil;
 pub mod wire;

@@ -10,10 +10,15 @@
 mod architecture;
 mod aws;
 mod cli;
+mod cluster;
 mod crash;
 mod daemon;
+mod database;
 mod docs;
+mod owners;
 mod pipeline;
+#[path = "../servers/postgres.rs"]
+mod postgres;
 mod program;
 mod secrets;
 mod systemd;

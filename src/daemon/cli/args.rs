@@ -76,6 +76,9 @@ pub enum Command {
     /// What is wrong
     #[command(subcommand)]
     Findings(Findings),
+    /// Who answers for what, and how that is known
+    #[command(subcommand)]
+    Owners(Owners),
     /// The whole inventory at one moment, in a file
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -87,6 +90,9 @@ pub enum Command {
     Config(ConfigAction),
     /// Sources, runs, findings and the daemon at a glance
     Status,
+    /// Several daemons on one store
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Completions for a shell
     Completions {
         /// Which shell
@@ -213,6 +219,43 @@ pub enum Findings {
     },
 }
 
+/// `owners`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Owners {
+    /// List what somebody should answer for, with its owner and how sure that is
+    List {
+        /// Only where somebody else is about as likely
+        #[arg(long)]
+        conflicts: bool,
+        /// Only what is less sure than that, and what nobody is known to answer for
+        #[arg(long, value_name = "CONFIDENCE", value_parser = confidence)]
+        below: Option<f64>,
+    },
+    /// Show every piece of evidence about the owner of one record, and how it adds up
+    Explain {
+        /// Its id, the end of its id, or its external id
+        id: String,
+    },
+    /// Say who answers for a record; holds until it is withdrawn or the owner leaves
+    Confirm {
+        /// Its id, the end of its id, or its external id
+        id: String,
+        /// A person or team, by any of their names
+        owner: String,
+        /// Why; kept in the history
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
+    },
+    /// Withdraw what was confirmed about a record
+    Withdraw {
+        /// Its id, the end of its id, or its external id
+        id: String,
+        /// Why; kept in the history
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
+    },
+}
+
 /// `snapshot`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Snapshot {
@@ -252,6 +295,13 @@ pub enum Baseline {
     },
 }
 
+/// `cluster`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Cluster {
+    /// Show which daemons are at work on the store, and who does what
+    Status,
+}
+
 /// `config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigAction {
@@ -277,6 +327,11 @@ fn presence() -> impl clap::builder::TypedValueParser<Value = Presence> {
         "unwatched" => Presence::Unwatched,
         _ => Presence::Present,
     })
+}
+
+fn confidence(text: &str) -> Result<f64, String> {
+    let said = "a confidence is between 0 and 1, such as 0.6";
+    text.parse().ok().filter(|it| (0.0..=1.0).contains(it)).ok_or_else(|| said.to_owned())
 }
 
 fn reason(words: &str) -> Result<String, String> {
@@ -336,6 +391,10 @@ mod tests {
             "provost inventory history 0193ab",
             "provost findings list --all --fail-on critical --output json",
             "provost findings explain 0193ab",
+            "provost owners list --conflicts --below 0.6",
+            "provost owners explain 0193ab",
+            "provost owners confirm 0193ab payments --reason asked",
+            "provost owners withdraw 0193ab --reason moved",
             "provost snapshot take",
             "provost snapshot diff 2026-10-01",
             "provost snapshot verify",
@@ -343,6 +402,7 @@ mod tests {
             "provost baseline work aws-prod",
             "provost config check --config x.toml",
             "provost status --no-color",
+            "provost cluster status --output json",
             "provost completions bash",
         ] {
             if let Err(error) = parsed(line) {
@@ -361,6 +421,8 @@ mod tests {
             "provost inventory list --at yesterday",
             "provost inventory list --at 2026-10-01 --as-of 2026-10-01",
             "provost findings list --fail-on terrible",
+            "provost owners list --below 7",
+            "provost owners confirm 0193ab payments",
             "provost quickstart --no-aws --instance-credentials",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");

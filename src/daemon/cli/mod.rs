@@ -4,11 +4,13 @@
 mod args;
 pub mod baseline;
 pub mod check;
+pub mod cluster;
 pub mod completions;
 pub mod config;
 mod exit;
 pub mod findings;
 pub mod inventory;
+pub mod owners;
 pub mod quickstart;
 pub mod scan;
 mod screen;
@@ -17,8 +19,8 @@ pub mod sources;
 pub mod status;
 
 pub use args::{
-    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection, Snapshot,
-    Sources, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Quickstart, Scan,
+    Selection, Snapshot, Sources, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -86,7 +86,8 @@ fn show(desk: &Desk, typed: &str, when: &When, screen: &mut Screen<'_>) -> Resul
             facts: it.facts.len(),
         })
         .collect();
-    Ok(cli::inventory::show(&rows.of(&record)?, &said_by, screen)?)
+    let owner = rows.owner(&record)?;
+    Ok(cli::inventory::show(&rows.of(&record)?, owner.as_ref(), &said_by, screen)?)
 }
 
 fn history(desk: &Desk, typed: &str, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
@@ -144,7 +145,11 @@ fn as_of(desk: &Desk, id: RecordId, time: Time) -> Result<Option<Record>, StoreE
 }
 
 /// The record that is called so; what else to say if there is none, or more than one.
-fn called(desk: &Desk, typed: &str, screen: &mut Screen<'_>) -> Result<Result<RecordId, Exit>, CommandError> {
+pub(super) fn called(
+    desk: &Desk,
+    typed: &str,
+    screen: &mut Screen<'_>,
+) -> Result<Result<RecordId, Exit>, CommandError> {
     if let Ok(id) = typed.parse::<RecordId>()
         && desk.house.inventory().record(id, None)?.is_some()
     {

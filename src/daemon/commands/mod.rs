@@ -1,8 +1,10 @@
 //! Commands that need the store: each finds what was asked for and hands it to `cli` to be shown. They run the same
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
+mod cluster;
 mod findings;
 mod inventory;
+mod owners;
 mod scan;
 mod snapshot;
 mod sources;
@@ -16,7 +18,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{CliError, Command, Exit, Screen},
+    cli::{self, CliError, Command, Exit, Screen},
     config::Problem,
     desk::{Desk, LookError},
     jobs::{WriteError, snapshot::SnapshotError},
@@ -51,6 +53,8 @@ pub enum CommandError {
 pub struct Asked<'a> {
     /// Where the answer is.
     pub desk: &'a Desk,
+    /// The user of this machine who asks.
+    pub uid: u32,
     /// Told how far it is.
     pub meter: Meter,
     /// Cancelled when the answer is not wanted any more.
@@ -64,8 +68,10 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
+        | Command::Cluster(_)
         | Command::Status => true,
         Command::Quickstart(_)
         | Command::Run
@@ -83,8 +89,10 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
         Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
+        Command::Cluster(cli::Cluster::Status) => cluster::status(asked.desk, screen),
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
@@ -143,8 +151,14 @@ pub fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
-        | StoreError::Foreign { .. } => Exit::Store,
-        StoreError::Conflict(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+        | StoreError::OtherEngine { .. }
+        | StoreError::Foreign { .. }
+        | StoreError::Refused { .. } => Exit::Store,
+        StoreError::Conflict(_)
+        | StoreError::NoRoom { .. }
+        | StoreError::Away(_)
+        | StoreError::Io(_)
+        | StoreError::Codec(_) => Exit::Failed,
     }
 }
 

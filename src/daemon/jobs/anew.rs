@@ -16,6 +16,7 @@ use provost_store::{
 use super::{
     digest,
     judge::{self, Yardstick},
+    owners::Owners,
 };
 use crate::house::House;
 
@@ -37,7 +38,7 @@ pub enum Reached {
 /// is told how many records this turn has passed, and says whether to go on.
 pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -> bool) -> Result<Reached, StoreError> {
     let mut mark = house.inventory().judged_by()?;
-    let wanted = digests(yardstick, ALL);
+    let wanted = digests(yardstick, &owners(house.inventory(), yardstick)?, ALL);
     let Some(mut under_way) = rest(&mark, &wanted) else { return Ok(Reached::Already) };
     if mark.under_way.as_ref() != Some(&under_way) {
         // Written first: from the first verdict on, what these rules judged by before does not hold everywhere any more.
@@ -57,7 +58,7 @@ pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -
         let Some(last) = page.last() else { break };
         under_way.up_to = Some(last.id);
         done += page.len() as u64;
-        judge::page(house, yardstick, (page, &concerned), &mut met)?;
+        judge::page(house, yardstick, (&page, &concerned), &mut met)?;
         note(house, &mut mark, Some(&under_way))?;
     }
     mark.rules = wanted;
@@ -68,6 +69,10 @@ pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -
 /// Has everything judged anew where a run was cut before what it changed was judged. `running` knows the sources that are
 /// being looked at: those judge for themselves.
 pub fn take_up(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    house.again(|| take_up_once(house, running))
+}
+
+fn take_up_once(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
     let _pen = house.pen();
     let inventory = house.inventory();
     let cut: Vec<String> = inventory.unjudged()?.into_iter().filter(|source| !running(source)).collect();
@@ -76,6 +81,8 @@ pub fn take_up(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Stor
     }
     let mut draft = Draft::new(inventory, house.now());
     cut.iter().for_each(|source| draft.put_unjudged(source, false));
+    // Read to be refused where another process writes it too.
+    draft.judged_by()?;
     // Whoever changed may stand before the place that is reached, whatever rules are under way.
     draft.put_judged_by(&JudgedBy::default())?;
     draft.commit()?;
@@ -85,7 +92,7 @@ pub fn take_up(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Stor
 
 /// Whether every record was judged by this yardstick.
 pub fn holds(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<bool, StoreError> {
-    Ok(rest(&inventory.judged_by()?, &digests(yardstick, ALL)).is_none())
+    Ok(rest(&inventory.judged_by()?, &digests(yardstick, &owners(inventory, yardstick)?, ALL)).is_none())
 }
 
 /// What is left to do until the rules hold that are wanted; `None` if they do.
@@ -112,17 +119,24 @@ fn rest(mark: &JudgedBy, wanted: &[RuleDigest]) -> Option<UnderWay> {
 
 fn note(house: &House, mark: &mut JudgedBy, under_way: Option<&UnderWay>) -> Result<(), StoreError> {
     mark.under_way = under_way.cloned();
-    let _pen = house.pen();
-    let mut draft = Draft::new(house.inventory(), house.now());
-    draft.put_judged_by(mark)?;
-    draft.commit()?;
-    Ok(())
+    house.again(|| {
+        let _pen = house.pen();
+        let mut draft = Draft::new(house.inventory(), house.now());
+        draft.put_judged_by(mark)?;
+        draft.commit()?;
+        Ok(())
+    })
+}
+
+/// Digest of everything that owners rest on beside records and words.
+fn owners(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<String, StoreError> {
+    Ok(Owners::new(inventory, yardstick, None)?.digest())
 }
 
 /// For each rule, the digest of everything its verdicts rest on beside the records.
-fn digests(yardstick: &Yardstick, rules: &[&Rule]) -> Vec<RuleDigest> {
+fn digests(yardstick: &Yardstick, owners: &str, rules: &[&Rule]) -> Vec<RuleDigest> {
     let of = |rule: &&Rule| {
-        let owners = rule.looks_at(Neighbour::Owner).then(|| yardstick.owners.digest());
+        let owners = rule.looks_at(Neighbour::Owner).then(|| owners.to_owned());
         let figures = [rule.version.to_string(), yardstick.policy.digest_of(rule)];
         RuleDigest { rule: rule.id.to_owned(), digest: digest::half(figures.into_iter().chain(owners)) }
     };
@@ -131,15 +145,18 @@ fn digests(yardstick: &Yardstick, rules: &[&Rule]) -> Vec<RuleDigest> {
 
 #[cfg(test)]
 mod tests {
-    use provost_engine::{Policy, PolicyConfig, own::OwnerTags};
+    use provost_engine::{Owning, Policy, PolicyConfig};
     use provost_model::RecordId;
 
     use super::*;
 
-    fn yardstick(policy: &str, owners: &[&str]) -> Yardstick {
+    /// The digests of rules by that policy, where those tags name owners.
+    fn judged_by(policy: &str, owners: &[&str], rules: &[&Rule]) -> Vec<RuleDigest> {
         let config: PolicyConfig = toml::from_str(policy).unwrap();
         let tags = owners.iter().map(|it| (*it).to_owned()).collect();
-        Yardstick { policy: Policy::new(config).unwrap(), owners: OwnerTags { tags } }
+        let owning = Owning { tags, ..Owning::default() };
+        let yardstick = Yardstick { policy: Policy::new(config).unwrap(), owning, ..Yardstick::default() };
+        digests(&yardstick, &yardstick.owners_digest(), rules)
     }
 
     /// The rules left to judge by after one list of digests, for another.
@@ -150,25 +167,25 @@ mod tests {
 
     #[test]
     fn only_rules_that_judge_otherwise_are_left_to_judge_by() {
-        let usual = digests(&yardstick("", &["owner"]), ALL);
+        let usual = judged_by("", &["owner"], ALL);
         let newer = Rule { version: ALL[0].version + 1, ..ALL[0].clone() };
         let mut rules = ALL.to_vec();
         rules[0] = &newer;
         let none: [&str; 0] = [];
-        assert_eq!(left(&usual, &digests(&yardstick("thresholds = { grace_days = 7 }", &["owner"]), ALL)), none);
-        let idle = digests(&yardstick("thresholds = { idle_role_days = 8 }", &["owner"]), ALL);
+        assert_eq!(left(&usual, &judged_by("thresholds = { grace_days = 7 }", &["owner"], ALL)), none);
+        let idle = judged_by("thresholds = { idle_role_days = 8 }", &["owner"], ALL);
         assert_eq!(left(&usual, &idle), ["ID-IDLE"]);
-        let contact = digests(&yardstick("", &["contact"]), ALL);
-        assert_eq!(left(&usual, &contact), ["AI-AGENT-UNGOV", "OWN-NONE"]);
-        assert_eq!(left(&usual, &digests(&yardstick("", &["owner"]), &rules)), [ALL[0].id]);
+        let contact = judged_by("", &["contact"], ALL);
+        assert_eq!(left(&usual, &contact), ["AI-AGENT-UNGOV", "OWN-LEFT", "OWN-MOVED", "OWN-NONE"]);
+        assert_eq!(left(&usual, &judged_by("", &["owner"], &rules)), [ALL[0].id]);
         assert_eq!(left(&usual, &usual[1..]), [ALL[0].id], "a rule that is gone");
         assert_eq!(left(&[], &usual).len(), ALL.len());
     }
 
     #[test]
     fn what_was_begun_goes_on_and_what_was_begun_otherwise_begins_anew() {
-        let usual = digests(&yardstick("", &["owner"]), ALL);
-        let idle = digests(&yardstick("thresholds = { idle_role_days = 8 }", &["owner"]), ALL);
+        let usual = judged_by("", &["owner"], ALL);
+        let idle = judged_by("thresholds = { idle_role_days = 8 }", &["owner"], ALL);
         let mut mark = JudgedBy { rules: usual.clone(), under_way: None };
         let mut begun = rest(&mark, &idle).unwrap();
         begun.up_to = Some(RecordId::from_bytes([7; 16]));
@@ -177,7 +194,7 @@ mod tests {
         assert_eq!(rest(&mark, &idle), Some(begun));
         let back = rest(&mark, &usual).unwrap();
         assert_eq!((back.up_to, back.rules.len()), (None, 1), "some were judged by the figure that is taken back");
-        let both = digests(&yardstick("thresholds = { idle_role_days = 8, rsa_bits = 9 }", &["owner"]), ALL);
+        let both = judged_by("thresholds = { idle_role_days = 8, rsa_bits = 9 }", &["owner"], ALL);
         let both = rest(&mark, &both).unwrap();
         assert_eq!((both.up_to, both.rules.len()), (None, 2));
     }

@@ -7,14 +7,19 @@ mod verdicts;
 
 use std::collections::HashSet;
 
-use provost_engine::{Covered, News, Policy, Subject, own::OwnerTags};
+use provost_engine::{Covered, News, Owning, Policy, Subject};
 use provost_model::{PartId, Record, RecordId, Time};
 use provost_store::{
     StoreError,
-    inventory::{Draft, JUDGE_QUEUE, ScopeRow},
+    inventory::{Draft, JUDGE_QUEUE, Reads, ScopeRow},
 };
 
-use self::{concern::Concerned, household::Bench, verdicts::write};
+use self::{
+    concern::Concerned,
+    household::{Bench, Household},
+    verdicts::write,
+};
+use super::owners::Known;
 use crate::house::House;
 
 /// Subjects taken from a queue at a time.
@@ -27,8 +32,17 @@ const PART: usize = 400;
 pub struct Yardstick {
     /// Thresholds, with their overrides.
     pub policy: Policy,
-    /// Tags that name an owner.
-    pub owners: OwnerTags,
+    /// How owners are found.
+    pub owning: Owning,
+    /// People and teams.
+    pub people: Known,
+}
+
+impl Yardstick {
+    /// Digest of what is configured about owners and people.
+    pub fn owners_digest(&self) -> String {
+        format!("{}-{}", self.owning.digest(), self.people.of_file().digest())
+    }
 }
 
 /// A record, and what is different about it.
@@ -57,25 +71,47 @@ pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Re
 pub fn changed(house: &House, yardstick: &Yardstick, records: &[Touched]) -> Result<u64, StoreError> {
     // Verdicts are written by one at a time. What changes after it was read here is judged again by whoever changed it.
     let _gavel = house.gavel();
-    let scopes = house.inventory().scopes(None)?;
-    let bench = Bench::new(house.inventory(), yardstick, &scopes);
     let (mut changed, mut met) = (0, Concerned::default());
     for part in records.chunks(PART) {
-        let loaded = {
-            // Nobody writes while neighbours are read, so that they are of one moment.
-            let _pen = house.pen();
-            bench.concerned(part, &mut met)?
-        };
-        let mut draft = Draft::new(house.inventory(), house.now());
-        let (mut subjects, before) = (0, changed);
-        for household in &loaded {
-            subjects += household.subjects.len();
-            changed += write(&bench, &mut draft, household, house.now())?;
-        }
-        draft.commit()?;
-        tracing::debug!(records = part.len(), subjects, findings = changed - before, "judged a part");
+        let (mut subjects, mut first) = (0, true);
+        let findings = in_one_piece(house, yardstick, &mut |bench, draft| {
+            // Whom a try met that failed is not judged yet.
+            let mut anew = Concerned::default();
+            let loaded = {
+                // Nobody writes while neighbours are read, so that they are of one moment.
+                let _pen = house.pen();
+                bench.concerned(part, if std::mem::take(&mut first) { &mut met } else { &mut anew })?
+            };
+            subjects = loaded.iter().map(|it| it.subjects.len()).sum::<usize>();
+            write_all(bench, draft, &loaded, house.now())
+        })?;
+        tracing::debug!(records = part.len(), subjects, findings, "judged a part");
+        changed += findings;
     }
     Ok(changed)
+}
+
+/// Does a step of judging until nobody was faster, and commits it; under the gavel. Where other processes write too, a
+/// verdict is refused if what it rests on moved meanwhile.
+fn in_one_piece(
+    house: &House,
+    yardstick: &Yardstick,
+    step: &mut dyn for<'b> FnMut(&Bench<'b>, &mut Draft<'b>) -> Result<u64, StoreError>,
+) -> Result<u64, StoreError> {
+    house.again(|| {
+        let reads = Reads::default();
+        let inventory = house.inventory().noting(&reads);
+        let scopes = house.inventory().scopes(None)?;
+        let bench = Bench::new(inventory, yardstick, &scopes)?;
+        let mut draft = Draft::new(inventory, house.now());
+        let changed = step(&bench, &mut draft)?;
+        draft.commit()?;
+        Ok(changed)
+    })
+}
+
+fn write_all<'a>(bench: &Bench<'a>, draft: &mut Draft<'a>, loaded: &[Household], now: Time) -> Result<u64, StoreError> {
+    loaded.iter().try_fold(0, |changed, household| Ok(changed + write(bench, draft, household, now)?))
 }
 
 /// Judges what is due by time alone; gives the number of subjects that were.
@@ -126,10 +162,13 @@ pub fn awaited(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> 
             })?;
         }
         let _gavel = house.gavel();
-        let wait_on = !inventory.awaiting(scope, (Time::from_micros(i64::MAX), None), 1)?.is_empty();
-        let mut draft = Draft::new(inventory, house.now());
-        draft.put_awaited(scope, wait_on.then_some(read))?;
-        draft.commit()?;
+        house.again(|| {
+            let wait_on = !inventory.awaiting(scope, (Time::from_micros(i64::MAX), None), 1)?.is_empty();
+            let mut draft = Draft::new(inventory, house.now());
+            draft.put_awaited(scope, wait_on.then_some(read))?;
+            draft.commit()?;
+            Ok(())
+        })?;
     }
     Ok(judged)
 }
@@ -142,18 +181,14 @@ fn by_themselves(
     first: &mut dyn FnMut(&mut Draft<'_>, RecordId) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let _gavel = house.gavel();
-    let scopes = house.inventory().scopes(None)?;
-    let bench = Bench::new(house.inventory(), yardstick, &scopes);
-    let loaded = {
-        let _pen = house.pen();
-        bench.only(ids)?
-    };
-    let mut draft = Draft::new(house.inventory(), house.now());
-    ids.iter().try_for_each(|id| first(&mut draft, *id))?;
-    for household in &loaded {
-        write(&bench, &mut draft, household, house.now())?;
-    }
-    draft.commit()?;
+    in_one_piece(house, yardstick, &mut |bench, draft| {
+        let loaded = {
+            let _pen = house.pen();
+            bench.only(ids)?
+        };
+        ids.iter().try_for_each(|id| first(draft, *id))?;
+        write_all(bench, draft, &loaded, house.now())
+    })?;
     Ok(())
 }
 
@@ -162,23 +197,17 @@ fn by_themselves(
 pub(super) fn page(
     house: &House,
     yardstick: &Yardstick,
-    (records, which): (Vec<Record>, &(dyn Fn(&Record) -> bool + Sync)),
+    (records, which): (&[Record], &dyn Fn(&Record) -> bool),
     met: &mut HashSet<RecordId>,
 ) -> Result<u64, StoreError> {
     let _gavel = house.gavel();
-    let scopes = house.inventory().scopes(None)?;
-    let bench = Bench::new(house.inventory(), yardstick, &scopes);
-    let loaded = {
-        let _pen = house.pen();
-        bench.page(records, which, met)?
-    };
-    let mut draft = Draft::new(house.inventory(), house.now());
-    let mut changed = 0;
-    for household in &loaded {
-        changed += write(&bench, &mut draft, household, house.now())?;
-    }
-    draft.commit()?;
-    Ok(changed)
+    in_one_piece(house, yardstick, &mut |bench, draft| {
+        let loaded = {
+            let _pen = house.pen();
+            bench.page(records, which, met)?
+        };
+        write_all(bench, draft, &loaded, house.now())
+    })
 }
 
 /// Shows a record with the neighbourhood in which it is judged, to whoever explains a finding about it.
@@ -189,10 +218,10 @@ pub fn examine(
     look: &mut dyn FnMut(&Subject<'_>),
 ) -> Result<(), StoreError> {
     let scopes = house.inventory().scopes(None)?;
-    let bench = Bench::new(house.inventory(), yardstick, &scopes);
+    let bench = Bench::new(house.inventory(), yardstick, &scopes)?;
     for household in bench.only(&[id])? {
         for subject in &household.subjects {
-            bench.show(&household, subject, true, look);
+            bench.show(&household, subject, (true, house.now()), look)?;
         }
     }
     Ok(())

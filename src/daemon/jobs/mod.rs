@@ -9,6 +9,7 @@ mod digest;
 pub mod judge;
 pub mod jury;
 mod listing;
+pub mod owners;
 pub mod runs;
 pub mod scan;
 pub mod snapshot;

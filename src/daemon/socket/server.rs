@@ -121,10 +121,10 @@ fn attend(
         }
     };
     tracing::info!(uid = peer.uid.as_raw(), pid = peer.pid.as_raw_nonzero().get(), "a command came over the socket");
-    if !same(&question.store, &desk.wiring().config.store.path) {
+    if !same(&question.store, &desk.wiring().config.store.name()) {
         return back.send(&Piece::Elsewhere);
     }
-    let status = run(desk, &question, &back, (runtime, stop));
+    let status = run((desk, peer.uid.as_raw()), &question, &back, (runtime, stop));
     back.send(&Piece::Exit(status))
 }
 
@@ -135,7 +135,7 @@ fn same(one: &Path, other: &Path) -> bool {
 }
 
 fn run(
-    desk: &Desk,
+    (desk, uid): (&Desk, u32),
     question: &Question,
     back: &Back,
     (runtime, stop): (&tokio::runtime::Handle, CancellationToken),
@@ -162,7 +162,7 @@ fn run(
         Arc::new(|_, _, _| {})
     };
     let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look, most: None };
-    match runtime.block_on(answer(&Asked { desk, meter, stop }, &cli.command, &mut screen)) {
+    match runtime.block_on(answer(&Asked { desk, uid, meter, stop }, &cli.command, &mut screen)) {
         Ok(exit) => exit.status(),
         Err(error) => {
             let _ = back.send(&Piece::Err(error.told()));

@@ -5,6 +5,7 @@ pub mod absence;
 pub mod environment;
 pub mod explain;
 pub mod judge;
+pub mod link;
 pub mod own;
 pub mod reconcile;
 pub mod rules;
@@ -13,6 +14,6 @@ pub mod thresholds;
 
 pub use explain::{Told, explain};
 pub use judge::{Case, Judgement, Measure, finding_id, judge, judge_record, rejudge, source_subject, withdraw};
-pub use own::{OwnerTags, owner_of};
+pub use own::{Attribution, Owning, Roster};
 pub use rules::{Covered, Neighbour, News, Outcome, Place, Relation, Rule, SourceView, Subject, Verdict, View};
 pub use thresholds::{Policy, PolicyConfig, Thresholds};

@@ -6,6 +6,8 @@ use std::{ops::Bound, path::PathBuf};
 use provost_model::Time;
 use thiserror::Error;
 
+use crate::{Compacted, Piece, Report};
+
 /// The number of a commit. Numbers ascend without gaps; zero is the empty store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitNo(pub u64);
@@ -136,6 +138,30 @@ pub struct Fence {
     pub token: u64,
 }
 
+/// A due item that was claimed: it stays in its queue until it is scheduled anew, and nobody else gets it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The item.
+    pub item: Vec<u8>,
+    /// When it became due.
+    pub due: Time,
+    /// Proof of the claim: the lease of that item, as [`lease_of`] names it.
+    pub fence: Fence,
+}
+
+/// A lease as it stands, run out or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Which lease.
+    pub name: String,
+    /// Who holds it.
+    pub holder: String,
+    /// The holder's token.
+    pub token: u64,
+    /// Until when, on the store's clock.
+    pub until: Time,
+}
+
 /// Where the store stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -197,6 +223,18 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// Made with another engine than was asked for: ask for that one, or have it moved. Nothing was changed.
+    #[error(
+        "the store at {path} is kept by {found}, not {asked}; use: provost store migrate --to {asked}, or set engine = \"{found}\""
+    )]
+    OtherEngine {
+        /// Where it is.
+        path: PathBuf,
+        /// The engine it has.
+        found: &'static str,
+        /// The engine that was asked for.
+        asked: &'static str,
+    },
     /// Another user's: act as that user.
     #[error("the store at {path} belongs to uid {owner}, this is uid {uid}; use: sudo -u '#{owner}' provost …")]
     Foreign {
@@ -207,12 +245,34 @@ pub enum StoreError {
         /// Who asks.
         uid: u32,
     },
+    /// The database lets nobody in like this: change the configuration or the rights.
+    #[error("the database at {place} refuses: {said}")]
+    Refused {
+        /// Where it is, without user and password.
+        place: String,
+        /// Why.
+        said: String,
+    },
     /// Somebody was faster, or the lease is lost: read again, then decide again.
     #[error("the row or lease {0} changed in the meantime")]
     Conflict(String),
+    /// It cannot be reached: wait, and try again. Whether a batch under way was written is not known; one that names the
+    /// versions it rests on can be tried again all the same.
+    #[error("the store cannot be reached: {0}")]
+    Away(String),
     /// No room or a failing device: nothing of the batch was written.
     #[error("cannot write the store: {0}")]
     Io(#[from] std::io::Error),
+    /// Too little room for a rewrite: make room first. Nothing was changed.
+    #[error("rewriting the store at {path} needs {needed} bytes free, there are {free}; nothing was changed")]
+    NoRoom {
+        /// Where it is.
+        path: PathBuf,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes there are.
+        free: u64,
+    },
     /// A row that this program wrote cannot be read back: report it.
     #[error("cannot decode {0}")]
     Codec(String),
@@ -261,14 +321,60 @@ pub trait Store: Send + Sync {
     /// Gives a lease back; harmless if it is lost already.
     fn release(&self, fence: &Fence) -> Result<(), StoreError>;
 
+    /// Whether other processes may write too: then a batch must name the versions it rests on.
+    fn shared(&self) -> bool;
+
+    /// Takes the leases of up to `limit` due items that nobody holds, not even this holder, the most overdue first. Each
+    /// claim is one holder's for the `term` from now until then, on the store's clock; the items stay in the queue.
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError>;
+
+    /// Every lease that somebody holds or let run out, in the order of names; those given back are left out.
+    fn leases(&self) -> Result<Vec<Held>, StoreError>;
+
+    /// The store's clock: what leases are held against. `local` is the caller's own clock, for a store that has none.
+    fn clock(&self, local: Time) -> Result<Time, StoreError>;
+
     /// Forgets versions replaced before a commit; gives the number forgotten.
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError>;
+
+    /// Takes the store apart: hands over everything it holds as of one commit, which it gives. Readers and writers go on
+    /// beside it; the memory it takes has a bound. It ends at the first error of `each`.
+    fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError>;
+
+    /// Puts a store together from the pieces of another: commit numbers, times, former versions and hashes stay. Only an
+    /// empty store is filled, and pieces that contradict each other are refused. A store in which it ended half-way is
+    /// none: nobody may use it before it is filled.
+    fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError>;
 
     /// Does what was put off: for a time when nothing else is to do. Nothing is lost where it is never called.
     fn tidy(&self) -> Result<(), StoreError>;
 
+    /// Reads everything through, beside readers and writers: whether it can be read and agrees with itself.
+    fn check(&self) -> Result<Report, StoreError>;
+
+    /// Bytes that must be free for a rewrite: one and a half times what is live.
+    fn compaction_needs(&self) -> Result<u64, StoreError>;
+
+    /// Rewrites what is live and gives the rest of the room back, beside readers and writers. Refused where there is not
+    /// room enough; killed at any moment it has changed nothing or everything. In memory there is nothing to do.
+    fn compact(&self) -> Result<Compacted, StoreError>;
+
     /// How much room there is.
     fn space(&self) -> Result<Space, StoreError>;
+}
+
+/// The name of the lease of an item of a queue: `{queue}/{item}`. Whatever is not a letter, a digit or one of `-_.:@/`
+/// is written as `%` and two hexadecimal digits, so that no two items share a lease.
+pub fn lease_of(queue: &str, item: &[u8]) -> String {
+    let mut name = format!("{queue}/");
+    for byte in item {
+        if byte.is_ascii_alphanumeric() || b"-_.:@/".contains(byte) {
+            name.push(char::from(*byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    name
 }
 
 impl KeyRange {

@@ -1,16 +1,19 @@
 //! The whole store contract over any engine with ordered keys: one writer at a time, readers beside it.
 //! It must never acknowledge a batch before the engine has made it durable.
 
+mod check;
 mod commit;
 mod leases;
 mod log;
+pub(crate) mod pieces;
 mod queues;
 pub(crate) mod rows;
+mod still;
 pub(crate) mod streams;
 mod tables;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ops::Bound,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError, RwLock},
@@ -18,18 +21,21 @@ use std::{
 
 use provost_model::Time;
 
+use self::still::Watched;
 use crate::{
-    Batch, CommitNo, Committed, Entry, Fence, Head, KeyRange, Row, Space, Store, StoreError, Table, Visit,
+    Batch, Claim, CommitNo, Committed, Compacted, Entry, Fence, Head, Held, KeyRange, Piece, Report, Row, Space, Store,
+    StoreError, Table, Visit,
     kv::{Kv, Tree},
     space,
 };
 
 pub use commit::{MAX_BYTES, MAX_OPS};
+pub(crate) use commit::{check_size, conflict};
 
 /// A store over an engine.
 #[derive(Debug)]
 pub struct Embedded<K> {
-    kv: K,
+    kv: Watched<K>,
     /// Held while something is written, so that what was checked still holds when it is written.
     writer: Mutex<Writer>,
     /// The last durable commit; apart from the writer's, so that asking for it never waits for a write.
@@ -40,6 +46,8 @@ pub struct Embedded<K> {
 #[derive(Debug, Default)]
 struct Writer {
     tails: HashMap<&'static str, streams::Tail>,
+    /// Tables that are noted.
+    tables: HashSet<Table>,
 }
 
 impl<K: Kv> Embedded<K> {
@@ -51,7 +59,7 @@ impl<K: Kv> Embedded<K> {
 
     /// The store in an engine whose last commit is known.
     pub(crate) fn at(kv: K, head: Head) -> Self {
-        Self { kv, writer: Mutex::default(), head: RwLock::new(head) }
+        Self { kv: Watched::new(kv), writer: Mutex::default(), head: RwLock::new(head) }
     }
 
     /// Where it is on disk.
@@ -110,8 +118,10 @@ impl<K: Kv> Store for Embedded<K> {
             let known = writer.tails.get(stream).copied();
             tails.insert(stream, known.map_or_else(|| streams::tail(&self.kv, stream), Ok)?);
         }
+        let tables: HashSet<Table> = commit::tables_of(&batch).filter(|it| !writer.tables.contains(it)).collect();
         let mut written = None;
         self.kv.write(&mut |draft| {
+            tables.iter().try_for_each(|table| log::note_table(draft, table.name, table.versioned))?;
             written = Some(commit::apply(draft, &batch, head, tails.clone())?);
             Ok(())
         })?;
@@ -119,6 +129,7 @@ impl<K: Kv> Store for Embedded<K> {
             return Err(StoreError::Codec("the engine's answer to a write".to_owned()));
         };
         writer.tails.extend(tails);
+        writer.tables.extend(tables);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
         Ok(Committed { number: head.number, appended })
     }
@@ -141,6 +152,23 @@ impl<K: Kv> Store for Embedded<K> {
         leases::release(&self.kv, fence)
     }
 
+    fn shared(&self) -> bool {
+        false
+    }
+
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError> {
+        let _writer = self.writer();
+        leases::claim(&self.kv, (queue, holder), (term.0, term.1, self.stands().at), limit)
+    }
+
+    fn leases(&self) -> Result<Vec<Held>, StoreError> {
+        leases::all(&self.kv)
+    }
+
+    fn clock(&self, local: Time) -> Result<Time, StoreError> {
+        Ok(local.max(self.stands().at))
+    }
+
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError> {
         let (mut forgotten, mut after) = (0, Bound::Unbounded);
         loop {
@@ -159,8 +187,37 @@ impl<K: Kv> Store for Embedded<K> {
         }
     }
 
+    fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError> {
+        let (head, copying) = {
+            let _writer = self.writer();
+            (self.stands(), pieces::begin(&self.kv)?)
+        };
+        pieces::hand_over(copying, each)?;
+        Ok(head.number)
+    }
+
+    fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        let head = pieces::rebuild(&self.kv, next)?;
+        *writer = Writer::default();
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
+        Ok(())
+    }
+
     fn tidy(&self) -> Result<(), StoreError> {
         self.kv.tidy()
+    }
+
+    fn check(&self) -> Result<Report, StoreError> {
+        check::check(self)
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.kv.compaction_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.kv.compact()
     }
 
     fn space(&self) -> Result<Space, StoreError> {

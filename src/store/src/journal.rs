@@ -8,6 +8,7 @@ mod log;
 mod pending;
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     thread::JoinHandle,
@@ -18,6 +19,7 @@ use crate::{
     StoreError,
     kv::{Draft, Engine, Kv, Pair, Range, Tree, Way, Work},
     memory::is_empty,
+    opening::Hold,
 };
 
 /// The journal's two files, beside the engine's: one is written while what the other holds goes into the trees.
@@ -28,18 +30,20 @@ const SETTLED: &[u8] = b"upto";
 
 /// An engine with a journal before it.
 #[derive(Debug)]
-pub struct Journaled<E> {
-    engine: Arc<E>,
+pub struct Journaled {
     /// Bytes of writes kept in memory, beyond which they are put in place.
     bound: usize,
-    /// What is not in the trees yet.
+    /// The trees, and what is not in them yet.
     state: RwLock<State>,
     /// Held by whoever writes.
     pen: Mutex<Pen>,
+    /// The lock on the store's directory; declared last, so that it is given back after the engine has closed its files.
+    hold: Option<Hold>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    engine: Arc<dyn Engine>,
     recent: Pending,
     /// Writes on their way into the trees; older than the recent ones.
     leaving: Option<Arc<Pending>>,
@@ -56,9 +60,14 @@ struct Pen {
     porter: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
-impl<E: Engine + 'static> Journaled<E> {
+impl Journaled {
     /// The engine, with what the journal in that directory holds. `bound` is in bytes.
-    pub(crate) fn open(engine: E, directory: &Path, bound: usize) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        engine: Arc<dyn Engine>,
+        directory: &Path,
+        bound: usize,
+        hold: Option<Hold>,
+    ) -> Result<Self, StoreError> {
         let [one, other] = FILES.map(|file| {
             let mut writes = Pending::default();
             let log = Log::open(&directory.join(file), &mut |content| entry::read(content, &mut writes))?;
@@ -68,19 +77,19 @@ impl<E: Engine + 'static> Journaled<E> {
         if older.0.sequence() > newer.0.sequence() {
             std::mem::swap(&mut older, &mut newer);
         }
-        let settled = settled(&engine)?;
+        let settled = settled(engine.as_ref())?;
         let oldest = [older.0.first(), newer.0.first()].into_iter().find(|first| *first != 0);
         if let Some(first) = oldest.filter(|first| *first > settled + 1) {
-            let path = engine.path().unwrap_or(directory).to_owned();
+            let path = hold.as_ref().map_or(directory, |hold| &hold.path).to_owned();
             let what =
                 format!("the engine has everything up to entry {settled}, the journal begins with entry {first}");
             return Err(StoreError::Damaged { path, what });
         }
         newer.0.follow(settled);
         let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
-        let state = State { recent: newer.1, leaving };
+        let state = State { engine, recent: newer.1, leaving };
         let pen = Pen { log: newer.0, other: older.0, porter: None };
-        Ok(Self { engine: Arc::new(engine), bound, state: RwLock::new(state), pen: Mutex::new(pen) })
+        Ok(Self { bound, state: RwLock::new(state), pen: Mutex::new(pen), hold })
     }
 
     fn pen(&self) -> MutexGuard<'_, Pen> {
@@ -111,7 +120,7 @@ impl<E: Engine + 'static> Journaled<E> {
                     Arc::clone(state.leaving.insert(leaving))
                 }
             });
-            let (engine, upto) = (Arc::clone(&self.engine), pen.other.sequence());
+            let (engine, upto) = (Arc::clone(&self.state().engine), pen.other.sequence());
             let porter = std::thread::Builder::new().name("journal".to_owned());
             pen.porter = Some(porter.spawn(move || put_in_place(engine.as_ref(), &leaving, upto))?);
         }
@@ -133,7 +142,7 @@ impl<E: Engine + 'static> Journaled<E> {
 
 /// Puts writes into their trees and makes that durable. Last of all the engine is told up to which entry it has everything:
 /// one that lost something, however whole it looks, is found out by the entry that follows.
-fn put_in_place<E: Engine>(engine: &E, writes: &Pending, upto: u64) -> Result<(), StoreError> {
+fn put_in_place(engine: &dyn Engine, writes: &Pending, upto: u64) -> Result<(), StoreError> {
     for (tree, writes) in writes.trees() {
         let mut pairs = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
         engine.settle(tree, &mut pairs)?;
@@ -144,13 +153,13 @@ fn put_in_place<E: Engine>(engine: &E, writes: &Pending, upto: u64) -> Result<()
 }
 
 /// The last entry that is in the trees; zero if none ever was.
-fn settled<E: Engine>(engine: &E) -> Result<u64, StoreError> {
+fn settled(engine: &dyn Engine) -> Result<u64, StoreError> {
     let Some(known) = engine.get(Tree::SETTLED, SETTLED)? else { return Ok(0) };
     let known = known.as_slice().try_into().map(u64::from_be_bytes);
     known.map_err(|_| StoreError::Codec("up to where the journal is in the trees".to_owned()))
 }
 
-impl<E> Drop for Journaled<E> {
+impl Drop for Journaled {
     fn drop(&mut self) {
         // The engine is closed after this. What is not in the trees is in the journal.
         let pen = self.pen.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -161,9 +170,9 @@ impl<E> Drop for Journaled<E> {
     }
 }
 
-impl<E: Engine + 'static> Kv for Journaled<E> {
+impl Kv for Journaled {
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.state().get(self.engine.as_ref(), tree, key)
+        self.state().get(tree, key)
     }
 
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
@@ -173,7 +182,7 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
         // Held to the end: what leaves the memory meanwhile is in the trees before.
         let state = self.state();
         let layers: Vec<&Pending> = std::iter::once(&state.recent).chain(state.leaving.as_deref()).collect();
-        pending::page(self.engine.as_ref(), &layers, (tree, range), way, limit)
+        pending::page(state.engine.as_ref(), &layers, (tree, range), way, limit)
     }
 
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
@@ -181,7 +190,7 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
         self.make_room(&mut pen, self.bound)?;
         let writes = {
             let state = self.state();
-            let mut draft = Overlay { state: &state, engine: self.engine.as_ref(), writes: Pending::default() };
+            let mut draft = Overlay { state: &state, writes: Pending::default() };
             work(&mut draft)?;
             draft.writes
         };
@@ -204,8 +213,17 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
         }
     }
 
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        let state = self.state();
+        let waiting = std::iter::once(&state.recent).chain(state.leaving.as_deref());
+        let mut names: BTreeSet<String> = waiting.flat_map(Pending::trees).map(|(tree, _)| tree.to_string()).collect();
+        names.extend(state.engine.trees()?);
+        names.remove(&Tree::SETTLED.to_string());
+        Ok(names.into_iter().collect())
+    }
+
     fn path(&self) -> Option<&Path> {
-        self.engine.path()
+        self.hold.as_ref().map(|hold| hold.path.as_path())
     }
 
     fn used(&self) -> Result<u64, StoreError> {
@@ -213,7 +231,7 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
             let pen = self.pen();
             pen.log.length() + pen.other.length()
         };
-        Ok(self.engine.used()? + journal)
+        Ok(self.state().engine.used()? + journal)
     }
 }
 
@@ -222,27 +240,26 @@ impl State {
         self.recent.is_empty() && self.leaving.is_none()
     }
 
-    fn get<E: Engine>(&self, engine: &E, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let known = self.recent.get(tree, key).or_else(|| self.leaving.as_deref()?.get(tree, key));
         match known {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
-            None => engine.get(tree, key),
+            None => self.engine.get(tree, key),
         }
     }
 }
 
 /// A write in the making, over what is durable.
-struct Overlay<'a, E> {
+struct Overlay<'a> {
     state: &'a State,
-    engine: &'a E,
     writes: Pending,
 }
 
-impl<E: Engine> Draft for Overlay<'_, E> {
+impl Draft for Overlay<'_> {
     fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.writes.get(tree, key) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
-            None => self.state.get(self.engine, tree, key),
+            None => self.state.get(tree, key),
         }
     }
 
@@ -264,7 +281,11 @@ mod tests {
     use super::*;
     use crate::Memory;
 
-    fn write(journaled: &Journaled<Memory>, key: u8) {
+    fn over_memory(dir: &TempDir, bound: usize) -> Result<Journaled, StoreError> {
+        Journaled::open(Arc::new(Memory::default()), dir.path(), bound, None)
+    }
+
+    fn write(journaled: &Journaled, key: u8) {
         let tree = Tree::new(crate::kv::Shelf::Rows, "things");
         journaled.write(&mut |draft| draft.put(tree, &[key], &[key])).unwrap();
     }
@@ -278,27 +299,27 @@ mod tests {
         let dir = TempDir::new().unwrap();
         for round in 0..3 {
             // The first write goes into the trees when the second comes; the second stays in the journal.
-            let journaled = Journaled::open(Memory::default(), dir.path(), 0).unwrap();
+            let journaled = over_memory(&dir, 0).unwrap();
             (0..2).for_each(|key| write(&journaled, key));
             drop(journaled);
-            let empty = Journaled::open(Memory::default(), dir.path(), 0);
+            let empty = over_memory(&dir, 0);
             assert!(matches!(empty, Err(StoreError::Damaged { .. })), "round {round}");
             FILES.iter().for_each(|file| std::fs::remove_file(dir.path().join(file)).unwrap());
         }
-        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        let journaled = over_memory(&dir, 1 << 20).unwrap();
         (0..2).for_each(|key| write(&journaled, key));
         journaled.tidy().unwrap();
         assert!(journaled.state().is_empty() && FILES.iter().all(|file| length(&dir.path().join(file)) == 0));
         (2..4).for_each(|key| write(&journaled, key));
         drop(journaled);
-        let lost = Journaled::open(Memory::default(), dir.path(), 1 << 20);
+        let lost = over_memory(&dir, 1 << 20);
         assert!(matches!(lost, Err(StoreError::Damaged { .. })));
         FILES.iter().for_each(|file| std::fs::remove_file(dir.path().join(file)).unwrap());
-        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        let journaled = over_memory(&dir, 1 << 20).unwrap();
         (0..2).for_each(|key| write(&journaled, key));
         drop(journaled);
         // What was never put in place is all in the journal.
-        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        let journaled = over_memory(&dir, 1 << 20).unwrap();
         let all = journaled.page(
             Tree::new(crate::kv::Shelf::Rows, "things"),
             (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded),

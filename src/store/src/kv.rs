@@ -3,7 +3,7 @@
 
 use std::{fmt, ops::Bound, path::Path};
 
-use crate::StoreError;
+use crate::{Compacted, StoreError};
 
 /// One tree of an engine. Each table, stream and queue has its own, so that they grow and are rewritten apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +67,25 @@ pub trait Kv: Send + Sync {
         Ok(())
     }
 
+    /// The names of the trees there are, as on disk, in any order; one that was emptied may be among them.
+    fn trees(&self) -> Result<Vec<String>, StoreError>;
+
+    /// What is wrong with the files beside the trees, a sentence each.
+    fn faults(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Bytes that must be free for a rewrite.
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    /// Rewrites what is live, beside readers and writers.
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        let used = self.used()?;
+        Ok(Compacted { before: used, after: used })
+    }
+
     /// Where it is on disk.
     fn path(&self) -> Option<&Path>;
 
@@ -75,7 +94,7 @@ pub trait Kv: Send + Sync {
 }
 
 /// What a journal needs below it: ordered keys, not more. Every call may block.
-pub trait Engine: Send + Sync {
+pub trait Engine: fmt::Debug + Send + Sync {
     /// The value under a key.
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
@@ -89,8 +108,8 @@ pub trait Engine: Send + Sync {
     /// Makes durable whatever was settled.
     fn sync(&self) -> Result<(), StoreError>;
 
-    /// Where it is on disk.
-    fn path(&self) -> Option<&Path>;
+    /// The names of the trees there are, as on disk, in any order; one that was emptied may be among them.
+    fn trees(&self) -> Result<Vec<String>, StoreError>;
 
     /// Bytes it takes.
     fn used(&self) -> Result<u64, StoreError>;
@@ -117,6 +136,8 @@ pub trait Draft {
 impl<'a> Tree<'a> {
     /// The time of each commit.
     pub const COMMITS: Tree<'static> = Tree { shelf: Shelf::Commits, name: "" };
+    /// The tables there are: whether each is versioned. Beside the commits, where readers of format 2 do not look.
+    pub const TABLES: Tree<'static> = Tree { shelf: Shelf::Commits, name: "tables" };
     /// Who holds which lease.
     pub const LEASES: Tree<'static> = Tree { shelf: Shelf::Leases, name: "" };
     /// Up to where the journal is in the trees.
@@ -126,12 +147,31 @@ impl<'a> Tree<'a> {
     pub fn new(shelf: Shelf, name: &'a str) -> Self {
         Self { shelf, name }
     }
+
+    /// The tree of that name on disk, if it is one.
+    pub fn named(name: &'a str) -> Option<Self> {
+        let (word, name) = name.split_once('/')?;
+        let shelf = Shelf::ALL.into_iter().find(|shelf| shelf.word() == word)?;
+        Some(Self { shelf, name })
+    }
 }
 
-impl fmt::Display for Tree<'_> {
-    /// The name on disk, for good.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shelf = match self.shelf {
+impl Shelf {
+    /// Every sort.
+    pub const ALL: [Shelf; 8] = [
+        Shelf::Rows,
+        Shelf::Past,
+        Shelf::Stream,
+        Shelf::Due,
+        Shelf::DueAt,
+        Shelf::Commits,
+        Shelf::Leases,
+        Shelf::Settled,
+    ];
+
+    /// The word on disk, for good.
+    fn word(self) -> &'static str {
+        match self {
             Shelf::Rows => "rows",
             Shelf::Past => "past",
             Shelf::Stream => "stream",
@@ -140,7 +180,13 @@ impl fmt::Display for Tree<'_> {
             Shelf::Commits => "commits",
             Shelf::Leases => "leases",
             Shelf::Settled => "settled",
-        };
-        write!(f, "{shelf}/{}", self.name)
+        }
+    }
+}
+
+impl fmt::Display for Tree<'_> {
+    /// The name on disk, for good.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.shelf.word(), self.name)
     }
 }

@@ -67,6 +67,10 @@ impl Kv for Memory {
         Ok(())
     }
 
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.read().keys().cloned().collect())
+    }
+
     fn path(&self) -> Option<&Path> {
         None
     }
@@ -106,8 +110,8 @@ impl crate::kv::Engine for Memory {
         Ok(())
     }
 
-    fn path(&self) -> Option<&Path> {
-        None
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        Kv::trees(self)
     }
 
     fn used(&self) -> Result<u64, StoreError> {

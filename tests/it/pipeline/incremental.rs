@@ -8,8 +8,7 @@ use provost::jobs::{
     judge::{Touched, Yardstick, awaited, changed, due, touched},
 };
 use provost_engine::{
-    News, Policy, PolicyConfig, absence,
-    own::OwnerTags,
+    News, Owning, Policy, PolicyConfig, absence,
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
@@ -172,14 +171,14 @@ impl World {
                 row.as_of = Some(house.now());
                 draft.put_scope(row);
             }
-            Step::Hours(hours) => self.desk.clock.pass(Span::hours(*hours)),
+            Step::Hours(hours) => self.desk.pass(Span::hours(*hours)),
             Step::Policy(at) => {
                 let config: PolicyConfig = toml::from_str(POLICIES[*at]).unwrap();
                 self.yardstick.policy = Policy::new(config).unwrap();
             }
             Step::Owners(contact) => {
                 let tag = if *contact { "contact" } else { "owner" };
-                self.yardstick.owners = OwnerTags { tags: vec![tag.to_owned()] };
+                self.yardstick.owning = Owning { tags: vec![tag.to_owned()], ..Owning::default() };
             }
             Step::Says { .. } | Step::Ends { .. } => {}
         }

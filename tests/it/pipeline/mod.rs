@@ -7,3 +7,5 @@ mod crash;
 mod incremental;
 mod meanwhile;
 mod script;
+pub(crate) mod shared;
+mod together;

@@ -58,11 +58,6 @@ pub(crate) struct TestClock {
 }
 
 impl TestClock {
-    /// Time passes.
-    pub(crate) fn pass(&self, span: Span) {
-        self.micros.fetch_add(span.as_micros(), Ordering::SeqCst);
-    }
-
     /// From now on time passes only where a test says so.
     pub(crate) fn stop(&self) {
         self.stands.store(true, Ordering::SeqCst);
@@ -101,6 +96,7 @@ static SPEC: Spec = Spec {
 pub(crate) struct Desk {
     pub(crate) house: Arc<House>,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) source: String,
 }
 
 impl Desk {
@@ -111,7 +107,24 @@ impl Desk {
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
         let clock =
             Arc::new(TestClock { micros: AtomicI64::new(1_790_000_000_000_000), stands: AtomicBool::new(false) });
-        Self { house: Arc::new(House::new(store, clock.clone())), clock }
+        Self { house: Arc::new(House::new(store, clock.clone())), clock, source: "test".into() }
+    }
+
+    /// Another process on the same store, by the same clock, that looks at another source.
+    pub(crate) fn beside(&self, store: Arc<dyn Store>, source: &str) -> Self {
+        let (house, clock) = (Arc::new(House::new(store, self.clock.clone())), self.clock.clone());
+        Self { house, clock, source: source.into() }
+    }
+
+    /// The same process, under a lease.
+    pub(crate) fn fenced(&self, fence: provost_store::Fence) -> Self {
+        let house = Arc::new(self.house.fenced(Some(fence)));
+        Self { house, clock: self.clock.clone(), source: self.source.clone() }
+    }
+
+    /// Lets time go by.
+    pub(crate) fn pass(&self, time: Span) {
+        self.clock.micros.fetch_add(time.as_micros(), Ordering::SeqCst);
     }
 
     /// One run that says this.
@@ -125,16 +138,22 @@ impl Desk {
 
     /// One run that says this, while somebody is told what changes.
     pub(crate) fn watched(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
-        self.clock.pass(Span::hours(1));
+        self.pass(Span::hours(1));
+        self.look(acts, watcher)
+    }
+
+    /// The same, at once.
+    pub(crate) fn look(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
         let no_room = CancellationToken::new();
         let connector = Arc::new(Scripted { acts: acts.to_vec(), no_room: no_room.clone(), clock: self.clock.clone() });
         let looking = Looking {
-            source: "test".into(),
+            source: self.source.clone(),
             spec: &SPEC,
             connector,
             limit: Duration::from_secs(60),
             full_every: Span::days(7),
             sweep_now: false,
+            next_run: None,
             no_room,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -181,7 +200,7 @@ pub(crate) fn listing(names: &[&'static str]) -> Vec<Act> {
     acts
 }
 
-struct Nobody;
+pub(crate) struct Nobody;
 
 impl Watcher for Nobody {
     fn changed(&mut self, _: &House, _: Vec<Touched>) -> Result<(), StoreError> {
@@ -256,7 +275,7 @@ impl Connector for Scripted {
                     to.stop().cancelled().await;
                     return Ok(());
                 }
-                Act::Day => self.clock.pass(Span::days(1)),
+                Act::Day => drop(self.clock.micros.fetch_add(86_400_000_000, Ordering::SeqCst)),
             }
         }
         Ok(())

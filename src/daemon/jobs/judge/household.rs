@@ -6,14 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use provost_engine::{Covered, Neighbour, Place, Rule, Subject, Thresholds, own::owner_of};
-use provost_model::{Finding, Key, Noun, Presence, Reading, Record, RecordId, field};
+use provost_engine::{Covered, Neighbour, Place, Rule, Subject, Thresholds};
+use provost_model::{Finding, Key, Noun, Presence, Reading, Record, RecordId, Time, field};
 use provost_store::{
     StoreError,
     inventory::{Inventory, ScopeRow},
 };
 
-use super::{Yardstick, covers};
+use super::{super::owners::Owners, Yardstick, covers};
 
 /// Places of one secret that are looked at; more than that are somebody's test value.
 pub(super) const PLACES_MAX: usize = 50;
@@ -87,13 +87,19 @@ pub(super) struct Bench<'a> {
     pub(super) inventory: Inventory<'a>,
     pub(super) yardstick: &'a Yardstick,
     pub(super) covers: Vec<Covered<'a>>,
-    /// Digest of the owner tags.
-    pub(super) owners: String,
+    owners: Owners<'a>,
+    /// Digest of what is configured about owners.
+    pub(super) owners_by: String,
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn new(inventory: Inventory<'a>, yardstick: &'a Yardstick, scopes: &'a [ScopeRow]) -> Self {
-        Self { inventory, yardstick, covers: covers(scopes), owners: yardstick.owners.digest() }
+    pub(super) fn new(
+        inventory: Inventory<'a>,
+        yardstick: &'a Yardstick,
+        scopes: &'a [ScopeRow],
+    ) -> Result<Self, StoreError> {
+        let owners = Owners::new(inventory, yardstick, None)?;
+        Ok(Self { inventory, yardstick, covers: covers(scopes), owners, owners_by: yardstick.owners_digest() })
     }
 
     /// These subjects and nobody else.
@@ -121,18 +127,18 @@ impl<'a> Bench<'a> {
     /// Every record of a page that is asked for and was not met, each with whoever of its household is asked for too.
     pub(super) fn page(
         &self,
-        records: Vec<Record>,
-        which: &(dyn Fn(&Record) -> bool + Sync),
+        records: &[Record],
+        which: &dyn Fn(&Record) -> bool,
         met: &mut HashSet<RecordId>,
     ) -> Result<Vec<Household>, StoreError> {
         let mut households = Vec::new();
         for record in records {
-            if met.remove(&record.id) || !which(&record) {
+            if met.remove(&record.id) || !which(record) {
                 continue;
             }
             let own = record.id;
-            let mut household = self.household(&Together::with(&record), record)?;
-            self.load(&mut household, &|it| which(it))?;
+            let mut household = self.household(&Together::with(record), record.clone())?;
+            self.load(&mut household, which)?;
             met.extend(household.everybody().filter(|(_, it)| it.id != own && which(it)).map(|(_, it)| it.id));
             households.push(household);
         }
@@ -217,17 +223,17 @@ impl<'a> Bench<'a> {
         &self,
         household: &Household,
         loaded: &Loaded,
-        wholly: bool,
+        (wholly, now): (bool, Time),
         look: &mut dyn FnMut(&Subject<'_>),
-    ) {
-        let Some(record) = household.record(loaded.member) else { return };
+    ) -> Result<(), StoreError> {
+        let Some(record) = household.record(loaded.member) else { return Ok(()) };
         let identity = loaded.member.and(household.identity.as_ref());
         let (siblings, credentials): (&[Record], &[Record]) = match loaded.member {
             Some(_) => (household.credentials(), &[]),
             None => (&[], household.credentials()),
         };
         let asked = wholly || Rule::asks_owner(record.kind, record.identity.is_some());
-        let owner = asked.then(|| owner_of(record, identity, &self.yardstick.owners)).flatten();
+        let owner = if asked { self.owners.of(record, identity, now)? } else { None };
         look(&Subject {
             record,
             identity,
@@ -237,6 +243,7 @@ impl<'a> Bench<'a> {
             owner: owner.as_ref(),
             covers: &self.covers,
         });
+        Ok(())
     }
 }
 

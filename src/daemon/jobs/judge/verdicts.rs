@@ -18,9 +18,9 @@ pub(super) fn write<'a>(
     for loaded in &household.subjects {
         let Some(record) = household.record(loaded.member) else { continue };
         let (mut findings, mut judged) = (loaded.findings.clone(), Judgement::default());
-        bench.show(household, loaded, false, &mut |subject| {
-            judged = judge_record(subject, &mut findings, (&bench.thresholds(record), &bench.owners), now);
-        });
+        bench.show(household, loaded, (false, now), &mut |subject| {
+            judged = judge_record(subject, &mut findings, (&bench.thresholds(record), &bench.owners_by), now);
+        })?;
         changed += judged.changed;
         if judged.changed > 0 {
             draft.put_findings(record.id, &findings)?;

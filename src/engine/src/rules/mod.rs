@@ -21,6 +21,8 @@ mod cred_weak_key;
 mod id_idle;
 mod inputs;
 mod life;
+mod own_left;
+mod own_moved;
 mod own_none;
 mod priv_admin;
 mod root_key;
@@ -142,6 +144,8 @@ pub static ALL: &[&Rule] = &[
     &cred_usage_unknown::SPEC,
     &cred_weak_key::SPEC,
     &id_idle::SPEC,
+    &own_left::SPEC,
+    &own_moved::SPEC,
     &own_none::SPEC,
     &priv_admin::SPEC,
     &root_key::SPEC,
@@ -224,7 +228,8 @@ impl Rule {
         }
         let mut verdict = check(view, thresholds, now).unwrap_or_else(|early| early);
         // Whatever is said of a working thing, or beside one, may be otherwise once it has expired.
-        verdict.until = verdict.until.into_iter().chain(view.next_end(now)).min();
+        // And whoever is the owner now may not be once the evidence is older.
+        verdict.until = verdict.until.into_iter().chain(view.next_end(now)).chain(view.owner_until(now)).min();
         verdict
     }
 

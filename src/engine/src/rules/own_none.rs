@@ -1,7 +1,7 @@
 //! OWN-NONE: nobody is known to answer for an identity.
 //! It must never be raised where the evidence could not be seen.
 
-use provost_model::{FieldSet, Kind, Noun, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::{Thresholds, days};
@@ -77,15 +77,9 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
-/// Whether somebody should answer for it: not for people, the account itself or what the provider looks after. A
-/// credential is answered for with its identity.
+/// Whether somebody should answer for it. People answer for themselves.
 fn concerned(view: &View<'_>) -> bool {
-    let credential = view.kind().noun() == Noun::Credential || view.kind() == Kind::Secret;
-    if credential {
-        return !view.has_identity() && life::keeps_secret(view);
-    }
-    let human = view.text(field::NATURE).known() == Some("human");
-    !human && !who::is_root_view(view) && !who::is_providers_own(view)
+    who::answered_for(view) && view.text(field::NATURE).known() != Some("human")
 }
 
 #[cfg(test)]

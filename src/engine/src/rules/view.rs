@@ -340,6 +340,11 @@ impl<'a> View<'a> {
         near.chain([own]).filter_map(Reading::known).filter(|end| *end > now).min()
     }
 
+    /// The next instant at which somebody else may be the owner, as far as the rule asks.
+    pub(super) fn owner_until(&self, now: Time) -> Option<Time> {
+        self.owner().and_then(|owner| owner.until).filter(|at| *at > now)
+    }
+
     fn near(&self, record: &'a Record, reads: FieldSet) -> Near<'a> {
         Near { record, subject: self.subject, reads }
     }

@@ -1,11 +1,11 @@
 //! What sort of identity a rule has before it: the account's root, a human being, the provider's own.
 //! It must never infer what a connector has not stated.
 
-use provost_model::{Kind, Realm, field};
+use provost_model::{Kind, Noun, Realm, field};
 
-use super::{Near, View};
+use super::{Near, View, life};
 
-/// Whether an identity is the root of an account: it has rights. Needs `arn` declared of it. nobody can take away.
+/// Whether an identity is the root of an account: it has rights nobody can take away. Needs `arn` declared of it.
 fn is_root(identity: &Near<'_>) -> bool {
     let arn = identity.text(field::ARN).known().unwrap_or_default();
     identity.kind() == Kind::User && (is_root_arn(arn) || is_root_name(identity.realm(), identity.external()))
@@ -36,6 +36,15 @@ pub(super) fn is_human(identity: &Near<'_>) -> bool {
 pub(super) fn is_providers_own(view: &View<'_>) -> bool {
     let path = view.text(field::PATH).known().unwrap_or_default();
     path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
+}
+
+/// Whether somebody answers for the subject itself: not for the account as such or what the provider looks after. A
+/// credential is answered for with its identity. Needs `arn`, `path` and whatever tells whether it keeps a secret.
+pub(super) fn answered_for(view: &View<'_>) -> bool {
+    if view.kind().noun() == Noun::Credential || view.kind() == Kind::Secret {
+        return !view.has_identity() && life::keeps_secret(view);
+    }
+    !is_root_view(view) && !is_providers_own(view)
 }
 
 /// `arn:aws:iam::123456789012:root`.

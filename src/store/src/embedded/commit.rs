@@ -18,7 +18,7 @@ pub(super) struct Written {
 }
 
 /// Refuses a batch over the bounds before anything is written.
-pub(super) fn check_size(batch: &Batch) -> Result<(), StoreError> {
+pub(crate) fn check_size(batch: &Batch) -> Result<(), StoreError> {
     let bytes: usize = batch.ops.iter().map(size).sum();
     if batch.ops.len() <= MAX_OPS && bytes <= MAX_BYTES {
         return Ok(());
@@ -33,6 +33,11 @@ pub(super) fn check_size(batch: &Batch) -> Result<(), StoreError> {
 /// The streams a batch appends to.
 pub(super) fn streams_of(batch: &Batch) -> BTreeSet<&'static str> {
     batch.ops.iter().filter_map(|op| if let Op::Append { stream, .. } = op { Some(*stream) } else { None }).collect()
+}
+
+/// The tables a batch puts rows into, some of them several times.
+pub(super) fn tables_of(batch: &Batch) -> impl Iterator<Item = Table> {
+    batch.ops.iter().filter_map(|op| if let Op::Put { table, .. } = op { Some(*table) } else { None })
 }
 
 /// Checks what the batch relies on, then does its steps in order.
@@ -137,7 +142,8 @@ fn size(op: &Op) -> usize {
     }
 }
 
-fn conflict(table: Table, key: &[u8]) -> StoreError {
+/// The refusal for a row that is not what a batch relied on.
+pub(crate) fn conflict(table: Table, key: &[u8]) -> StoreError {
     let digits: String = key.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
     StoreError::Conflict(format!("{}/{digits}", table.name))
 }

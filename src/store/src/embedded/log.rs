@@ -14,13 +14,34 @@ use crate::{
 pub(super) fn head<K: Kv>(kv: &K) -> Result<Head, StoreError> {
     let last = kv.page(Tree::COMMITS, (Bound::Unbounded, Bound::Unbounded), Way::Down, 1)?;
     let Some((number, at)) = last.into_iter().next() else { return Ok(Head::default()) };
-    let number = number.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
-    Ok(Head { number: CommitNo(number), at: time(&at)? })
+    let (number, at) = commit(&number, &at)?;
+    Ok(Head { number, at })
 }
 
 /// Notes a commit.
 pub(super) fn note(draft: &mut dyn Draft, head: Head) -> Result<(), StoreError> {
     draft.put(Tree::COMMITS, &head.number.0.to_be_bytes(), &head.at.as_micros().to_be_bytes())
+}
+
+/// The commit of a pair of the log.
+pub(super) fn commit(key: &[u8], value: &[u8]) -> Result<(CommitNo, Time), StoreError> {
+    let number = key.try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
+    Ok((CommitNo(number), time(value)?))
+}
+
+/// Notes that there is a table, and whether it is versioned.
+pub(super) fn note_table(draft: &mut dyn Draft, table: &str, versioned: bool) -> Result<(), StoreError> {
+    let said = [u8::from(versioned)];
+    match draft.get(Tree::TABLES, table.as_bytes())? {
+        Some(known) if known == said => Ok(()),
+        _ => draft.put(Tree::TABLES, table.as_bytes(), &said),
+    }
+}
+
+/// The table of a pair that notes one, if it is versioned.
+pub(super) fn versioned_table(key: &[u8], value: &[u8]) -> Result<Option<String>, StoreError> {
+    let name = std::str::from_utf8(key).map_err(|_| StoreError::Codec("the name of a table".to_owned()))?;
+    Ok((value == [1]).then(|| name.to_owned()))
 }
 
 /// The last commit whose time is not after `at`.
@@ -61,7 +82,7 @@ pub(super) fn check<K: Kv>(kv: &K, last: CommitNo) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn time(bytes: &[u8]) -> Result<Time, StoreError> {
+pub(super) fn time(bytes: &[u8]) -> Result<Time, StoreError> {
     bytes.try_into().map(|bytes| Time::from_micros(i64::from_be_bytes(bytes))).map_err(|_| malformed())
 }
 

@@ -32,14 +32,33 @@ pub(super) fn unschedule(draft: &mut dyn Draft, queue: &str, item: &[u8]) -> Res
 
 /// Up to `limit` items that are due, the most overdue first; of equal times the lesser item first.
 pub(super) fn due<K: Kv>(kv: &K, queue: &str, now: Time, limit: usize) -> Result<Vec<(Time, Vec<u8>)>, StoreError> {
+    due_after(kv, queue, (None, now), limit)
+}
+
+/// As [`due`], but only items that come after one.
+pub(super) fn due_after<K: Kv>(
+    kv: &K,
+    queue: &str,
+    (after, now): (Option<&(Time, Vec<u8>)>, Time),
+    limit: usize,
+) -> Result<Vec<(Time, Vec<u8>)>, StoreError> {
+    let after = after.map(|(at, item)| [ordered(*at).as_slice(), item].concat());
+    let from = after.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(place.as_slice()));
     // The first place that is later than every item of `now`.
     let end = now.as_micros().checked_add(1).map(|next| ordered(Time::from_micros(next)));
     let to = end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(end.as_slice()));
-    let page = kv.page(Tree::new(Shelf::Due, queue), (Bound::Unbounded, to), Way::Up, limit)?;
+    let page = kv.page(Tree::new(Shelf::Due, queue), (from, to), Way::Up, limit)?;
     page.into_iter().map(|(place, _)| split(&place)).collect()
 }
 
-fn split(place: &[u8]) -> Result<(Time, Vec<u8>), StoreError> {
+/// The time of an item, from its bytes.
+pub(super) fn time(bytes: &[u8]) -> Result<Time, StoreError> {
+    let at = bytes.try_into().map_err(|_| StoreError::Codec("the time of an item of a queue".to_owned()))?;
+    Ok(Time::from_micros((u64::from_be_bytes(at) ^ SIGN).cast_signed()))
+}
+
+/// The time and the item of a place in a queue.
+pub(super) fn split(place: &[u8]) -> Result<(Time, Vec<u8>), StoreError> {
     let (at, item) = place.split_first_chunk().ok_or_else(|| StoreError::Codec("an item of a queue".to_owned()))?;
     Ok((Time::from_micros((u64::from_be_bytes(*at) ^ SIGN).cast_signed()), item.to_vec()))
 }

@@ -36,12 +36,24 @@ pub(super) fn append(
 ) -> Result<Tail, StoreError> {
     let sequence = tail.sequence + 1;
     let hash = chained(&tail.hash, sequence, value);
-    let mut bytes = Vec::with_capacity(HEADER + value.len());
-    bytes.extend_from_slice(&at.as_micros().to_be_bytes());
-    bytes.extend_from_slice(&hash);
-    bytes.extend_from_slice(value);
-    draft.put(Tree::new(Shelf::Stream, stream), &sequence.to_be_bytes(), &bytes)?;
+    put(draft, stream, &Entry { sequence, at, hash, value: value.to_vec() })?;
     Ok(Tail { sequence, hash })
+}
+
+/// Writes an entry whose place and hash are known.
+pub(super) fn put(draft: &mut dyn Draft, stream: &str, entry: &Entry) -> Result<(), StoreError> {
+    let mut bytes = Vec::with_capacity(HEADER + entry.value.len());
+    bytes.extend_from_slice(&entry.at.as_micros().to_be_bytes());
+    bytes.extend_from_slice(&entry.hash);
+    bytes.extend_from_slice(&entry.value);
+    draft.put(Tree::new(Shelf::Stream, stream), &entry.sequence.to_be_bytes(), &bytes)
+}
+
+impl Tail {
+    /// Whether an entry is the next one.
+    pub(super) fn precedes(&self, entry: &Entry) -> bool {
+        entry.sequence == self.sequence + 1 && entry.hash == chained(&self.hash, entry.sequence, &entry.value)
+    }
 }
 
 /// Up to `limit` entries from a sequence number on.
@@ -60,7 +72,8 @@ pub(crate) fn chained(before: &[u8; 32], sequence: u64, value: &[u8]) -> [u8; 32
     hash.finalize().into()
 }
 
-fn entry((key, mut bytes): Pair) -> Result<Entry, StoreError> {
+/// The entry of a pair.
+pub(super) fn entry((key, mut bytes): Pair) -> Result<Entry, StoreError> {
     let malformed = || StoreError::Codec("an entry of a stream".to_owned());
     let sequence = key.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
     let at = bytes.get(..8).and_then(|part| part.try_into().ok()).map(i64::from_be_bytes).ok_or_else(malformed)?;

@@ -4,14 +4,19 @@
 mod awaits;
 mod draft;
 mod index;
+mod owners;
 mod read;
+mod reads;
 mod rows;
+mod shown;
 mod tally;
 
 pub use draft::Draft;
 pub use index::digest;
 pub use read::{Inventory, Version};
-pub use rows::{BaselineState, JudgedBy, RuleDigest, ScopeRow, SourceRow, UnderWay};
+pub use reads::Reads;
+pub use rows::{BaselineState, JudgedBy, MemberRow, RuleDigest, ScopeRow, SourceRow, UnderWay};
+pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
 use crate::Table;
 
@@ -37,6 +42,10 @@ const HELD: Table = Table { name: "held", versioned: false };
 const SOURCES: Table = Table { name: "sources", versioned: false };
 /// (source, run id) → the run.
 const RUNS: Table = Table { name: "runs", versioned: false };
+/// Record id → what human beings said about its owner, with every former word.
+pub const OWNER_WORDS: Table = Table { name: "owner_words", versioned: true };
+/// Ids of the records that are persons and teams.
+const PEOPLE: Table = Table { name: "people", versioned: false };
 /// (scope, record id) → the time of the scope's reading on which the record was judged: it waits for the next one. Under the
 /// scope alone: up to which reading those who waited were judged.
 const AWAITS: Table = Table { name: "awaits", versioned: false };
@@ -46,8 +55,18 @@ const META: Table = Table { name: "meta", versioned: false };
 const JUDGED_BY: &[u8] = b"judged_by_rules";
 /// The row that the first version kept instead: one digest of everything.
 const JUDGED_BY_ALL: &[u8] = b"judged_by";
+/// Its row that every commit writes in which a person or team changes.
+const PEOPLE_CHANGED: &[u8] = b"people_changed";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
+/// With a daemon's id behind it: [`MemberRow`].
+const MEMBER: &[u8] = b"member/";
+/// With a source's name behind it: the machine on which alone it can be looked at.
+const MACHINE: &[u8] = b"machine_of/";
 
+/// Sources that are to be looked at, under their names.
+pub const WORK_QUEUE: &str = "work";
+/// Turns that come round by a schedule, under their names.
+pub const TURN_QUEUE: &str = "turn";
 /// Records whose verdict may change by time alone.
 pub const JUDGE_QUEUE: &str = "judge";

@@ -4,7 +4,7 @@
 use provost_model::Time;
 
 use super::{batch, commit, on_each};
-use crate::{Batch, Entry, Fence, Op, Store, StoreError};
+use crate::{Batch, Entry, Fence, Held, Op, Store, StoreError, lease_of};
 
 fn append(value: &str) -> Op {
     Op::Append { stream: "s", value: value.into() }
@@ -133,4 +133,133 @@ fn a_clock_that_was_set_back_prolongs_no_lease() {
         assert_eq!(lease(store, "one", 209, 300), None);
         assert_eq!(lease(store, "one", 210, 300), Some(3));
     });
+}
+
+fn claim(store: &dyn Store, holder: &str, (now, until): (i64, i64), limit: usize) -> Vec<(String, i64, u64)> {
+    let (now, until) = (Time::from_seconds(now), Time::from_seconds(until));
+    let claims = store.claim("q", holder, (now, until), limit).unwrap();
+    let told = claims.into_iter().map(|claim| {
+        assert_eq!(claim.fence.name, lease_of("q", &claim.item));
+        (String::from_utf8(claim.item).unwrap(), claim.due.as_seconds(), claim.fence.token)
+    });
+    told.collect()
+}
+
+fn claimed(of: &[(&str, i64, u64)]) -> Vec<(String, i64, u64)> {
+    of.iter().map(|(item, due, token)| ((*item).to_owned(), *due, *token)).collect()
+}
+
+#[test]
+fn due_items_are_claimed_by_one_holder_each_and_stay_in_their_queue() {
+    on_each(|store| {
+        commit(store, 1, [schedule("c", 30), schedule("a", 10), schedule("b", 20), schedule("later", 999)]);
+        assert_eq!(claim(store, "one", (9, 99), 9), []);
+        assert_eq!(claim(store, "one", (40, 50), 2), claimed(&[("a", 10, 1), ("b", 20, 1)]));
+        assert_eq!(claim(store, "one", (40, 50), 9), claimed(&[("c", 30, 1)]), "what it holds it does not get again");
+        assert_eq!(claim(store, "two", (49, 60), 9), []);
+        assert_eq!(due(store, 40, 9).len(), 3);
+        let fence = Fence { name: lease_of("q", b"b"), token: 1 };
+        // Done: the item moves on, in a commit that holds its claim.
+        store.commit(Batch { fence: Some(fence.clone()), ..batch(45, [schedule("b", 100)]) }).unwrap();
+        store.release(&fence).unwrap();
+        assert_eq!(claim(store, "two", (50, 60), 1), claimed(&[("a", 10, 2)]), "the claim of one ran out");
+        assert_eq!(claim(store, "three", (50, 60), 9), claimed(&[("c", 30, 2)]));
+        let all = claim(store, "one", (101, 110), 9);
+        assert_eq!(all, claimed(&[("a", 10, 3), ("c", 30, 3), ("b", 100, 2)]), "the most overdue first");
+    });
+}
+
+#[test]
+fn a_claim_goes_past_any_number_of_items_that_are_held() {
+    on_each(|store| {
+        commit(store, 1, (0..700).map(|number| schedule(&format!("{number:03}"), number)));
+        assert_eq!(claim(store, "one", (800, 900), 600).len(), 600);
+        let rest = claim(store, "two", (800, 900), 99);
+        assert_eq!((rest.len(), rest.first().cloned()), (99, Some(("600".to_owned(), 600, 1))));
+        assert_eq!(claim(store, "two", (800, 900), 99), claimed(&[("699", 699, 1)]));
+    });
+}
+
+#[test]
+fn a_claim_is_an_ordinary_lease_on_the_stores_clock() {
+    on_each(|store| {
+        commit(store, 1, [schedule("a", 10)]);
+        assert_eq!(claim(store, "one", (100, 110), 9), claimed(&[("a", 10, 1)]));
+        commit(store, 200, []);
+        assert_eq!(claim(store, "two", (50, 60), 9), claimed(&[("a", 10, 2)]), "the store has seen 200");
+        let take = |holder: &str, now: i64, until: i64| {
+            let (now, until) = (Time::from_seconds(now), Time::from_seconds(until));
+            store.lease(&lease_of("q", b"a"), holder, now, until).unwrap().map(|fence| fence.token)
+        };
+        assert_eq!(take("one", 209, 300), None);
+        assert_eq!(take("two", 209, 300), Some(2), "prolonged");
+        assert_eq!(claim(store, "one", (299, 310), 9), []);
+        assert_eq!(claim(store, "one", (300, 310), 9), claimed(&[("a", 10, 3)]));
+    });
+}
+
+#[test]
+fn many_claim_at_once_and_no_item_is_claimed_twice() {
+    on_each(|store| {
+        commit(store, 1, (0..120).map(|number| schedule(&format!("{number:03}"), 1)));
+        let mut all: Vec<String> = std::thread::scope(|threads| {
+            let takers: Vec<_> = ["one", "two", "three"]
+                .into_iter()
+                .map(|holder| {
+                    threads.spawn(move || {
+                        let mut mine = Vec::new();
+                        loop {
+                            let claims = claim(store, holder, (10, 99), 7);
+                            if claims.is_empty() {
+                                return mine;
+                            }
+                            mine.extend(claims.into_iter().map(|(item, ..)| item));
+                        }
+                    })
+                })
+                .collect();
+            takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect()
+        });
+        all.sort();
+        assert_eq!(all, (0..120).map(|number| format!("{number:03}")).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn leases_are_listed_with_their_holders_until_they_are_given_back() {
+    on_each(|store| {
+        assert_eq!(store.leases().unwrap(), []);
+        let take = |name: &str, holder: &str, until: i64| {
+            store.lease(name, holder, Time::from_seconds(1), Time::from_seconds(until)).unwrap().unwrap()
+        };
+        let given_back = take("m", "one", 9);
+        take("z", "two", 5);
+        take("a", "one", 7);
+        store.release(&given_back).unwrap();
+        let held = |name: &str, holder: &str, until: i64| Held {
+            name: name.to_owned(),
+            holder: holder.to_owned(),
+            token: 1,
+            until: Time::from_seconds(until),
+        };
+        assert_eq!(store.leases().unwrap(), [held("a", "one", 7), held("z", "two", 5)]);
+        for number in 0..300 {
+            take(&format!("n{number:03}"), "three", 9);
+        }
+        assert_eq!(store.leases().unwrap().len(), 302);
+    });
+}
+
+#[test]
+fn the_stores_clock_is_never_before_its_last_commit() {
+    on_each(|store| {
+        commit(store, 100, []);
+        assert!(store.clock(Time::from_seconds(50)).unwrap() >= Time::from_seconds(100));
+    });
+}
+
+#[test]
+fn no_two_items_share_a_lease() {
+    assert_eq!(lease_of("work", b"aws-prod"), "work/aws-prod");
+    assert_eq!(lease_of("work", b"a\0b %\xff"), "work/a%00b%20%25%ff");
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     absence,
     judge::{judge_record, timeless},
-    own::{OwnerTags, owner_of},
+    own::{Asked, Attribution, Owning, Roster},
     reconcile::{self, Birth, Said},
     rules::{ALL, Beside, Check, Covered, Outcome, Place, Subject, Verdict, View, sample::NOW},
     thresholds::{Limits, Matcher, Override, Policy, PolicyConfig},
@@ -75,7 +75,7 @@ struct World {
     records: BTreeMap<RecordId, Record>,
     covers: BTreeMap<u32, Time>,
     policy: PolicyConfig,
-    owners: OwnerTags,
+    owners: Owning,
 }
 
 fn realm() -> Realm {
@@ -145,7 +145,7 @@ fn is_there(record: &Record) -> bool {
 impl World {
     fn new() -> Self {
         let (records, covers) = (BTreeMap::new(), BTreeMap::new());
-        Self { now: NOW, records, covers, policy: PolicyConfig::default(), owners: OwnerTags::default() }
+        Self { now: NOW, records, covers, policy: PolicyConfig::default(), owners: Owning::default() }
     }
 
     fn identity(&self, of: &Record) -> Option<&Record> {
@@ -178,7 +178,9 @@ impl World {
         let twins = self.records.values().filter(|it| it.id != id && is_there(it));
         let twins = twins.filter(|it| !Self::marks(it).is_disjoint(&Self::marks(record)));
         let places: Vec<Place> = twins.map(Place::of).collect();
-        let owner = owner_of(record, identity, &self.owners);
+        let (roster, sources) = (Roster::default(), std::collections::HashMap::new());
+        let by = Attribution { owning: &self.owners, roster: &roster, sources: &sources };
+        let owner = by.owner_of(&Asked { identity, ..Asked::alone(record) }, self.now);
         let covers: Vec<Covered<'_>> = (1..=3)
             .map(|scope| {
                 let as_of = self.covers.get(&scope).copied().unwrap_or(Covered::NEVER);
@@ -211,8 +213,9 @@ impl World {
                 let Check::Record(check) = rule.check else { panic!("about sources") };
                 let view = View::new(subject, &believed, if open { opened } else { rule });
                 let mut verdict = check(&view, &figures, self.now).unwrap_or_else(|early| early);
-                let end = View::new(subject, &believed, rule).next_end(self.now);
-                verdict.until = verdict.until.into_iter().chain(end).min();
+                let declared = View::new(subject, &believed, rule);
+                let ends = declared.next_end(self.now).into_iter().chain(declared.owner_until(self.now));
+                verdict.until = ends.chain(verdict.until).min();
                 verdict
             };
             about.map(|(rule, opened)| (*rule, verdict(rule, opened))).collect()
@@ -279,7 +282,7 @@ impl World {
             }
             Step::Owners(contact) => {
                 let tag = if *contact { "contact" } else { "owner" };
-                self.owners = OwnerTags { tags: vec![tag.to_owned()] };
+                self.owners = Owning { tags: vec![tag.to_owned()], ..Owning::default() };
                 None
             }
         };

@@ -1,0 +1,55 @@
+//! The parts of a store's directory, and how a store takes the place of another.
+//! It must never leave a moment in which an empty directory could be taken for a new store.
+
+use std::{
+    fs::{DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+use crate::format;
+
+/// What the directories of engines begin with.
+const ENGINES: [&str; 2] = ["sled", "redb"];
+/// Other parts of a store: what belongs to the engine's files and to nothing else.
+const OTHERS: [&str; 4] = ["closed", "rehearsal", "segments", format::NAME];
+
+/// The names of the parts of a store that are in a directory, the format file first.
+pub(super) fn parts(directory: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let engine = name.split('.').next().is_some_and(|kind| ENGINES.contains(&kind));
+        if engine || OTHERS.contains(&name.as_str()) {
+            found.push(name);
+        }
+    }
+    found.sort_by_key(|name| (name != format::NAME, name.clone()));
+    Ok(found)
+}
+
+/// Moves a store that was built elsewhere on the same device into a directory; what was there goes to `aside`. The format
+/// file is replaced first, and is there ever after: without its engine nobody takes the directory for an empty one.
+pub(super) fn replace(directory: &Path, built: &Path, aside: &Path) -> io::Result<()> {
+    let (former, new) = (parts(directory)?, parts(built)?);
+    if !former.is_empty() {
+        DirBuilder::new().mode(0o700).create(aside)?;
+    }
+    for name in &former {
+        if name == format::NAME {
+            std::fs::copy(directory.join(name), aside.join(name))?;
+        }
+    }
+    if new.iter().any(|name| name == format::NAME) {
+        std::fs::rename(built.join(format::NAME), directory.join(format::NAME))?;
+        File::open(directory)?.sync_all()?;
+    }
+    for name in former.iter().filter(|name| *name != format::NAME) {
+        std::fs::rename(directory.join(name), aside.join(name))?;
+    }
+    for name in new.iter().filter(|name| *name != format::NAME) {
+        std::fs::rename(built.join(name), directory.join(name))?;
+    }
+    File::open(directory)?.sync_all()
+}
