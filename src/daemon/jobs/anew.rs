@@ -1,4 +1,4 @@
-//! Judges anew where what a rule judges by has changed: its figures, its version, where owners are named if it asks for them.
+//! Judges anew where what a rule judges by has changed: its figures, its version, how owners are found if it asks.
 //! It must never say that a rule holds before every record it is about was judged by it.
 
 use std::collections::{BTreeMap, HashSet};

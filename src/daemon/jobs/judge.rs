@@ -1,5 +1,5 @@
-//! Judges what a change or the time concerns: loads each subject with its neighbourhood, asks every rule about it, writes
-//! down the findings that differ. It must never judge on half a neighbourhood, nor leave out whom a change concerns.
+//! Judges what a change or the time concerns: loads each subject with its neighbourhood, asks every rule about it and
+//! writes down what differs. It must never judge on half a neighbourhood, nor leave out whom a change concerns.
 
 mod concern;
 mod household;
