@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use provost_model::Clock as _;
+use provost_model::{Clock as _, Time};
 use provost_store::{
-    StoreError,
-    archive::{ArchiveError, Aside, Backup},
+    EngineKind, StoreError,
+    archive::{ArchiveError, Aside, Backup, Mode},
 };
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     clock::WallClock,
     commands::{CommandError, Meter, Parcel},
     config::Config,
+    output::age,
     wire,
 };
 
@@ -57,24 +58,59 @@ impl Keeping {
     }
 }
 
-/// Restores a backup where the configuration says that the store is.
+/// Restores a backup where the configuration says that the store is; the newest one if none is named, and then with what the
+/// segments of streams hold beyond it.
 pub fn restore(
     config: &Config,
-    (file, force): (&Path, bool),
+    (file, force): (Option<&Path>, bool),
     meter: &Meter,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, CommandError> {
     let path = &config.store.path;
-    let mut backup = Backup::open(file)?;
+    let mode = Mode { force, with_segments: file.is_none() };
+    let mut backup = match file {
+        Some(file) => Backup::open(file)?,
+        None => Backup::open(&newest(&config.store.backups.path, screen)?)?,
+    };
     let mut meter = |pieces| meter(pieces, None, "pieces");
-    let how = (&wire::options(config, PATIENCE), force, WallClock.now());
-    match provost_store::archive::restore(path, &mut backup, how, &mut meter) {
-        Ok(restored) => Ok(cli::store::restored(&restored, path, screen)?),
-        Err(error) => {
-            if let ArchiveError::Store(StoreError::Locked { .. }) = error {
-                screen.remark("Nobody may have the store open while it is restored: stop the daemon first.")?;
-            }
-            Err(error.into())
-        }
+    let how = (&wire::options(config, PATIENCE), mode, WallClock.now());
+    let restored = provost_store::archive::restore(path, &mut backup, how, &mut meter);
+    Ok(cli::store::restored(&alone(restored, screen)?, path, screen)?)
+}
+
+/// The newest whole backup; which one, and which newer ones are not whole, is said.
+fn newest(directory: &Path, screen: &mut Screen<'_>) -> Result<PathBuf, CommandError> {
+    let none = || CommandError::Usage(format!("there is no whole backup in {} (store.backups.path)", directory.display()));
+    let newest = provost_store::archive::newest(directory)?.ok_or_else(none)?;
+    newest.passed_over.iter().try_for_each(|why| screen.remark(&format!("Passed over: {why}")))?;
+    let taken_at = Time::from_micros(newest.contents.taken_at);
+    screen.remark(&format!(
+        "The newest whole backup is {}, taken {}.",
+        newest.path.display(),
+        age::dated(taken_at, WallClock.now())
+    ))?;
+    Ok(newest.path)
+}
+
+/// Copies the store to another engine in a new directory.
+pub fn migrate(
+    (config, configuration): (&Config, &Path),
+    (to, directory): (EngineKind, &Path),
+    meter: &Meter,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CommandError> {
+    let directory = std::path::absolute(directory)?;
+    let from = alone(provost_store::open(&config.store.path, &wire::options(config, PATIENCE)).map_err(Into::into), screen)?;
+    let mut meter = |pieces| meter(pieces, None, "pieces");
+    let contents = provost_store::archive::fill_directory(&from, (&directory, to), &mut meter)?;
+    let old = &config.store.path;
+    Ok(cli::store::migrated(&contents, (old, &directory, to.name()), configuration, screen)?)
+}
+
+/// Says what to do when somebody has the store that must be had alone.
+fn alone<T>(done: Result<T, ArchiveError>, screen: &mut Screen<'_>) -> Result<T, CommandError> {
+    if let Err(ArchiveError::Store(StoreError::Locked { .. })) = done {
+        screen.remark("Nobody else may have the store open for this: stop the daemon first.")?;
     }
+    Ok(done?)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use clap_complete::Shell;
 use provost_model::{Presence, Severity, Time};
+use provost_store::EngineKind;
 
 use crate::output::Format;
 
@@ -306,10 +307,22 @@ pub enum StoreAction {
     /// Put a backup where the store is to be; nobody may have the store open
     Restore {
         /// The backup
-        file: PathBuf,
+        #[arg(required_unless_present = "latest", conflicts_with = "latest")]
+        file: Option<PathBuf>,
+        /// The newest whole backup of store.backups, and what the segments of streams hold beyond it
+        #[arg(long)]
+        latest: bool,
         /// Set a store that is there and not empty aside, and restore the backup in its place
         #[arg(long)]
         force: bool,
+    },
+    /// Copy the store to another engine in a new directory, and compare; nobody may have the store open
+    Migrate {
+        /// Which engine
+        #[arg(long, value_name = "ENGINE", value_parser = engine())]
+        to: EngineKind,
+        /// The new directory
+        directory: PathBuf,
     },
     /// Read everything through and say what is wrong
     Check,
@@ -332,6 +345,12 @@ fn severity() -> impl clap::builder::TypedValueParser<Value = Severity> {
     use clap::builder::TypedValueParser as _;
     PossibleValuesParser::new(["info", "low", "medium", "high", "critical"])
         .map(|word| Severity::from_word(&word).unwrap_or(Severity::Info))
+}
+
+fn engine() -> impl clap::builder::TypedValueParser<Value = EngineKind> {
+    use clap::builder::TypedValueParser as _;
+    PossibleValuesParser::new(EngineKind::ALL.map(EngineKind::name))
+        .map(|word| EngineKind::named(&word).unwrap_or_default())
 }
 
 fn presence() -> impl clap::builder::TypedValueParser<Value = Presence> {
@@ -417,6 +436,8 @@ mod tests {
             "provost baseline work aws-prod",
             "provost store backup /backups/today",
             "provost store restore /backups/today --force",
+            "provost store restore --latest",
+            "provost store migrate --to redb /srv/new",
             "provost store check -o json",
             "provost store compact",
             "provost config check --config x.toml",
@@ -445,6 +466,8 @@ mod tests {
             "provost store",
             "provost store backup",
             "provost store restore",
+            "provost store restore --latest x",
+            "provost store migrate --to rocks /srv/new",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

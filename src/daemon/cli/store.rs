@@ -65,7 +65,30 @@ pub fn restored(restored: &Restored, store: &Path, screen: &mut Screen<'_>) -> R
         ))?,
     }
     screen.prose(&format!("Restored as of commit {}: {}.", contents.commit, told(contents)))?;
+    if restored.from_segments > 0 {
+        let entries = restored.from_segments;
+        screen.prose(&format!("{entries} later entries of streams came from the segments beside the engine."))?;
+    }
+    if let Some(why) = &restored.segments_refused {
+        screen.prose(&format!("The segments beside the engine were left out ({why}); they are set aside too."))?;
+    }
     screen.prose(&format!("The store at {} can be used now: provost status", store.display()))?;
+    Ok(Exit::Done)
+}
+
+/// Says what was copied to another engine, and what to change so that it is used.
+pub fn migrated(
+    contents: &Contents,
+    (old, new, engine): (&Path, &Path, &str),
+    configuration: &Path,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CliError> {
+    let (old, new) = (old.display(), new.display());
+    screen.prose(&format!("Copied as of commit {}: {}.", contents.commit, told(contents)))?;
+    screen.prose("Both were read again and compared: they hold the same.")?;
+    screen.prose(&format!("The store at {old} was left as it is. To use the new one, set in {}:", configuration.display()))?;
+    screen.lines(&format!("  [store]\n  path = {:?}\n  engine = {engine:?}", new.to_string()))?;
+    screen.prose(&format!("Snapshots and backups kept below {old} stay there."))?;
     Ok(Exit::Done)
 }
 
@@ -140,7 +163,7 @@ mod tests {
     fn what_was_set_aside_is_said_with_its_place() {
         let contents = Contents { commit: 9, rows: 4, versions: 3, ..Contents::default() };
         let said = |former| {
-            let restored = Restored { contents: contents.clone(), former };
+            let restored = Restored { contents: contents.clone(), former, from_segments: 2, segments_refused: None };
             written(Format::Table, |screen| drop(super::restored(&restored, Path::new("/s"), screen))).0
         };
         let to = || Path::new("/s/damaged-2026-11-24T03-00-00Z").to_owned();

@@ -20,7 +20,7 @@ use toml::Table;
 use super::{
     Paths, Problem, Reference, Size, duration,
     problem::nearest,
-    typed::{COMMON, Typed, TypedSnapshots, TypedSource},
+    typed::{COMMON, Typed, TypedBackups, TypedSnapshots, TypedSource},
 };
 
 /// Longest drain; systemd kills after 30 seconds.
@@ -54,7 +54,7 @@ pub struct Config {
 }
 
 /// `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct StoreChoice {
     /// The directory of the embedded store.
     pub path: PathBuf,
@@ -62,6 +62,19 @@ pub struct StoreChoice {
     pub engine: Option<EngineKind>,
     /// What is kept free on its disk.
     pub min_free: Size,
+    /// When it is backed up, and where to.
+    pub backups: Backups,
+}
+
+/// `[store.backups]`.
+#[derive(Clone, Debug)]
+pub struct Backups {
+    /// When; only on demand if `None`.
+    pub schedule: Option<Schedule>,
+    /// How many are kept.
+    pub keep: usize,
+    /// The directory they are written to.
+    pub path: PathBuf,
 }
 
 /// `[daemon]`.
@@ -231,7 +244,20 @@ impl Check {
         if engine.is_some() && typed.store.url.is_some() {
             self.fault("store.engine", "a store at an address has no engine of ours");
         }
-        StoreChoice { path, engine, min_free }
+        let backups = self.backups(&typed.store.backups, &path);
+        StoreChoice { path, engine, min_free, backups }
+    }
+
+    fn backups(&mut self, typed: &TypedBackups, store: &Path) -> Backups {
+        let keep = typed.keep.unwrap_or(7);
+        if keep == 0 {
+            self.fault("store.backups.keep", "at least 1");
+        }
+        Backups {
+            schedule: self.schedule("store.backups", typed.schedule.as_deref(), typed.time_zone.as_deref()),
+            keep: usize::try_from(keep).unwrap_or(usize::MAX),
+            path: self.path("store.backups.path", typed.path.as_ref(), store.join("backups")),
+        }
     }
 
     fn path(&mut self, setting: &str, text: Option<&String>, default: PathBuf) -> PathBuf {
