@@ -19,7 +19,7 @@ const BATCH: usize = 400;
 const EVENTS_MAX: usize = 4 * BATCH;
 
 /// What a connector says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// Which authority it meets. Said before anything else.
     Realm(Realm),

@@ -8,24 +8,32 @@ use std::{
 };
 
 use provost_model::{Clock, Outcome, RecordId, Run, Span, Time};
-use provost_store::{Space, StoreError};
+use provost_store::{
+    Space, StoreError,
+    inventory::{MemberRow, WORK_QUEUE},
+    lease_of,
+};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    clockwatch::{Clockwatch, Distrust, Moment},
+    clockwatch::{Clockwatch, Distrust, Moment, SKEW_MAX},
+    cluster::{self, Work},
     config::{Size, Source},
     house::House,
+    ids::Ids,
     jobs::{
         Watcher, WriteError,
         anew::{self, Reached},
         assess, judge,
         jury::Jury,
+        link,
         runs::{Runs, Turn},
-        scan::scan,
+        scan::{Looking, scan},
     },
-    wire::{WireError, Wiring},
+    tenancy::{Hold, Tenancy},
+    wire::{self, WireError, Wiring},
 };
 
 /// Told how far a run is: done, expected in all if known, of what.
@@ -40,6 +48,9 @@ pub enum LookError {
     /// It is being looked at already.
     #[error("{0} is being looked at already; see: provost status")]
     Busy(String),
+    /// Another daemon looks at it.
+    #[error("{0} is being looked at by another daemon; see: provost cluster status")]
+    Elsewhere(String),
     /// Less is free on the store's disk than must stay free.
     #[error("only {free} bytes are free on the store's disk, {needed} must stay free: no run starts")]
     NoRoom {
@@ -67,6 +78,8 @@ pub struct Desk {
     pub runs: Runs,
     /// Since when this process runs, if it is a daemon.
     pub daemon_since: Option<Time>,
+    /// Who this process is among those that share the store.
+    pub tenancy: Tenancy,
     at_work: AtWork,
     clockwatch: Arc<Mutex<Clockwatch>>,
 }
@@ -84,15 +97,21 @@ struct AtWork {
 impl Desk {
     /// A desk in that house.
     pub fn new(house: Arc<House>, wiring: Wiring, daemon_since: Option<Time>) -> Self {
+        let tenancy = Tenancy::new(&house, tenant(&house), cluster::span(wiring.config.daemon.lease));
         let wiring = Arc::new(RwLock::new(Arc::new(wiring)));
         let at_work = AtWork { wiring, judging: Arc::default(), anew: Arc::default() };
-        Self { house, runs: Runs::default(), daemon_since, at_work, clockwatch: Arc::default() }
+        if let Err(error) = tenancy.succeed() {
+            tracing::error!(%error, "cannot give back what a former process held");
+        }
+        Self { house, runs: Runs::default(), daemon_since, tenancy, at_work, clockwatch: Arc::default() }
     }
 
     /// Why the wall clock is not believed now, if it is not: verdicts by time alone wait meanwhile.
     pub fn clock_distrust(&self) -> Result<Option<Distrust>, StoreError> {
         // Asked first: commits go on, each with a later time.
-        let committed = self.house.store().head()?.at;
+        let head = self.house.store().head()?.at;
+        // Others who share the store write by clocks of their own.
+        let committed = if self.house.store().shared() { head - SKEW_MAX } else { head };
         let now = Moment { wall: self.house.now(), up: clock::up() };
         Ok(self.clockwatch.lock().unwrap_or_else(PoisonError::into_inner).distrust(now, committed))
     }
@@ -107,7 +126,7 @@ impl Desk {
         *self.at_work.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
     }
 
-    /// Judges these records and whomever their change concerns; gives the number of findings that changed.
+    /// Groups and judges these records and whomever their change concerns; gives the number of findings that changed.
     pub fn judge(&self, records: &[RecordId]) -> Result<u64, StoreError> {
         self.at_work.judge(&self.house, records)
     }
@@ -116,16 +135,32 @@ impl Desk {
     /// `on` is told how many records are done.
     pub async fn judge_anew(
         &self,
+        on: impl FnMut(u64) + Send + 'static,
+        stop: CancellationToken,
+    ) -> Result<Reached, WriteError> {
+        self.judge_anew_in((*self.house).clone(), on, stop).await
+    }
+
+    /// The same, for somebody who does it under a lease.
+    pub async fn judge_anew_in(
+        &self,
+        house: House,
         mut on: impl FnMut(u64) + Send + 'static,
         stop: CancellationToken,
     ) -> Result<Reached, WriteError> {
-        let (house, at_work, runs) = (Arc::clone(&self.house), self.at_work.clone(), self.runs.clone());
+        let (at_work, tenancy) = (self.at_work.clone(), self.tenancy.clone());
         let judged = tokio::task::spawn_blocking(move || -> Result<Reached, StoreError> {
             let _turn = at_work.anew.lock();
             let wiring = at_work.wiring();
             // Whoever judges by a former configuration is waited for: those who begin now take this one or a later one.
             drop(at_work.judging.write());
-            anew::take_up(&house, &|source| runs.running().contains_key(source))?;
+            // Whoever looks at a source, here or elsewhere, holds its lease. What cannot be told is left alone.
+            let looked_at = |source: &str| {
+                tenancy.alive().map_or(true, |names| names.contains(&lease_of(WORK_QUEUE, source.as_bytes())))
+            };
+            link::take_up(&house, &looked_at)?;
+            anew::take_up(&house, &looked_at)?;
+            link::follow(&house, &mut || !stop.is_cancelled())?;
             let reached = anew::follow(&house, &wiring.yardstick, &mut |done| {
                 on(done);
                 !stop.is_cancelled() && Arc::ptr_eq(&wiring, &at_work.wiring())
@@ -140,7 +175,7 @@ impl Desk {
         Ok(judged.await.map_err(|_| WriteError::Connector("judging everything anew panicked".into()))??)
     }
 
-    /// Looks at a source once, judges what changed, and judges the source.
+    /// Looks at a source once, judges what changed, and judges the source; under the lease of its work.
     pub async fn look(
         &self,
         source: &Source,
@@ -148,20 +183,52 @@ impl Desk {
         on: OnProgress,
         stop: CancellationToken,
     ) -> Result<Run, LookError> {
-        let wiring = self.wiring();
-        let turn =
-            self.runs.begin(&source.name, self.house.now()).ok_or_else(|| LookError::Busy(source.name.clone()))?;
+        let turn = self.turn(source)?;
+        let work = lease_of(WORK_QUEUE, source.name.as_bytes());
+        let hold = self.tenancy.take(&work)?.ok_or_else(|| LookError::Elsewhere(source.name.clone()))?;
+        let looking = self.looking(source, sweep)?;
+        self.look_under((turn, &hold), (source, looking), on, stop).await
+    }
+
+    /// The same, for a scheduler that has claimed the work.
+    pub async fn look_claimed(&self, work: &Work, stop: CancellationToken) -> Result<Run, LookError> {
+        let turn = self.turn(&work.source)?;
+        let looking = Looking { next_run: work.next_run, ..self.looking(&work.source, false)? };
+        self.look_under((turn, &work.hold), (&work.source, looking), Box::new(|_, _, _| {}), stop).await
+    }
+
+    fn looking(&self, source: &Source, sweep: bool) -> Result<Looking, LookError> {
         self.check_room()?;
-        let looking = wiring.looking(source, sweep)?;
-        let (house, at_work) = (Arc::clone(&self.house), self.at_work.clone());
-        let jury = Jury::sit(move |records| at_work.judge(&house, records))?;
+        Ok(self.wiring().looking(source, sweep)?)
+    }
+
+    fn turn(&self, source: &Source) -> Result<Turn, LookError> {
+        self.runs.begin(&source.name, self.house.now()).ok_or_else(|| LookError::Busy(source.name.clone()))
+    }
+
+    async fn look_under(
+        &self,
+        (turn, hold): (Turn, &Hold),
+        (source, looking): (&Source, Looking),
+        on: OnProgress,
+        stop: CancellationToken,
+    ) -> Result<Run, LookError> {
+        let wiring = self.wiring();
+        // Nothing of this run is taken once the lease is lost, not its verdicts either.
+        let house = Arc::new(hold.house());
+        let (judging, at_work) = (Arc::clone(&house), self.at_work.clone());
+        let jury = Jury::sit(move |records| at_work.judge(&judging, records))?;
         let watcher = Attentive { turn, on, jury, clockwatch: Arc::clone(&self.clockwatch), clock: self.house.clock() };
-        let no_room = looking.no_room.clone();
+        let (no_room, told) = (looking.no_room.clone(), stop.child_token());
         let run = tokio::select! {
-            run = scan(Arc::clone(&self.house), looking, Box::new(watcher), stop) => run,
+            run = scan(Arc::clone(&house), looking, Box::new(watcher), told.clone()) => run,
             never = self.watch_room(&no_room) => match never {},
+            never = stop_when_lost(hold, &told) => match never {},
         };
-        let (house, watched) = (Arc::clone(&self.house), wiring.watched(source, self.house.now()));
+        if matches!(run, Err(WriteError::Lost(_))) {
+            return Ok(run?);
+        }
+        let watched = wiring.watched(source, self.house.now());
         let assessed = tokio::task::spawn_blocking(move || assess::assess(&house, &wiring.yardstick, &watched)).await;
         assessed.map_err(|_| WriteError::Connector("judging the source panicked".into()))??;
         Ok(run?)
@@ -197,12 +264,28 @@ impl Desk {
     }
 }
 
+/// Ends a run whose lease is lost: another daemon goes on.
+async fn stop_when_lost(hold: &Hold, told: &CancellationToken) -> Infallible {
+    hold.lost().cancelled().await;
+    told.cancel();
+    std::future::pending().await
+}
+
+/// Who this process is. Its id is like no other's, or nobody could tell whose lease is whose.
+fn tenant(house: &House) -> MemberRow {
+    let (host, pid, since) = (wire::hostname().unwrap_or_else(wire::machine), std::process::id(), house.now());
+    let by_place = |_| format!("{}-{pid}-{}", wire::machine(), since.as_micros());
+    let id = Ids.make(since).map_or_else(by_place, |id| id.to_string());
+    MemberRow { id, host, pid, version: env!("CARGO_PKG_VERSION").to_owned(), since }
+}
+
 impl AtWork {
     fn wiring(&self) -> Arc<Wiring> {
         Arc::clone(&self.wiring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn judge(&self, house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
+        link::touched(house, records)?;
         let _judging = self.judging.read();
         judge::touched(house, &self.wiring().yardstick, records)
     }

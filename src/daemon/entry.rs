@@ -83,12 +83,13 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
         Command::Store(StoreAction::Restore { file, latest: _, force }) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             let config = config::load(&paths).map_err(cli::CliError::Config)?;
-            archive::restore(&config, (file.as_deref(), *force), &meter(entry), screen)
+            archive::restore((&config, &entry.environment), (file.as_deref(), *force), &meter(entry), screen)
         }
-        Command::Store(StoreAction::Migrate { to, directory }) => {
+        Command::Store(StoreAction::Migrate { to, place }) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             let config = config::load(&paths).map_err(cli::CliError::Config)?;
-            archive::migrate((&config, &paths.file), (*to, directory), &meter(entry), screen)
+            let meter = meter(entry);
+            archive::migrate((&config, &entry.environment, &paths.file), (to, place), &meter, screen)
         }
         Command::Store(StoreAction::Backup { file }) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
@@ -126,7 +127,7 @@ fn with_store(
     let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
     let arguments = passed_on(&entry.arguments);
     let asked = ask(
-        (&config.daemon.socket, &config.store.path),
+        (&config.daemon.socket, &config.store.name()),
         arguments,
         screen,
         (entry.out_terminal, no_colour),

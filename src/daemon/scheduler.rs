@@ -1,16 +1,16 @@
-//! Decides what is due: every source on its own schedule, by a durable `next_run`; house-keeping on ticks.
-//! It must never look at a source twice at once, nor catch up a missed run more than once.
+//! The daemon's rounds: looks at what `cluster` claimed for it, keeps house where that is its turn, drains at the end.
+//! It must never look at a source twice at once, nor wait for a store that is away instead of going round.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use provost_model::{Outcome, Span, Time, Why};
-use provost_store::{StoreError, inventory::SourceRow};
+use provost_model::{Outcome, Time, Why};
+use provost_store::{StoreError, inventory::TURN_QUEUE, lease_of};
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
@@ -19,9 +19,12 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Schedule, Source},
+    archive,
+    cluster::{self, Then, Work},
     desk::{Desk, LookError},
-    jobs::{anew::Reached, assess, judge, snapshot, sources::change_source},
+    house::House,
+    jobs::{WriteError, anew::Reached, assess, judge, snapshot, sources::change_source},
+    tenancy::Hold,
     wire::{self, Wiring},
 };
 
@@ -29,10 +32,13 @@ use crate::{
 const TICK: &str = "* * * * * *";
 /// How often sources are judged and what is due by time alone is looked for, in ticks.
 const HOUSE_KEEPING: u64 = 60;
+/// How often daemons that are gone are forgotten, in ticks.
+const FORGET: u64 = 10;
+/// Turns that one daemon does for all: judging what is due, and judging sources.
+const EVALUATE: &str = "evaluate";
+const ASSESS: &str = "assess";
 /// How many records are judged anew between two words about it.
 const TELL_EVERY: u64 = 10_000;
-/// How soon a source is tried again that could not be looked at.
-const RETRY: Span = Span::seconds(300);
 
 /// Runs until told to stop, then lets runs under way hand over what they have. `alive` counts rounds.
 pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>) -> Result<(), JobSchedulerError> {
@@ -49,8 +55,10 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     ticker.start().await?;
 
     let mut plan = Plan::of(&desk);
+    let mut shift = Shift::default();
     let mut looking = JoinSet::new();
     let mut keeping: Option<JoinHandle<()>> = None;
+    let mut backing: Option<JoinHandle<()>> = None;
     let (mut rounds, mut to_keep, mut clock_trusted) = (0_u64, false, true);
     loop {
         tokio::select! {
@@ -58,33 +66,47 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
             tick = ticks.recv() => if tick.is_none() { break },
         }
         alive.fetch_add(1, Ordering::Relaxed);
-        watch_clock(&desk, &mut clock_trusted);
         while looking.try_join_next().is_some() {}
+        if !is_there(&desk) {
+            continue;
+        }
+        watch_clock(&desk, &mut clock_trusted);
         if !Arc::ptr_eq(&plan.wiring, &desk.wiring()) {
             plan = Plan::of(&desk);
             to_keep = true;
         }
-        for source in due(&desk) {
-            let (desk, stop, places) = (Arc::clone(&desk), stop.child_token(), Arc::clone(&plan.places));
-            looking.spawn(async move {
-                let _place = places.acquire().await;
-                if !stop.is_cancelled() {
-                    look(&desk, &source, stop).await;
-                }
-            });
+        shift.attend(&desk);
+        if desk.house.store().shared() && rounds.is_multiple_of(FORGET) {
+            logged(desk.tenancy.forget_gone(), "cannot tell which daemons are gone");
+        }
+        match cluster::claim(&desk, &plan.places) {
+            Ok(claimed) => claimed.into_iter().for_each(|work| {
+                let (desk, stop) = (Arc::clone(&desk), stop.child_token());
+                looking.spawn(async move { look(&desk, work, stop).await });
+            }),
+            Err(error) => tracing::error!(%error, "cannot tell what is due"),
         }
         to_keep |= rounds.is_multiple_of(HOUSE_KEEPING);
         // Beside the rounds: judging everything anew may take minutes.
         if to_keep && keeping.as_ref().is_none_or(JoinHandle::is_finished) {
-            keeping = Some(tokio::spawn(keep_house(Arc::clone(&desk), clock_trusted, stop.child_token())));
+            let turns = (shift.turn(&desk, EVALUATE), shift.turn(&desk, ASSESS));
+            keeping = Some(tokio::spawn(keep_house(Arc::clone(&desk), turns, clock_trusted, stop.child_token())));
             to_keep = false;
         }
-        if plan.snapshot_due.is_some_and(|at| at <= desk.house.now()) {
-            take_snapshot(&desk).await;
-            plan.snapshot_due = next_snapshot(&desk);
+        match cluster::claim_snapshot(&desk) {
+            Ok(Some(hold)) => take_snapshot(&desk, hold).await,
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "cannot tell whether a snapshot is due"),
+        }
+        if plan.backup_due.is_some_and(|at| at <= desk.house.now())
+            && backing.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            backing = Some(tokio::spawn(back_up(Arc::clone(&desk))));
+            plan.backup_due = next_backup(&desk);
         }
         rounds += 1;
     }
+    desk.house.closing().cancel();
     ticker.shutdown().await?;
     let drain = desk.wiring().config.daemon.drain;
     let drained = tokio::time::timeout(drain, async {
@@ -92,81 +114,103 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
         if let Some(keeping) = keeping {
             let _ = keeping.await;
         }
+        if let Some(backing) = backing {
+            let _ = backing.await;
+        }
     })
     .await;
     if drained.is_err() {
         tracing::warn!("runs under way did not end in time; the next start goes on with them");
     }
+    logged(shift.leave(&desk), "cannot say that this daemon is gone; it is forgotten by itself");
     Ok(())
+}
+
+/// Whether the store answers; if not, this round is left out.
+fn is_there(desk: &Desk) -> bool {
+    match desk.house.store().head() {
+        Err(StoreError::Away(_)) => {
+            desk.house.out_of_reach();
+            false
+        }
+        _ => {
+            desk.house.reached();
+            true
+        }
+    }
+}
+
+fn logged(done: Result<(), StoreError>, what: &str) {
+    if let Err(error) = done {
+        tracing::error!(%error, "{what}");
+    }
+}
+
+/// What this daemon holds from one round to the next, where it shares the store: its membership, and turns that it does
+/// for all. It keeps a turn until it ends or is lost; another daemon then takes it.
+#[derive(Default)]
+struct Shift {
+    membership: Option<Hold>,
+    turns: BTreeMap<&'static str, Hold>,
+}
+
+impl Shift {
+    /// Sees to it that this daemon is a member.
+    fn attend(&mut self, desk: &Desk) {
+        let here = self.membership.as_ref().is_some_and(|hold| !hold.lost().is_cancelled());
+        if desk.house.store().shared() && !here {
+            // Given back before it is taken anew: giving it back afterwards would be giving back the new one.
+            self.membership = None;
+            match desk.tenancy.join() {
+                Ok(membership) => self.membership = membership,
+                Err(error) => tracing::error!(%error, "cannot say that this daemon is at work"),
+            }
+        }
+    }
+
+    /// The house for a turn that one daemon does for all; `None` while another one does it.
+    fn turn(&mut self, desk: &Desk, name: &'static str) -> Option<House> {
+        self.turns.retain(|_, hold| !hold.lost().is_cancelled());
+        if !self.turns.contains_key(name) {
+            match desk.tenancy.take(&lease_of(TURN_QUEUE, name.as_bytes())) {
+                Ok(hold) => drop(hold.and_then(|hold| self.turns.insert(name, hold))),
+                Err(error) => tracing::error!(%error, turn = name, "cannot tell whose turn it is"),
+            }
+        }
+        self.turns.get(name).map(Hold::house)
+    }
+
+    /// Gives everything back.
+    fn leave(self, desk: &Desk) -> Result<(), StoreError> {
+        drop(self.turns);
+        self.membership.map_or(Ok(()), |membership| desk.tenancy.leave(membership))
+    }
 }
 
 /// What follows from a configuration once it is put to work, at the start or by a reload.
 struct Plan {
     wiring: Arc<Wiring>,
     places: Arc<Semaphore>,
-    snapshot_due: Option<Time>,
+    /// When the next backup is taken. Daemons that share a store each take their own.
+    backup_due: Option<Time>,
 }
 
 impl Plan {
     fn of(desk: &Desk) -> Self {
         let wiring = desk.wiring();
-        for source in &wiring.config.sources {
-            if let Err(error) = plan_anew(desk, source) {
-                tracing::error!(source = %source.name, %error, "keeps the time of its former schedule");
-            }
-        }
+        logged(cluster::plan(desk), "keeps the times of the former schedules");
         let places = Arc::new(Semaphore::new(wiring.config.daemon.max_concurrent_runs));
-        Self { wiring, places, snapshot_due: next_snapshot(desk) }
+        let backup_due = next_backup(desk);
+        Self { wiring, places, backup_due }
     }
-}
-
-/// A time further off than the schedule's own next one comes from another schedule, or from a clock that was wrong.
-fn plan_anew(desk: &Desk, source: &Source) -> Result<(), StoreError> {
-    let now = desk.house.now();
-    let Some(next) = source.schedule.as_ref().and_then(|schedule| wire::next(schedule, now)) else { return Ok(()) };
-    let latest = next + span(source.jitter);
-    if desk.house.inventory().source(&source.name)?.next_run.is_some_and(|at| at > latest) {
-        change_source(&desk.house, &source.name, |row, _| row.next_run = Some(next + jitter(source.jitter)))?;
-    }
-    Ok(())
-}
-
-/// Sources whose time has come. Their next time is written down before they are looked at, so that a run that kills the
-/// daemon is not started for ever.
-fn due(desk: &Desk) -> Vec<Source> {
-    let wiring = desk.wiring();
-    let running = desk.runs.running();
-    let mut due = Vec::new();
-    for source in wiring.config.sources.iter().filter(|source| !running.contains_key(&source.name)) {
-        let Some(schedule) = &source.schedule else { continue };
-        match is_due(desk, source, schedule) {
-            Ok(true) => due.push(source.clone()),
-            Ok(false) => {}
-            Err(error) => tracing::error!(source = %source.name, %error, "cannot tell whether it is due"),
-        }
-    }
-    due
-}
-
-fn is_due(desk: &Desk, source: &Source, schedule: &Schedule) -> Result<bool, StoreError> {
-    let now = desk.house.now();
-    let row = desk.house.inventory().source(&source.name)?;
-    let due = match (row.next_run, row.last_run) {
-        (Some(at), _) => at <= now,
-        // Never looked at: at once.
-        (None, None) => true,
-        (None, Some(_)) => false,
-    };
-    if due || row.next_run.is_none() {
-        let next = wire::next(schedule, now).map(|at| at + jitter(source.jitter));
-        change_source(&desk.house, &source.name, |row, _| row.next_run = next)?;
-    }
-    Ok(due)
 }
 
 /// A run that was under way when the daemon ended, or was stopped by its end, goes on at once; so does one that was due
-/// for the first time but came to nothing.
+/// for the first time but came to nothing. Where others share the store, what is left undone is due by itself.
 pub fn resume(desk: &Desk) -> Result<(), StoreError> {
+    if desk.house.store().shared() {
+        return Ok(());
+    }
     for source in &desk.wiring().config.sources {
         let row = desk.house.inventory().source(&source.name)?;
         let run = row.last_run.map(|id| desk.house.inventory().run(&source.name, id)).transpose()?.flatten();
@@ -181,27 +225,35 @@ pub fn resume(desk: &Desk) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn look(desk: &Desk, source: &Source, stop: CancellationToken) {
-    let soon = || {
-        let retry = desk.house.now() + RETRY;
-        let sooner = |row: &mut SourceRow, _| row.next_run = row.next_run.map(|at| at.min(retry));
-        if let Err(error) = change_source(&desk.house, &source.name, sooner) {
-            tracing::error!(source = %source.name, %error, "could not be scheduled again");
-        }
+async fn look(desk: &Desk, work: Work, stop: CancellationToken) {
+    let looked = match stop.is_cancelled() {
+        true => None,
+        false => Some(desk.look_claimed(&work, stop.clone()).await),
     };
-    match desk.look(source, false, Box::new(|_, _, _| {}), stop.clone()).await {
-        Ok(run) => {
+    let Work { source, hold, .. } = &work;
+    let then = match looked {
+        None => Then::AtOnce,
+        Some(Ok(run)) => {
             tracing::info!(source = %source.name, run = %run.id, outcome = run.outcome.word(), calls = run.calls_sent(), "looked");
             let ended_early = run.troubles.iter().any(|trouble| trouble.why == Why::Stopped);
-            if ended_early && !stop.is_cancelled() {
-                soon();
+            match (ended_early, stop.is_cancelled()) {
+                (true, true) => Then::AtOnce,
+                (true, false) => Then::Soon,
+                (false, _) => Then::Done,
             }
         }
-        Err(LookError::Busy(_)) => {}
-        Err(error) => {
-            tracing::error!(source = %source.name, %error, "could not look");
-            soon();
+        Some(Err(LookError::Busy(_) | LookError::Elsewhere(_))) => Then::OnSchedule,
+        Some(Err(LookError::Write(WriteError::Lost(_)))) => {
+            tracing::warn!(source = %source.name, "the lease was lost: another daemon goes on");
+            return;
         }
+        Some(Err(error)) => {
+            tracing::error!(source = %source.name, %error, "could not look");
+            Then::Soon
+        }
+    };
+    if let Err(error) = cluster::settle(desk, source, hold, then) {
+        tracing::error!(source = %source.name, %error, "could not be scheduled again");
     }
 }
 
@@ -225,21 +277,30 @@ fn watch_clock(desk: &Desk, trusted: &mut bool) {
 }
 
 /// Judges everything if what is judged by has changed, then what is due by time alone unless the clock is not
-/// trusted, and every source; while nobody looks, the store does what it put off.
-async fn keep_house(desk: Arc<Desk>, clock_trusted: bool, stop: CancellationToken) {
-    match desk.judge_anew(tell_how_far(), stop).await {
-        Ok(Reached::Already) => {}
-        Ok(Reached::Now) => tracing::info!("judged everything by the thresholds, owner tags and rules of now"),
-        Ok(Reached::NotYet) => tracing::info!("judging everything anew goes on later"),
-        Err(error) => tracing::error!(%error, "could not judge everything anew"),
+/// trusted, and every source, where that is this daemon's turn; while nobody looks, the store does what it put off.
+async fn keep_house(
+    desk: Arc<Desk>,
+    (evaluate, assess): (Option<House>, Option<House>),
+    clock_trusted: bool,
+    stop: CancellationToken,
+) {
+    if let Some(house) = evaluate.clone() {
+        match desk.judge_anew_in(house, tell_how_far(), stop).await {
+            Ok(Reached::Already) => {}
+            Ok(Reached::Now) => tracing::info!("judged everything by the thresholds, owner tags and rules of now"),
+            Ok(Reached::NotYet) => tracing::info!("judging everything anew goes on later"),
+            Err(error) => tracing::error!(%error, "could not judge everything anew"),
+        }
     }
     let kept = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
         let wiring = desk.wiring();
-        if clock_trusted {
-            judge::due(&desk.house, &wiring.yardstick)?;
+        if let Some(house) = evaluate.filter(|_| clock_trusted) {
+            judge::due(&house, &wiring.yardstick)?;
         }
-        for source in &wiring.config.sources {
-            assess::assess(&desk.house, &wiring.yardstick, &wiring.watched(source, desk.house.now()))?;
+        if let Some(house) = assess {
+            for source in &wiring.config.sources {
+                assess::assess(&house, &wiring.yardstick, &wiring.watched(source, house.now()))?;
+            }
         }
         if desk.runs.running().is_empty() { desk.house.store().tidy() } else { Ok(()) }
     });
@@ -261,16 +322,25 @@ fn tell_how_far() -> impl FnMut(u64) + Send + 'static {
     }
 }
 
-fn next_snapshot(desk: &Desk) -> Option<Time> {
-    desk.wiring().config.snapshots.schedule.as_ref().and_then(|schedule| wire::next(schedule, desk.house.now()))
+fn next_backup(desk: &Desk) -> Option<Time> {
+    let wiring = desk.wiring();
+    wiring.config.store.backups.schedule.as_ref().and_then(|schedule| wire::next(schedule, desk.house.now()))
 }
 
-async fn take_snapshot(desk: &Arc<Desk>) {
+async fn back_up(desk: Arc<Desk>) {
+    match tokio::task::spawn_blocking(move || archive::take(&desk)).await {
+        Ok(Ok(contents)) => tracing::info!(commit = contents.commit, "took a backup of the store"),
+        Ok(Err(error)) => tracing::error!(%error, "could not take a backup of the store"),
+        Err(_) => tracing::error!("taking a backup of the store panicked"),
+    }
+}
+
+async fn take_snapshot(desk: &Arc<Desk>, hold: Hold) {
     let desk = Arc::clone(desk);
     let taken = tokio::task::spawn_blocking(move || {
         let wiring = desk.wiring();
         let directory = &wiring.config.snapshots.path;
-        snapshot::take(&desk.house, &wiring.yardstick, directory)?;
+        snapshot::take(&hold.house(), &wiring.yardstick, directory)?;
         snapshot::prune(directory, wiring.config.snapshots.keep)
     });
     match taken.await {
@@ -278,17 +348,4 @@ async fn take_snapshot(desk: &Arc<Desk>) {
         Ok(Err(error)) => tracing::error!(%error, "could not take a snapshot"),
         Err(_) => tracing::error!("taking a snapshot panicked"),
     }
-}
-
-fn span(length: Duration) -> Span {
-    Span::micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4))
-}
-
-fn jitter(most: Duration) -> Span {
-    let mut random = [0_u8; 8];
-    let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
-    if micros == 0 || getrandom::fill(&mut random).is_err() {
-        return Span::seconds(0);
-    }
-    Span::micros(i64::try_from(u64::from_le_bytes(random) % micros).unwrap_or(0))
 }

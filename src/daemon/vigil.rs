@@ -80,6 +80,7 @@ pub async fn run(desk: Arc<Desk>, paths: &Paths) -> Result<(), VigilError> {
     tell(&[NotifyState::Stopping, NotifyState::Status("handing over what is under way")]);
     tracing::info!("stopping");
     stop.cancel();
+    desk.house.closing().cancel();
     let ended = match ended {
         Some(ended) => ended,
         None => schedule.await,
@@ -107,7 +108,7 @@ fn reload(desk: &Desk, paths: &Paths) {
             "the new configuration is wrong; the old one is at work"
         }
         Ok(config)
-            if config.store.path != old.config.store.path || config.daemon.socket != old.config.daemon.socket =>
+            if config.store.name() != old.config.store.name() || config.daemon.socket != old.config.daemon.socket =>
         {
             tracing::error!("store and socket cannot change without a restart; the configuration was not reloaded");
             "the new configuration moves store or socket; the old one is at work"
@@ -151,8 +152,17 @@ impl Pulse {
             Ok(Some(_)) => "; the clock is not trusted",
             Ok(None) | Err(_) => "",
         };
-        tell(&[NotifyState::Status(&format!("{status}{doubt}"))]);
-        if self.moved() && desk.house.writes() {
+        let away = desk.house.away_since();
+        match away {
+            Some(since) => {
+                let since = since.whole_seconds();
+                tell(&[NotifyState::Status(&format!("the store cannot be reached since {since}; waiting for it"))]);
+            }
+            None => tell(&[NotifyState::Status(&format!("{status}{doubt}"))]),
+        }
+        let moved = self.moved();
+        // Waiting for a store that is away is all there is to do: it is no reason to be killed.
+        if away.is_some() || (moved && desk.house.writes()) {
             tell(&[NotifyState::Watchdog]);
         }
     }

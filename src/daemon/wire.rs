@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,20 +13,23 @@ use std::{
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
-use provost_store::{OpenOptions, Store, StoreError};
+use provost_store::{OpenOptions, Postgres, PostgresOptions, Shown, Store, StoreError, inventory};
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
-    config::{Config, Environment, Reference, Schedule, Source},
+    config::{Address, Config, Environment, Reference, Schedule, Source},
     house::House,
     jobs::{assess::Watched, judge::Yardstick, owners::Known, scan::Looking},
 };
 
 /// Bytes of the store's pages kept in memory: measured to do for 200,000 records.
 const CACHE: u64 = 16 << 20;
+
+/// What people may read of a store in a database.
+const SHOWN: Shown = Shown { projector: inventory::shown, views: inventory::VIEWS, version: inventory::VIEWS_VERSION };
 
 /// Why a configuration cannot be put to work.
 #[derive(Debug, Error)]
@@ -91,12 +94,16 @@ impl Wiring {
 
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
-        let options = options(&self.config, wait);
-        let path = &self.config.store.path;
-        let store: Arc<dyn Store> = match provost_store::open(path, &options) {
-            Ok(store) => Arc::new(store),
-            Err(StoreError::Io(error)) => return Err(WireError::NoPlace { path: path.clone(), error }),
-            Err(error) => return Err(error.into()),
+        let store: Arc<dyn Store> = match &self.config.store.url {
+            Some(address) => Arc::new(database((&self.config, address), &self.environment, wait)?),
+            None => {
+                let path = &self.config.store.path;
+                match provost_store::open(path, &options(&self.config, wait)) {
+                    Ok(store) => Arc::new(store),
+                    Err(StoreError::Io(error)) => return Err(WireError::NoPlace { path: path.clone(), error }),
+                    Err(error) => return Err(error.into()),
+                }
+            }
         };
         Ok(Arc::new(House::new(store, Arc::new(WallClock))))
     }
@@ -107,7 +114,7 @@ impl Wiring {
         let full_every = Span::seconds(i64::try_from(source.full_every.as_secs()).unwrap_or(i64::MAX));
         let (name, limit) = (source.name.clone(), source.time_limit);
         let no_room = CancellationToken::new();
-        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, no_room })
+        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, next_run: None, no_room })
     }
 
     /// The connector of a source, and its description.
@@ -143,8 +150,8 @@ impl Wiring {
         let told = [
             ("home", self.environment.get("HOME").map(str::to_owned)),
             ("xdg_config_home", self.environment.get("XDG_CONFIG_HOME").map(str::to_owned)),
-            ("machine_id", fs::read_to_string("/etc/machine-id").ok()),
-            ("hostname", rustix::system::uname().nodename().to_str().ok().map(str::to_owned)),
+            ("machine_id", machine_id()),
+            ("hostname", hostname()),
         ];
         for (name, value) in told {
             if let Some(value) = value {
@@ -154,6 +161,11 @@ impl Wiring {
         settings.entry("uid").or_insert_with(|| self.environment.uid().into());
     }
 
+    /// Whether a source can be looked at only on the machine it is about.
+    pub fn is_about_a_machine(&self, source: &Source) -> bool {
+        provost_connectors::find(&source.connector).is_some_and(|spec| matches!(spec.reach, Reach::Host))
+    }
+
     /// What judging a source needs to know of it.
     pub fn watched(&self, source: &Source, now: Time) -> Watched {
         let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
@@ -161,9 +173,40 @@ impl Wiring {
     }
 }
 
+/// Opens the store in a database. What this daemon keeps for itself alone stays in its own directory.
+pub fn database(
+    (config, address): (&Config, &Address),
+    environment: &Environment,
+    wait: Duration,
+) -> Result<Postgres, WireError> {
+    let path = &config.store.path;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| WireError::NoPlace { path: path.clone(), error })?;
+    let url = address
+        .resolve(environment)
+        .map_err(|error| WireError::Setting { setting: "store.url".to_owned(), said: error.to_string() })?;
+    let options = PostgresOptions { patience: wait, shown: Some(SHOWN), ..PostgresOptions::default() };
+    Ok(Postgres::open(url.expose_secret(), options)?)
+}
+
 /// How the store of a configuration is opened.
 pub fn options(config: &Config, wait: Duration) -> OpenOptions {
     OpenOptions { wait, cache: CACHE, engine: config.store.engine, ..OpenOptions::default() }
+}
+
+/// What this machine is called by its user.
+pub fn hostname() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
+}
+
+/// What tells this machine from every other: its machine id, or its name where it has none.
+pub fn machine() -> String {
+    let id = machine_id().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+    id.or_else(hostname).unwrap_or_else(|| "unnamed".to_owned())
+}
+
+fn machine_id() -> Option<String> {
+    fs::read_to_string("/etc/machine-id").ok()
 }
 
 /// When a schedule comes round next after a moment.

@@ -44,7 +44,7 @@ fn ended(mut daemon: Running) {
 }
 
 /// Changes what a store knows of the source, while no daemon has it.
-fn rewrite(place: &Place, change: impl FnOnce(&mut SourceRow, Time)) {
+fn rewrite(place: &Place, change: impl Fn(&mut SourceRow, Time)) {
     let options = OpenOptions { wait: Duration::from_secs(10), ..OpenOptions::default() };
     let store = provost_store::open(&place.store(), &options).unwrap();
     change_source(&House::new(Arc::new(store), Arc::new(WallClock)), "tree", change).unwrap();

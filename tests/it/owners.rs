@@ -78,12 +78,13 @@ fn what_a_human_being_confirms_holds_and_is_judged_at_once() {
     let explained = place.done(&["owners", "explain", id]);
     assert!(explained.fits(), "{}", explained.out);
     let lines = plain(&explained);
+    assert!(lines[0].starts_with("record  token "), "{}", explained.out);
+    let lines = &lines[lines.iter().position(|line| line == "Owner").unwrap()..];
     let uid = rustix::process::getuid().as_raw();
-    let (beside, file) = (&lines[5], &lines[6]);
+    let (beside, file) = (&lines[3], &lines[4]);
     assert_eq!(
-        [&lines[1..5], &lines[7..]].concat(),
+        [&lines[..3], &lines[5..]].concat(),
         [
-            "",
             "Owner",
             "  ann (a person): confidence 1.00, confirmed",
             &format!("    confirmation: confirmed by uid {uid} says ann, 1.00, as of TIME"),

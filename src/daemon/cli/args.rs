@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use clap_complete::Shell;
 use provost_model::{Presence, Severity, Time};
-use provost_store::EngineKind;
 
 use crate::output::Format;
 
@@ -94,6 +93,9 @@ pub enum Command {
     Config(ConfigAction),
     /// Sources, runs, findings and the daemon at a glance
     Status,
+    /// Several daemons on one store
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Completions for a shell
     Completions {
         /// Which shell
@@ -180,6 +182,43 @@ pub enum Inventory {
         /// Its id, the end of its id, or its external id
         id: String,
     },
+    /// List groups: records that are one secret, one identity or one person
+    Groups {
+        /// List keys that do not unite those who carry them, and why
+        #[arg(long)]
+        held: bool,
+        /// List records that are kept apart, by whom and why
+        #[arg(long, conflicts_with = "held")]
+        apart: bool,
+    },
+    /// Show why two records are one, or why they are not
+    WhyLinked(Two),
+    /// Keep two records apart for good, and those who were with each before they came together
+    Unlink(Parting),
+    /// Take back that two records are kept apart
+    LinkAgain(Parting),
+}
+
+/// Two records.
+#[derive(Clone, Debug, Args)]
+pub struct Two {
+    /// The id of one, the end of its id, or its external id
+    #[arg(value_name = "ID")]
+    pub one: String,
+    /// The same of the other
+    #[arg(value_name = "OTHER")]
+    pub other: String,
+}
+
+/// Two records, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Parting {
+    /// The records.
+    #[command(flatten)]
+    pub two: Two,
+    /// Why; kept in the history
+    #[arg(long, value_name = "WORDS", value_parser = reason)]
+    pub reason: String,
 }
 
 /// As of when one record is shown.
@@ -296,6 +335,13 @@ pub enum Baseline {
     },
 }
 
+/// `cluster`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Cluster {
+    /// Show which daemons are at work on the store, and who does what
+    Status,
+}
+
 /// `store`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum StoreAction {
@@ -316,13 +362,13 @@ pub enum StoreAction {
         #[arg(long)]
         force: bool,
     },
-    /// Copy the store to another engine in a new directory, and compare; nobody may have the store open
+    /// Copy the store to another engine or to PostgreSQL, and compare; nobody may have the store open
     Migrate {
-        /// Which engine
-        #[arg(long, value_name = "ENGINE", value_parser = engine())]
-        to: EngineKind,
-        /// The new directory
-        directory: PathBuf,
+        /// To what
+        #[arg(long, value_name = "ENGINE", value_parser = PossibleValuesParser::new(["sled", "redb", "postgres"]))]
+        to: String,
+        /// The new directory; for postgres an address without a password, or where one is: env:NAME, file:/path
+        place: String,
     },
     /// Read everything through and say what is wrong
     Check,
@@ -345,12 +391,6 @@ fn severity() -> impl clap::builder::TypedValueParser<Value = Severity> {
     use clap::builder::TypedValueParser as _;
     PossibleValuesParser::new(["info", "low", "medium", "high", "critical"])
         .map(|word| Severity::from_word(&word).unwrap_or(Severity::Info))
-}
-
-fn engine() -> impl clap::builder::TypedValueParser<Value = EngineKind> {
-    use clap::builder::TypedValueParser as _;
-    PossibleValuesParser::new(EngineKind::ALL.map(EngineKind::name))
-        .map(|word| EngineKind::named(&word).unwrap_or_default())
 }
 
 fn presence() -> impl clap::builder::TypedValueParser<Value = Presence> {
@@ -423,6 +463,11 @@ mod tests {
             "provost inventory list --at 2026-10-01 -o csv",
             "provost inventory show 0193ab --as-of 2026-10-01T12:00:00Z",
             "provost inventory history 0193ab",
+            "provost inventory groups --held -o ndjson",
+            "provost inventory groups --apart",
+            "provost inventory why-linked 0193ab AKIA1",
+            "provost inventory unlink 0193ab AKIA1 --reason mistaken",
+            "provost inventory link-again 0193ab AKIA1 --reason mistaken",
             "provost findings list --all --fail-on critical --output json",
             "provost findings explain 0193ab",
             "provost owners list --conflicts --below 0.6",
@@ -438,10 +483,12 @@ mod tests {
             "provost store restore /backups/today --force",
             "provost store restore --latest",
             "provost store migrate --to redb /srv/new",
+            "provost store migrate --to postgres postgres://db/provost",
             "provost store check -o json",
             "provost store compact",
             "provost config check --config x.toml",
             "provost status --no-color",
+            "provost cluster status --output json",
             "provost completions bash",
         ] {
             if let Err(error) = parsed(line) {
@@ -460,6 +507,9 @@ mod tests {
             "provost inventory list --at yesterday",
             "provost inventory list --at 2026-10-01 --as-of 2026-10-01",
             "provost findings list --fail-on terrible",
+            "provost inventory unlink 0193ab AKIA1",
+            "provost inventory why-linked 0193ab",
+            "provost inventory groups --held --apart",
             "provost owners list --below 7",
             "provost owners confirm 0193ab payments",
             "provost quickstart --no-aws --instance-credentials",

@@ -4,11 +4,13 @@
 mod args;
 pub mod baseline;
 pub mod check;
+pub mod cluster;
 pub mod completions;
 pub mod config;
 mod exit;
 pub mod findings;
 pub mod inventory;
+pub mod links;
 pub mod owners;
 pub mod quickstart;
 pub mod scan;
@@ -19,8 +21,8 @@ pub mod status;
 pub mod store;
 
 pub use args::{
-    Baseline, Cli, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Quickstart, Scan, Selection,
-    Snapshot, Sources, StoreAction, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart,
+    Scan, Selection, Snapshot, Sources, StoreAction, Two, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -92,7 +92,7 @@ pub fn explain(it: &ExplainedOwner, screen: &mut Screen<'_>) -> Result<Exit, Cli
         screen.value(it)?;
         return Ok(Exit::Done);
     }
-    screen.line(&it.about)?;
+    screen.pairs(&[("record", it.about.clone())])?;
     screen.prose("\nOwner")?;
     match &it.owner {
         Some(owner) => told(owner).iter().try_for_each(|line| screen.told(line))?,
@@ -257,7 +257,7 @@ mod tests {
         };
         let (out, _) = written(Format::Table, |screen| drop(explain(&it, screen)));
         insta::assert_snapshot!(out, @r"
-        role deploy (07070707)
+        record  role deploy (07070707)
 
         Owner
           ann (a person): confidence 0.90

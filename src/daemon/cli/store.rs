@@ -76,19 +76,21 @@ pub fn restored(restored: &Restored, store: &Path, screen: &mut Screen<'_>) -> R
     Ok(Exit::Done)
 }
 
-/// Says what was copied to another engine, and what to change so that it is used.
+/// Says what was copied to another engine or database, and what to change so that it is used.
 pub fn migrated(
     contents: &Contents,
-    (old, new, engine): (&Path, &Path, &str),
+    (old, lines): (&Path, &str),
     configuration: &Path,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, CliError> {
-    let (old, new) = (old.display(), new.display());
+    let old = old.display();
     screen.prose(&format!("Copied as of commit {}: {}.", contents.commit, told(contents)))?;
     screen.prose("Both were read again and compared: they hold the same.")?;
-    screen.prose(&format!("The store at {old} was left as it is. To use the new one, set in {}:", configuration.display()))?;
-    screen.lines(&format!("  [store]\n  path = {:?}\n  engine = {engine:?}", new.to_string()))?;
-    screen.prose(&format!("Snapshots and backups kept below {old} stay there."))?;
+    let file = configuration.display();
+    screen.prose(&format!("The store at {old} was left as it is. To use the new one, let {file} say:"))?;
+    screen.line("[store]")?;
+    screen.lines(lines)?;
+    screen.prose("in place of the path, url and engine that are there, and start the daemon.")?;
     Ok(Exit::Done)
 }
 

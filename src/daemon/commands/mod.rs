@@ -1,8 +1,10 @@
 //! Commands that need the store: each finds what was asked for and hands it to `cli` to be shown. They run the same
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
+mod cluster;
 mod findings;
 mod inventory;
+mod links;
 mod owners;
 mod scan;
 mod snapshot;
@@ -18,7 +20,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{CliError, Command, Exit, Screen, StoreAction},
+    cli::{self, CliError, Command, Exit, Screen, StoreAction},
     config::Problem,
     desk::{Desk, LookError},
     jobs::{WriteError, snapshot::SnapshotError},
@@ -84,6 +86,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
+        | Command::Cluster(_)
         | Command::Status
         | Command::Store(StoreAction::Backup { .. } | StoreAction::Check | StoreAction::Compact) => true,
         Command::Quickstart(_)
@@ -101,11 +104,12 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Scan(scan) => scan::scan(asked, scan, screen).await,
         Command::Sources { action } => sources::sources(asked.desk, action.as_ref(), screen),
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
-        Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
+        Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
+        Command::Cluster(cli::Cluster::Status) => cluster::status(asked.desk, screen),
         Command::Store(StoreAction::Backup { .. }) => store::backup(asked),
         Command::Store(StoreAction::Check) => store::check(asked.desk, screen),
         Command::Store(StoreAction::Compact) => store::compact(asked.desk, screen),
@@ -171,7 +175,8 @@ pub fn of_store(error: &StoreError) -> Exit {
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
         | StoreError::OtherEngine { .. }
-        | StoreError::Foreign { .. } => Exit::Store,
+        | StoreError::Foreign { .. }
+        | StoreError::Refused { .. } => Exit::Store,
         StoreError::Conflict(_)
         | StoreError::NoRoom { .. }
         | StoreError::Away(_)

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +18,7 @@ use provost_store::EngineKind;
 use toml::Table;
 
 use super::{
-    Paths, Problem, Reference, Size, duration,
+    Address, Paths, Problem, Reference, Size, duration,
     problem::nearest,
     typed::{COMMON, Typed, TypedBackups, TypedSnapshots, TypedSource},
 };
@@ -56,10 +56,12 @@ pub struct Config {
 /// `[store]`.
 #[derive(Clone, Debug)]
 pub struct StoreChoice {
-    /// The directory of the embedded store.
+    /// The directory of the embedded store; with an address, of what this daemon keeps for itself.
     pub path: PathBuf,
     /// Its engine; the one it has if `None`.
     pub engine: Option<EngineKind>,
+    /// The address of a store in a database, instead of the embedded one.
+    pub url: Option<Address>,
     /// What is kept free on its disk.
     pub min_free: Size,
     /// When it is backed up, and where to.
@@ -77,6 +79,13 @@ pub struct Backups {
     pub path: PathBuf,
 }
 
+impl StoreChoice {
+    /// What it is called, by which the command line and a daemon see whether they mean the same one.
+    pub fn name(&self) -> PathBuf {
+        self.url.as_ref().map_or_else(|| self.path.clone(), |url| PathBuf::from(url.to_string()))
+    }
+}
+
 /// `[daemon]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonSettings {
@@ -86,6 +95,8 @@ pub struct DaemonSettings {
     pub max_concurrent_runs: usize,
     /// How long runs may take to checkpoint on shutdown.
     pub drain: Duration,
+    /// How long a daemon of several may be silent before others take its work over.
+    pub lease: Duration,
 }
 
 /// When something is due.
@@ -224,15 +235,11 @@ impl Check {
     }
 
     fn store(&mut self, typed: &Typed, paths: &Paths) -> StoreChoice {
-        if typed.store.url.is_some() {
-            let both = typed.store.path.is_some();
-            let said = if both {
-                "path and url exclude each other"
-            } else {
-                "a store at an address is not supported yet; use path"
-            };
-            self.fault("store.url", said);
+        if typed.store.url.is_some() && typed.store.path.is_some() {
+            self.fault("store.url", "path and url exclude each other");
         }
+        let url = typed.store.url.as_deref().map(|text| Address::parse(text).map(Some));
+        let url = self.or("store.url", url, None);
         let min_free = self.or("store.min_free", typed.store.min_free.as_deref().map(Size::parse), Size::Default);
         let path = self.path("store.path", typed.store.path.as_ref(), paths.store.clone());
         let engine = typed
@@ -245,7 +252,7 @@ impl Check {
             self.fault("store.engine", "a store at an address has no engine of ours");
         }
         let backups = self.backups(&typed.store.backups, &path);
-        StoreChoice { path, engine, min_free, backups }
+        StoreChoice { path, url, engine, min_free, backups }
     }
 
     fn backups(&mut self, typed: &TypedBackups, store: &Path) -> Backups {
@@ -273,6 +280,10 @@ impl Check {
         if drain > DRAIN_MAX {
             self.fault("daemon.drain", "at most 25s: the service manager kills after 30s");
         }
+        let lease = self.length("daemon.lease".into(), typed.daemon.lease.as_ref(), Duration::from_secs(30));
+        if lease < Duration::from_secs(2) || lease > Duration::from_secs(600) {
+            self.fault("daemon.lease", "between 2s and 10m");
+        }
         let runs = typed.daemon.max_concurrent_runs.unwrap_or(4);
         if !(1..=64).contains(&runs) {
             self.fault("daemon.max_concurrent_runs", "between 1 and 64");
@@ -281,6 +292,7 @@ impl Check {
             socket: self.path("daemon.socket", typed.daemon.socket.as_ref(), paths.socket.clone()),
             max_concurrent_runs: usize::try_from(runs).unwrap_or(4),
             drain,
+            lease,
         }
     }
 
@@ -441,6 +453,7 @@ mod tests {
             min_free = "5"
             [daemon]
             drain = "1m"
+            lease = "1s"
             max_concurrent_runs = 0
             [snapshots]
             keep = 0
@@ -479,6 +492,7 @@ mod tests {
     sources[1].owner_tags: at most 32 tags, none of them empty
     sources[2].name: a name has 1 to 64 letters, digits, dots, dashes or underscores
     daemon.drain: at most 25s: the service manager kills after 30s
+    daemon.lease: between 2s and 10m
     daemon.max_concurrent_runs: between 1 and 64
     snapshots.keep: at least 1
     snapshots.schedule: Invalid pattern: Pattern must have 5 fields when seconds are disallowed; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *

@@ -1,6 +1,7 @@
 //! The configuration: as typed in TOML, as meant after every check, and the references to secrets in it.
 //! It must never hold a secret, only say where one is.
 
+mod address;
 mod duration;
 mod meant;
 mod paths;
@@ -12,6 +13,7 @@ mod size;
 mod text;
 mod typed;
 
+pub use address::Address;
 pub use meant::{Config, DaemonSettings, Schedule, Snapshots, Source, StoreChoice};
 pub use paths::{Paths, Scene};
 pub use problem::{Problem, nearest};

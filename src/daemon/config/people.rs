@@ -179,8 +179,8 @@ mod tests {
     fn problems_have_their_line() {
         let doubled = format!("{FILE}\n[[persons]]\nid = \"Ann\"\n[[persons]]\nid = \"eve\"\nteams = [\"ops\"]\n");
         let said = problems(&doubled);
-        assert!(said[0].starts_with("line 29, column 1: persons[2].id: there is another person"), "{said:?}");
-        assert!(said[1].starts_with("line 31, column 1: persons[3].teams: there is no team \"ops\""), "{said:?}");
+        assert!(said[0].starts_with("line 27, column 1: persons[2].id: there is another person"), "{said:?}");
+        assert!(said[1].starts_with("line 29, column 1: persons[3].teams: there is no team \"ops\""), "{said:?}");
         for (text, expected) in [
             ("[[persons]]\nid = \"a\"\nemail = \"a@x\"\n", "did you mean \"emails\"?"),
             ("[[persons]]\nname = \"a\"\n", "missing field `id`"),

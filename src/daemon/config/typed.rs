@@ -41,7 +41,8 @@ pub struct Typed {
 pub struct TypedStore {
     /// Directory of the embedded store. Exclusive with `url`.
     pub path: Option<String>,
-    /// Address of a PostgreSQL store. Exclusive with `path`.
+    /// Address of a PostgreSQL store that several daemons may share, such as `postgres://user@host/database`, or where
+    /// it is if a password stands in it: `env:NAME`, `file:/path`, `credential:ID`. Exclusive with `path`.
     pub url: Option<String>,
     /// Engine of the embedded store: `sled` or `redb`; the one it has where it is not said, `sled` for a new one.
     pub engine: Option<String>,
@@ -75,6 +76,9 @@ pub struct TypedDaemon {
     pub max_concurrent_runs: Option<u32>,
     /// How long runs may take to checkpoint on shutdown; at most and by default `25s`.
     pub drain: Option<String>,
+    /// How long a daemon of several on one store may be silent before others take its work over; default 30s. The same
+    /// for all of them.
+    pub lease: Option<String>,
 }
 
 /// `[owners]`.
@@ -169,6 +173,9 @@ pub(super) const COMMON: &[&str] = &[
     "owner_tags",
 ];
 
+/// What the path of an error says where `toml` keeps the place of an entry.
+const SPANNED: &str = ".$__serde_spanned_private_value";
+
 /// Reads a configuration.
 pub(super) fn parse(text: &str) -> Result<Typed, Problem> {
     read(text)
@@ -179,7 +186,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let syntax = |error: &toml::de::Error| Problem::new("", scrubbed(error.message())).located(text, error.span());
     let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let setting = error.path().to_string();
+        let setting = error.path().to_string().replace(SPANNED, "");
         let setting = if setting == "." { String::new() } else { setting };
         Problem::new(setting, scrubbed(error.inner().message())).located(text, error.inner().span())
     })

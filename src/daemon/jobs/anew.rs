@@ -68,6 +68,10 @@ pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -
 /// Has everything judged anew where a run was cut before what it changed was judged. `running` knows the sources that are
 /// being looked at: those judge for themselves.
 pub fn take_up(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    house.again(|| take_up_once(house, running))
+}
+
+fn take_up_once(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
     let _pen = house.pen();
     let inventory = house.inventory();
     let cut: Vec<String> = inventory.unjudged()?.into_iter().filter(|source| !running(source)).collect();
@@ -76,7 +80,7 @@ pub fn take_up(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Stor
     }
     let mut draft = Draft::new(inventory, house.now());
     cut.iter().for_each(|source| draft.put_unjudged(source, false));
-    if let Some(mark) = inventory.judged_by()? {
+    if let Some(mark) = draft.judged_by()? {
         draft.put_judged_by(&JudgedBy { up_to: None, everything: false, ..mark })?;
     }
     draft.commit()?;
@@ -92,11 +96,13 @@ pub fn holds(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<bool, St
 }
 
 fn note(house: &House, mark: &JudgedBy) -> Result<(), StoreError> {
-    let _pen = house.pen();
-    let mut draft = Draft::new(house.inventory(), house.now());
-    draft.put_judged_by(mark)?;
-    draft.commit()?;
-    Ok(())
+    house.again(|| {
+        let _pen = house.pen();
+        let mut draft = Draft::new(house.inventory(), house.now());
+        draft.put_judged_by(mark)?;
+        draft.commit()?;
+        Ok(())
+    })
 }
 
 /// Whether the record's turn comes with that of the identity it belongs to.

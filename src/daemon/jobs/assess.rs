@@ -25,12 +25,18 @@ pub struct Watched {
 
 /// Judges a source; gives the number of findings that changed.
 pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result<u64, StoreError> {
+    house.again(|| assess_once(house, yardstick, watched))
+}
+
+fn assess_once(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result<u64, StoreError> {
     let _gavel = house.gavel();
     let now = house.now();
-    let view = view(house, watched, now)?;
     let thresholds = yardstick.policy.of_source(&watched.name);
     let subject = source_subject(&watched.name);
-    let mut findings = house.inventory().findings_of(subject)?;
+    let mut draft = Draft::new(house.inventory(), now);
+    // Read before what it is judged by: whoever judges a later state meanwhile is noticed.
+    let mut findings = draft.findings_of(subject)?;
+    let view = view(house, watched, now)?;
     let mut changed = 0;
     for rule in Rule::about_sources() {
         let verdict = rule.of_source(&view, &thresholds, now);
@@ -48,7 +54,6 @@ pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result
     }
     changed += withdraw(&mut findings, Rule::about_sources(), now);
     if changed > 0 {
-        let mut draft = Draft::new(house.inventory(), now);
         draft.put_findings(subject, &findings)?;
         draft.commit()?;
     }

@@ -7,7 +7,7 @@ use provost_engine::{Case, Covered, Neighbour, Owning, Place, Policy, Rule, Subj
 use provost_model::{Key, Noun, PartId, Reading, Record, RecordId, Time, field};
 use provost_store::{
     StoreError,
-    inventory::{Draft, Inventory, JUDGE_QUEUE, ScopeRow},
+    inventory::{Draft, Inventory, JUDGE_QUEUE, Reads, ScopeRow},
 };
 
 use super::owners::{Known, Owners};
@@ -40,25 +40,44 @@ impl Yardstick {
 
 /// Judges these records and whomever their change concerns; gives the number of findings that changed.
 pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
-    let scopes = house.inventory().scopes(None)?;
-    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes))?;
+    let scopes = house.again(|| house.inventory().scopes(None))?;
+    // Where other processes write too, a verdict is refused if what it rests on moved meanwhile.
+    let reads = Reads::default();
+    let bench = Bench::new(house.inventory().noting(&reads), yardstick, covers(&scopes))?;
     // Verdicts are written by one at a time. What changes after it was read here is judged again by whoever changed it.
     let _gavel = house.gavel();
     let (mut changed, mut met) = (0, HashSet::new());
     for part in records.chunks(PART) {
-        let households = {
-            // Nobody writes while neighbours are read, so that they are of one moment.
-            let _pen = house.pen();
-            bench.households(part, &mut met)?
-        };
-        let mut draft = Draft::new(house.inventory(), house.now());
-        let before = changed;
-        for household in &households {
-            changed += bench.judge(&mut draft, household, house.now())?;
-        }
-        draft.commit()?;
-        tracing::debug!(records = part.len(), findings = changed - before, "judged a part");
+        let mut first = true;
+        let findings = house.again(|| {
+            reads.clear();
+            // Whom a try met that failed is not judged yet.
+            let mut anew = HashSet::new();
+            judge_part(house, &bench, part, if std::mem::take(&mut first) { &mut met } else { &mut anew })
+        })?;
+        tracing::debug!(records = part.len(), findings, "judged a part");
+        changed += findings;
     }
+    Ok(changed)
+}
+
+fn judge_part(
+    house: &House,
+    bench: &Bench<'_>,
+    part: &[RecordId],
+    met: &mut HashSet<Concerned>,
+) -> Result<u64, StoreError> {
+    let households = {
+        // Nobody writes while neighbours are read, so that they are of one moment.
+        let _pen = house.pen();
+        bench.households(part, met)?
+    };
+    let mut draft = Draft::new(bench.inventory, house.now());
+    let mut changed = 0;
+    for household in &households {
+        changed += bench.judge(&mut draft, household, house.now())?;
+    }
+    draft.commit()?;
     Ok(changed)
 }
 
@@ -76,12 +95,12 @@ pub fn due(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
             return Ok(judged);
         }
         // Taken out first: whatever is still to come is put in again by the verdict.
-        {
+        house.again(|| {
             let _pen = house.pen();
             let mut draft = Draft::new(house.inventory(), house.now());
             ids.iter().for_each(|id| draft.judge_at(*id, None));
-            draft.commit()?;
-        }
+            draft.commit()
+        })?;
         judged += ids.len() as u64;
         touched(house, yardstick, &ids)?;
     }

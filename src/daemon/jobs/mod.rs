@@ -8,6 +8,7 @@ pub mod compare;
 mod digest;
 pub mod judge;
 pub mod jury;
+pub mod link;
 mod listing;
 pub mod owners;
 pub mod runs;

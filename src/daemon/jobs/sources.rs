@@ -14,8 +14,16 @@ use crate::house::House;
 /// Lets the absences through that the brake holds back; gives the records they were about.
 pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>, StoreError> {
     change_source(house, source, |row, now| row.words.push((now, format!("released: {reason}"))))?;
-    let _pen = house.pen();
     let mut released = Vec::new();
+    house.again(|| let_through(house, source, &mut released))?;
+    released.sort_unstable();
+    released.dedup();
+    Ok(released)
+}
+
+/// What was let through before a try that failed is let through for good: the next one goes on from there.
+fn let_through(house: &House, source: &str, released: &mut Vec<RecordId>) -> Result<(), StoreError> {
+    let _pen = house.pen();
     let mut draft = Draft::new(house.inventory(), house.now());
     for mut row in house.inventory().scopes(Some(source))? {
         for (part, id, began, atomic) in house.inventory().held(row.number)? {
@@ -36,7 +44,7 @@ pub fn release(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId
         }
     }
     draft.commit()?;
-    Ok(released)
+    Ok(())
 }
 
 /// Accepts the realm that the source met instead of the pinned one: the next run pins what it meets. Nobody looks at the
@@ -59,6 +67,7 @@ pub fn retire(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>
     let touched = unwatch(house, source, |_| true)?;
     change_source(house, source, |row, now| {
         row.retired = Some(reason.to_owned());
+        row.next_run = None;
         row.words.push((now, format!("retired: {reason}")));
     })?;
     Ok(touched)
@@ -66,8 +75,19 @@ pub fn retire(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>
 
 /// Nobody looks at these scopes of the source any more. Gives the records that this touches.
 fn unwatch(house: &House, source: &str, which: impl Fn(&ScopeRow) -> bool) -> Result<Vec<RecordId>, StoreError> {
-    let _pen = house.pen();
     let mut touched = Vec::new();
+    house.again(|| unwatch_in(house, source, (&which, &mut touched)))?;
+    touched.sort_unstable();
+    touched.dedup();
+    Ok(touched)
+}
+
+fn unwatch_in(
+    house: &House,
+    source: &str,
+    (which, touched): (&impl Fn(&ScopeRow) -> bool, &mut Vec<RecordId>),
+) -> Result<(), StoreError> {
+    let _pen = house.pen();
     let mut draft = Draft::new(house.inventory(), house.now());
     for mut row in house.inventory().scopes(Some(source))?.into_iter().filter(which) {
         for (_, id) in house.inventory().places(row.number)? {
@@ -81,7 +101,7 @@ fn unwatch(house: &House, source: &str, which: impl Fn(&ScopeRow) -> bool) -> Re
         draft.put_scope(row);
     }
     draft.commit()?;
-    Ok(touched)
+    Ok(())
 }
 
 /// Says what becomes of the findings of the source's first complete run.
@@ -92,15 +112,17 @@ pub fn baseline(house: &House, source: &str, state: BaselineState, reason: &str)
     })
 }
 
-/// Changes what is kept of a source.
-pub fn change_source(house: &House, source: &str, change: impl FnOnce(&mut SourceRow, Time)) -> Result<(), StoreError> {
-    let _pen = house.pen();
-    let mut row = house.inventory().source(source)?;
-    change(&mut row, house.now());
-    let mut draft = Draft::new(house.inventory(), house.now());
-    draft.put_source(source, &row)?;
-    draft.commit()?;
-    Ok(())
+/// Changes what is kept of a source. `change` may be asked again, on what another process left meanwhile.
+pub fn change_source(house: &House, source: &str, change: impl Fn(&mut SourceRow, Time)) -> Result<(), StoreError> {
+    house.again(|| {
+        let _pen = house.pen();
+        let mut draft = Draft::new(house.inventory(), house.now());
+        let mut row = draft.source(source)?;
+        change(&mut row, house.now());
+        draft.put_source(source, &row)?;
+        draft.commit()?;
+        Ok(())
+    })
 }
 
 fn commit_if_full<'a>(house: &'a House, draft: &mut Draft<'a>) -> Result<(), StoreError> {

@@ -60,8 +60,8 @@ impl Spool {
         Ok(())
     }
 
-    /// The ids in order, each once.
-    pub fn sorted(mut self) -> io::Result<Sorted> {
+    /// The ids in order, each once. They can be asked for again.
+    pub fn sorted(&mut self) -> io::Result<Sorted> {
         self.tail.sort_unstable();
         let mut sources: Vec<Box<dyn Iterator<Item = io::Result<RecordId>>>> = Vec::new();
         let mut offset = 0;
@@ -73,7 +73,7 @@ impl Spool {
             sources.push(Box::new(ids(BufReader::new(stretch).take(length * 16))));
             offset += length * 16;
         }
-        sources.push(Box::new(self.tail.into_iter().map(Ok)));
+        sources.push(Box::new(self.tail.clone().into_iter().map(Ok)));
         let mut sorted = Sorted { sources, heap: BinaryHeap::new(), last: None };
         for at in 0..sorted.sources.len() {
             sorted.refill(at)?;
@@ -136,8 +136,10 @@ mod tests {
             for byte in [9, 3, 7, 3, 1, 9, 200, 0] {
                 spool.push(id(byte)).unwrap();
             }
-            let sorted: Vec<_> = spool.sorted().unwrap().map(Result::unwrap).collect();
-            assert_eq!(sorted, [0, 1, 3, 7, 9, 200].map(id), "bound {bound}");
+            for _ in 0..2 {
+                let sorted: Vec<_> = spool.sorted().unwrap().map(Result::unwrap).collect();
+                assert_eq!(sorted, [0, 1, 3, 7, 9, 200].map(id), "bound {bound}");
+            }
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The receiving end of a run: turns what a connector says into committed changes, batch by batch, on a thread that may
 //! block. It must never commit a cursor before what it vouches for, nor believe an absence that the brake holds back.
 
+mod cover;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::Instant,
 };
 
 use provost_connectors::Event;
 use provost_engine::{
-    absence::{self, Brake, Vanishing},
+    absence::{self, Vanishing},
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
-    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Reading, Realm, RecordId, Run, Scope, Sighting, Span, Time,
-    Trouble, Why,
+    CallCount, Change, Entity, Key, Outcome, PartId, Reading, Realm, RecordId, Run, Scope, ScopeNo, Sighting, Span,
+    Time, Trouble, Why,
 };
 use provost_store::{
     StoreError,
@@ -21,8 +24,12 @@ use provost_store::{
 };
 use thiserror::Error;
 
-use super::{cascade::with_dependents, listing::Listing};
-use crate::{house::House, ids::Ids};
+use super::{
+    cascade::with_dependents,
+    listing::{Listing, Step},
+};
+use crate::{house::House, ids::Ids, tries::Tries};
+use cover::Closed;
 
 /// Troubles kept of one run; more are counted in the last one.
 const TROUBLES_MAX: usize = 200;
@@ -33,6 +40,9 @@ pub enum WriteError {
     /// The store cannot take more.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another daemon may be looking by now: nothing of this run counts any more.
+    #[error("the lease {0} was lost: another daemon goes on with the source")]
+    Lost(String),
     /// The connector broke its contract: report it.
     #[error("the connector is faulty: {0}")]
     Connector(String),
@@ -62,7 +72,8 @@ pub trait Watcher: Send {
     fn clock_ahead(&mut self, by: Span);
 }
 
-/// The receiving end of one run.
+/// The receiving end of one run. What it knows moves only with what is durable: where another process was faster, the
+/// events since the last commit are taken again.
 pub struct Writer<'a> {
     house: &'a House,
     watcher: &'a mut dyn Watcher,
@@ -76,8 +87,29 @@ pub struct Writer<'a> {
     calls: BTreeMap<String, CallCount>,
     held: bool,
     committed: bool,
+    /// When the source is due next, if the end of the run writes that down.
+    next_run: Option<Time>,
     /// Since when what was touched can be judged, as a scope was ended.
     ripe: Option<Instant>,
+    /// Events that are not durable yet. Where nobody else writes, those that are in the draft are not kept.
+    waiting: VecDeque<Event>,
+    /// Covers whose listing was closed, while what follows from it is not durable yet.
+    closed: BTreeMap<String, Arc<Closed>>,
+    staged: Staged,
+}
+
+/// What the draft at hand will have done once it is durable.
+#[derive(Default)]
+struct Staged {
+    /// Events that are wholly in it.
+    events: usize,
+    /// Sightings of the event at hand that are wholly in it or were durable before, and those that were.
+    sightings: (usize, usize),
+    touched: Vec<RecordId>,
+    /// Scopes that were begun, scopes whose listing has steps staged, and covers that are wholly in it.
+    begun: Vec<String>,
+    listings: Vec<String>,
+    covers: Vec<String>,
 }
 
 impl<'a> Writer<'a> {
@@ -89,17 +121,20 @@ impl<'a> Writer<'a> {
         run: Run,
         (made_by, full_due): ([u8; 16], Vec<String>),
     ) -> Result<Self, WriteError> {
-        let _pen = house.pen();
-        let inventory = house.inventory();
-        let mut source = inventory.source(&run.source)?;
-        source.last_run = Some(run.id);
-        let present = inventory.scopes(Some(&run.source))?.iter().map(|row| row.present).sum();
-        let mut draft = Draft::new(inventory, run.started);
-        draft.put_run(&run)?;
-        draft.put_source(&run.source, &source)?;
-        // Taken back once everything was judged: what a run that is cut leaves behind is found by this.
-        draft.put_unjudged(&run.source, true);
-        draft.commit()?;
+        let begun = house.again(|| {
+            let _pen = house.pen();
+            let mut draft = Draft::new(house.inventory(), run.started);
+            let mut source = draft.source(&run.source)?;
+            source.last_run = Some(run.id);
+            draft.put_run(&run)?;
+            draft.put_source(&run.source, &source)?;
+            // Taken back once everything was judged: what a run that is cut leaves behind is found by this.
+            draft.put_unjudged(&run.source, true);
+            let present = draft.inventory().scopes(Some(&run.source))?.iter().map(|row| row.present).sum();
+            draft.commit()?;
+            Ok((source, present))
+        });
+        let (source, present) = begun.map_err(|error| told(house, error))?;
         Ok(Self {
             house,
             watcher,
@@ -113,21 +148,65 @@ impl<'a> Writer<'a> {
             calls: BTreeMap::new(),
             held: false,
             committed: false,
+            next_run: None,
             ripe: None,
+            waiting: VecDeque::new(),
+            closed: BTreeMap::new(),
+            staged: Staged::default(),
         })
+    }
+
+    /// The source is due next at that time, unless the run is stopped before its end.
+    pub fn then_due(&mut self, next_run: Option<Time>) {
+        self.next_run = next_run;
     }
 
     /// Takes a batch of events in, as one commit where nothing vanishes.
     pub fn take(&mut self, events: Vec<Event>) -> Result<(), WriteError> {
         let house = self.house;
+        for event in events {
+            self.hear(event);
+        }
+        let mut tries = Tries::of(house);
+        loop {
+            match self.take_in() {
+                Err(WriteError::Store(error)) => {
+                    self.unstage();
+                    tries.another(error).map_err(|error| told(house, error))?;
+                }
+                taken => {
+                    house.reached();
+                    return taken;
+                }
+            }
+        }
+    }
+
+    /// Takes in what waits.
+    fn take_in(&mut self) -> Result<(), WriteError> {
+        let house = self.house;
         let _pen = house.pen();
         let mut draft = Draft::new(house.inventory(), house.now());
-        for event in events {
+        while let Some(event) = self.next_event() {
             if self.take_one(&mut draft, event)? {
                 self.ripe.get_or_insert_with(Instant::now);
             }
+            if house.store().shared() {
+                self.staged.events += 1;
+                self.staged.sightings.0 = 0;
+            } else {
+                self.staged.sightings = (0, 0);
+            }
         }
         self.commit(&mut draft)
+    }
+
+    /// The next event that is not in the draft yet. It is kept until it is durable where somebody else may be faster.
+    fn next_event(&mut self) -> Option<Event> {
+        match self.house.store().shared() {
+            true => self.waiting.get(self.staged.events).cloned(),
+            false => self.waiting.pop_front(),
+        }
     }
 
     /// Since when something can be judged; `None` if no scope was ended since the last time.
@@ -148,57 +227,84 @@ impl<'a> Writer<'a> {
         if let Err(trouble) = looked {
             self.trouble(trouble);
         }
-        {
-            let house = self.house;
-            let _pen = house.pen();
-            let now = house.now();
-            let mut draft = Draft::new(house.inventory(), now);
-            // Operators and the scheduler may have written into it meanwhile.
-            self.source = house.inventory().source(&self.run.source)?;
-            let mut partial = gave_up || self.run.troubles.iter().any(|it| !it.blind_spot);
-            for mut listing in std::mem::take(&mut self.listings).into_values() {
-                match listing.report.cover.as_str() {
-                    // The last delta of a run that came to its end vouches for the whole scope; one that a cut run left
-                    // behind is a checkpoint.
-                    "delta" if !gave_up => listing.row.covered_at = Some(now),
-                    "open" | "delta" => listing.end("partial"),
-                    _ => {}
-                }
-                partial |= listing.report.cover == "partial";
-                // Changes up to here are everything, where everything was asked for and nothing went wrong.
-                if !gave_up && listing.report.cover == "delta" && self.full_due.contains(&listing.row.scope.path) {
-                    listing.row.full_at = Some(listing.began);
-                }
-                draft.put_scope(listing.row);
-                self.run.scopes.push(listing.report);
-            }
-            self.run.calls = std::mem::take(&mut self.calls).into_values().collect();
-            self.run.ended = Some(now);
-            let nothing = !self.committed && self.run.scopes.iter().all(|scope| scope.seen == 0);
-            self.run.outcome = match (gave_up && nothing, self.held, partial) {
-                (true, _, _) => Outcome::Failed,
-                (_, true, _) => Outcome::Held,
-                (_, _, true) => Outcome::Partial,
-                _ => Outcome::Complete,
-            };
-            if self.run.outcome == Outcome::Complete {
-                self.source.last_complete = Some(now);
-                if self.source.first_complete.is_none() {
-                    self.source.first_complete = Some(now);
-                    self.source.baseline = BaselineState::Taken;
-                }
-            }
-            draft.put_source(&self.run.source, &self.source)?;
-            draft.put_run(&self.run)?;
-            draft.commit()?;
-        }
+        let house = self.house;
+        self.run = house.again(|| self.close(gave_up)).map_err(|error| told(house, error))?;
         self.judge()?;
         self.watcher.over()?;
-        let _pen = self.house.pen();
-        let mut draft = Draft::new(self.house.inventory(), self.house.now());
-        draft.put_unjudged(&self.run.source, false);
-        draft.commit()?;
+        let judged = house.again(|| {
+            let _pen = house.pen();
+            let mut draft = Draft::new(house.inventory(), house.now());
+            draft.put_unjudged(&self.run.source, false);
+            draft.commit()
+        });
+        judged.map_err(|error| told(house, error))?;
         Ok(self.run)
+    }
+
+    /// Writes down how the run ended, and gives it.
+    fn close(&self, gave_up: bool) -> Result<Run, StoreError> {
+        let house = self.house;
+        let _pen = house.pen();
+        let now = house.now();
+        let mut draft = Draft::new(house.inventory(), now);
+        // Operators and the scheduler may have written into it meanwhile.
+        let mut source = draft.source(&self.run.source)?;
+        let mut run = self.run.clone();
+        let mut partial = gave_up || run.troubles.iter().any(|it| !it.blind_spot);
+        for listing in self.listings.values() {
+            let (mut row, mut report) = (listing.row.clone(), listing.report.clone());
+            match report.cover.as_str() {
+                // The last delta of a run that came to its end vouches for the whole scope; one that a cut run left
+                // behind is a checkpoint.
+                "delta" if !gave_up => row.covered_at = Some(now),
+                "open" | "delta" => {
+                    report.cover = "partial".to_owned();
+                    row.last_cover.clone_from(&report.cover);
+                }
+                _ => {}
+            }
+            partial |= report.cover == "partial";
+            // Changes up to here are everything, where everything was asked for and nothing went wrong.
+            if !gave_up && report.cover == "delta" && self.full_due.contains(&row.scope.path) {
+                row.full_at = Some(listing.began);
+            }
+            draft.put_scope(row);
+            run.scopes.push(report);
+        }
+        run.calls = self.calls.values().cloned().collect();
+        run.ended = Some(now);
+        let nothing = !self.committed && run.scopes.iter().all(|scope| scope.seen == 0);
+        run.outcome = match (gave_up && nothing, self.held, partial) {
+            (true, _, _) => Outcome::Failed,
+            (_, true, _) => Outcome::Held,
+            (_, _, true) => Outcome::Partial,
+            _ => Outcome::Complete,
+        };
+        if run.outcome == Outcome::Complete {
+            source.last_complete = Some(now);
+            if source.first_complete.is_none() {
+                source.first_complete = Some(now);
+                source.baseline = BaselineState::Taken;
+            }
+        }
+        if !run.troubles.iter().any(|it| it.why == Why::Stopped) {
+            source.next_run = self.next_run.or(source.next_run);
+        }
+        draft.put_source(&run.source, &source)?;
+        draft.put_run(&run)?;
+        draft.commit()?;
+        Ok(run)
+    }
+
+    /// Takes up what concerns this run alone; everything else waits to be taken in.
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Trouble(trouble) => self.trouble(trouble),
+            Event::ClockAhead(by) => self.watcher.clock_ahead(by),
+            Event::Call { operation, throttled } => self.count(operation, throttled),
+            Event::Progress(done, total, of) => self.watcher.progress(done, total, of),
+            other => self.waiting.push_back(other),
+        }
     }
 
     /// Takes one event in; true if what was touched can be judged now.
@@ -211,12 +317,8 @@ impl<'a> Writer<'a> {
                 self.see(draft, &scope, (part, as_of), sightings)?;
             }
             Event::Cover { scope, part: Some(part), cover, .. } => {
-                // Places are read as committed.
-                if draft.is_full() {
-                    self.commit(draft)?;
-                }
-                if let Some(listing) = self.listings.get_mut(&scope.path) {
-                    listing.part_covered(draft.inventory(), PartId::named(&part), &cover)?;
+                if self.listings.contains_key(&scope.path) {
+                    self.stage(&scope.path, Step::Part(PartId::named(&part), cover));
                 }
             }
             Event::Cover { scope, part: None, cover, as_of } => {
@@ -224,18 +326,15 @@ impl<'a> Writer<'a> {
                 return Ok(true);
             }
             Event::Unwatch(scope) => self.unwatch(draft, &scope)?,
-            Event::Trouble(trouble) => self.trouble(trouble),
-            Event::ClockAhead(by) => self.watcher.clock_ahead(by),
             Event::Eyes { could_write, expires_at } => self.eyes(draft, (could_write, expires_at))?,
-            Event::Call { operation, throttled } => self.count(operation, throttled),
-            Event::Progress(done, total, of) => self.watcher.progress(done, total, of),
+            Event::Trouble(_) | Event::ClockAhead(_) | Event::Call { .. } | Event::Progress(..) => self.hear(event),
         }
         Ok(false)
     }
 
     fn meet(&mut self, draft: &mut Draft<'_>, realm: Realm) -> Result<(), WriteError> {
         self.run.realm = Some(realm.clone());
-        self.source = draft.inventory().source(&self.run.source)?;
+        self.source = draft.source(&self.run.source)?;
         match &self.source.realm {
             Some(pinned) if *pinned != realm => {
                 let (source_name, pinned) = (self.run.source.clone(), pinned.clone());
@@ -243,11 +342,13 @@ impl<'a> Writer<'a> {
                 draft.put_source(&self.run.source, &self.source)?;
                 // The run ends here, and its row says so.
                 let said = format!("it met {realm}, but is pinned to {pinned}");
-                self.trouble(Trouble { place: realm.to_string(), why: Why::Changed, said, blind_spot: false });
-                self.run.ended = Some(self.house.now());
-                self.run.outcome = Outcome::Failed;
-                draft.put_run(&self.run)?;
+                let mut run = self.run.clone();
+                run.troubles.push(Trouble { place: realm.to_string(), why: Why::Changed, said, blind_spot: false });
+                run.ended = Some(self.house.now());
+                run.outcome = Outcome::Failed;
+                draft.put_run(&run)?;
                 self.commit(draft)?;
+                self.run = run;
                 return Err(WriteError::OtherRealm { source_name, pinned, met: realm });
             }
             Some(_) => self.source.met = None,
@@ -265,7 +366,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), WriteError> {
         // The row may have been put into this draft by the same batch.
         self.commit(draft)?;
-        self.source = draft.inventory().source(&self.run.source)?;
+        self.source = draft.source(&self.run.source)?;
         self.source.could_write = could_write.known().map(|words| words.join("\n"));
         self.source.credential_expires = expires_at.known();
         draft.put_source(&self.run.source, &self.source)?;
@@ -284,6 +385,7 @@ impl<'a> Writer<'a> {
             row.hangs_on = hangs_on.map(provost_store::inventory::digest);
             draft.put_scope(row.clone());
             self.listings.insert(scope.path.clone(), Listing::begin(row, at));
+            self.staged.begun.push(scope.path.clone());
         }
         Ok(())
     }
@@ -295,26 +397,28 @@ impl<'a> Writer<'a> {
         at: (PartId, Time),
         sightings: Vec<Sighting>,
     ) -> Result<(), WriteError> {
-        let Some(mut listing) = self.listings.remove(&scope.path) else { return Err(unbegun(scope)) };
+        let number = self.listing(scope)?.row.number;
         let names = sightings.iter().flat_map(|sighting| match sighting {
             Sighting::Present(entity) => names_of(entity),
             Sighting::Gone(key) => vec![key.clone()],
         });
         draft.prefetch(&names.collect::<Vec<_>>())?;
-        for sighting in sightings {
+        // What was durable before counts for the first event that waits.
+        let durable = if self.staged.events == 0 { self.staged.sightings.1 } else { 0 };
+        for (index, sighting) in sightings.into_iter().enumerate().skip(durable) {
             match sighting {
-                Sighting::Present(entity) => self.see_one(draft, &mut listing, at, entity)?,
-                Sighting::Gone(key) => self.told_gone(draft, &mut listing, (at.0, &key))?,
+                Sighting::Present(entity) => self.see_one(draft, (&scope.path, number), at, entity)?,
+                Sighting::Gone(key) => self.told_gone(draft, (&scope.path, number), (at.0, &key))?,
             }
+            self.staged.sightings.0 = index + 1;
         }
-        self.listings.insert(scope.path.clone(), listing);
         Ok(())
     }
 
     fn see_one(
         &mut self,
         draft: &mut Draft<'_>,
-        listing: &mut Listing,
+        (path, scope): (&str, ScopeNo),
         (part, as_of): (PartId, Time),
         entity: Entity,
     ) -> Result<(), WriteError> {
@@ -332,104 +436,38 @@ impl<'a> Writer<'a> {
         // One thing under two records: the older lives on, the other is the same thing and goes.
         for twin in found.iter().skip(1) {
             if let Some(change) = draft.record(*twin)?.and_then(absence::merged_away) {
-                self.apply(draft, listing, change)?;
+                self.apply(draft, path, change)?;
             }
         }
-        let said = Said { scope: listing.row.number, part, as_of, recorded: now };
+        let said = Said { scope, part, as_of, recorded: now };
         let birth = Birth { id, baseline: self.source.first_complete.is_none() };
         let change = reconcile::present(draft.record(id)?, entity, said, birth);
-        listing.saw(part, id)?;
-        change.map_or(Ok(()), |change| self.apply(draft, listing, change))
+        change.map_or(Ok(()), |change| self.apply(draft, path, change))?;
+        self.stage(path, Step::Saw(part, id));
+        Ok(())
     }
 
     fn told_gone(
         &mut self,
         draft: &mut Draft<'_>,
-        listing: &mut Listing,
+        (path, scope): (&str, ScopeNo),
         (part, key): (PartId, &Key),
     ) -> Result<(), WriteError> {
         let Some(id) = draft.resolve(key)? else { return Ok(()) };
-        let change = draft.record(id)?.and_then(|record| absence::told_gone(record, listing.row.number, part));
-        change.map_or(Ok(()), |change| self.apply(draft, listing, change))
+        let change = draft.record(id)?.and_then(|record| absence::told_gone(record, scope, part));
+        change.map_or(Ok(()), |change| self.apply(draft, path, change))
     }
 
     /// Takes a change into the draft, and whatever follows from it: with its container a thing goes too.
-    fn apply(&mut self, draft: &mut Draft<'_>, listing: &mut Listing, change: Change) -> Result<(), WriteError> {
+    fn apply(&mut self, draft: &mut Draft<'_>, path: &str, change: Change) -> Result<(), WriteError> {
         for change in with_dependents(draft, change)? {
-            listing.count(change.what);
-            self.touched.insert(change.after.id);
+            self.stage(path, Step::Changed(change.what));
+            self.staged.touched.push(change.after.id);
             draft.apply(change)?;
             if draft.is_full() {
                 self.commit(draft)?;
             }
         }
-        Ok(())
-    }
-
-    fn cover(&mut self, draft: &mut Draft<'_>, scope: &Scope, (cover, as_of): (Cover, Time)) -> Result<(), WriteError> {
-        self.commit(draft)?;
-        let now = self.house.now();
-        let Some(mut listing) = self.listings.remove(&scope.path) else { return Err(unbegun(scope)) };
-        let stale = cover.is_full() && listing.row.as_of.is_some_and(|known| known > as_of);
-        let cover = if stale { Cover::Partial { why: Why::Stale } } else { cover };
-        if let Cover::Full { atomic, .. } = cover {
-            listing.fully_covered(draft.inventory(), atomic)?;
-        }
-        listing.end(cover.word());
-        if !matches!(cover, Cover::Partial { .. }) {
-            self.believe(draft, &mut listing)?;
-            if !matches!(cover, Cover::Delta { .. }) {
-                listing.row.covered_at = Some(now);
-            }
-            listing.row.as_of = Some(as_of.max(listing.row.as_of.unwrap_or(as_of)));
-            let cold = listing.row.full_at.is_none() || listing.row.made_by != self.made_by;
-            if cover.is_full() {
-                listing.row.full_at = Some(now);
-            } else if cold && matches!(cover, Cover::Delta { .. }) {
-                // Read from nothing: the time for which changes alone are trusted runs from here, however many runs it takes.
-                listing.row.full_at = Some(listing.began);
-            }
-            if cover.is_full() || cover.next().is_some() {
-                listing.row.made_by = self.made_by;
-                draft.put_cursor(&mut listing.row, cover.next());
-            }
-        } else if stale {
-            let said = format!("the answer is as of {as_of}, older than what is known already");
-            self.trouble(Trouble { place: scope.path.clone(), why: Why::Stale, said, blind_spot: false });
-        }
-        draft.put_scope(listing.row.clone());
-        self.listings.insert(scope.path.clone(), listing);
-        Ok(())
-    }
-
-    /// Lets the absences found so far through, or holds them back and remembers them.
-    fn believe(&mut self, draft: &mut Draft<'_>, listing: &mut Listing) -> Result<(), WriteError> {
-        let (lacking, brake) = listing.settle(draft.inventory(), &mut self.vanishing)?;
-        let number = listing.row.number;
-        if listing.row.held > 0 {
-            for (part, id, ..) in draft.inventory().held(number)? {
-                if !lacking.iter().any(|it| (it.part, it.id) == (part, id)) {
-                    draft.unhold(number, part, id);
-                    listing.row.held = listing.row.held.saturating_sub(1);
-                }
-            }
-        }
-        let pass = brake == Brake::Free;
-        for absence in lacking {
-            let Some(change) = listing.vanish(draft, absence)? else { continue };
-            if pass {
-                draft.unhold(number, absence.part, absence.id);
-                self.apply(draft, listing, change)?;
-            } else {
-                self.held = true;
-                listing.report.held += 1;
-                draft.hold(number, absence.part, absence.id, (listing.began, absence.atomic))?;
-            }
-            if draft.is_full() {
-                self.commit(draft)?;
-            }
-        }
-        listing.row.held = if pass { 0 } else { listing.report.held };
         Ok(())
     }
 
@@ -439,7 +477,7 @@ impl<'a> Writer<'a> {
         for mut row in below.into_iter().filter(|row| row.watched && scope.holds(&row.scope)) {
             for (_, id) in draft.inventory().places(row.number)? {
                 if let Some(change) = draft.record(id)?.and_then(|record| absence::unwatch(record, row.number)) {
-                    self.touched.insert(id);
+                    self.staged.touched.push(id);
                     draft.apply(change)?;
                 }
                 if draft.is_full() {
@@ -470,13 +508,48 @@ impl<'a> Writer<'a> {
         count.throttled += u64::from(throttled);
     }
 
+    fn listing(&self, scope: &Scope) -> Result<&Listing, WriteError> {
+        self.listings.get(&scope.path).ok_or_else(|| unbegun(scope))
+    }
+
+    /// Stages what the draft will have done to a listing.
+    fn stage(&mut self, path: &str, step: Step) {
+        self.held |= matches!(step, Step::Ended(_, held) if held > 0);
+        if self.listings.get_mut(path).is_some_and(|listing| listing.stage(step)) {
+            self.staged.listings.push(path.to_owned());
+        }
+    }
+
     /// Makes durable what the draft holds, and goes on with an empty one.
     fn commit(&mut self, draft: &mut Draft<'_>) -> Result<(), WriteError> {
         let next = Draft::new(draft.inventory(), self.house.now());
         let full = std::mem::replace(draft, next);
-        self.committed |= full.changed() > 0;
+        let changed = full.changed() > 0;
         full.commit()?;
+        self.committed |= changed;
+        let Staged { events, sightings: (done, _), touched, listings, covers, .. } = std::mem::take(&mut self.staged);
+        self.staged.sightings = (done, done);
+        self.waiting.drain(..events.min(self.waiting.len()));
+        self.touched.extend(touched);
+        covers.iter().for_each(|path| drop(self.closed.remove(path)));
+        for path in listings {
+            self.listings.get_mut(&path).map_or(Ok(()), |listing| listing.keep(self.house))?;
+        }
         Ok(())
+    }
+
+    /// The draft at hand was refused: nothing of it was done, and its events are still to be taken in.
+    fn unstage(&mut self) {
+        let Staged { sightings: (_, durable), begun, listings, .. } = std::mem::take(&mut self.staged);
+        self.staged.sightings = (durable, durable);
+        for path in listings {
+            if let Some(listing) = self.listings.get_mut(&path) {
+                listing.unstage();
+            }
+        }
+        for path in begun {
+            self.listings.remove(&path);
+        }
     }
 
     fn judge(&mut self) -> Result<(), WriteError> {
@@ -485,6 +558,16 @@ impl<'a> Writer<'a> {
             self.watcher.changed(self.house, touched)?;
         }
         Ok(())
+    }
+}
+
+/// A refused batch of somebody who lost the lease is not about who was faster.
+fn told(house: &House, error: StoreError) -> WriteError {
+    match (&error, house.fence()) {
+        (StoreError::Conflict(_), Some(fence)) if house.lost_lease().unwrap_or(true) => {
+            WriteError::Lost(fence.name.clone())
+        }
+        _ => WriteError::Store(error),
     }
 }
 

@@ -124,7 +124,7 @@ fn attend(
         }
     };
     tracing::info!(uid = peer.uid.as_raw(), pid = peer.pid.as_raw_nonzero().get(), "a command came over the socket");
-    if !same(&question.store, &desk.wiring().config.store.path) {
+    if !same(&question.store, &desk.wiring().config.store.name()) {
         return back.send(&Piece::Elsewhere);
     }
     let status = run((desk, peer.uid.as_raw()), &question, &back, (runtime, stop));

@@ -245,6 +245,14 @@ pub enum StoreError {
         /// Who asks.
         uid: u32,
     },
+    /// The database lets nobody in like this: change the configuration or the rights.
+    #[error("the database at {place} refuses: {said}")]
+    Refused {
+        /// Where it is, without user and password.
+        place: String,
+        /// Why.
+        said: String,
+    },
     /// Somebody was faster, or the lease is lost: read again, then decide again.
     #[error("the row or lease {0} changed in the meantime")]
     Conflict(String),

@@ -6,7 +6,7 @@ mod commit;
 mod kept;
 mod leases;
 mod log;
-mod pieces;
+pub(crate) mod pieces;
 mod queues;
 pub(crate) mod rows;
 mod still;
@@ -32,6 +32,7 @@ use crate::{
 };
 
 pub use commit::{MAX_BYTES, MAX_OPS};
+pub(crate) use commit::{check_size, conflict};
 
 /// A store over an engine.
 #[derive(Debug)]

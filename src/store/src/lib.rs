@@ -13,6 +13,7 @@ pub mod kv;
 mod memory;
 mod opening;
 mod piece;
+mod postgres;
 mod redb;
 mod segments;
 mod sled;
@@ -32,6 +33,7 @@ pub use journal::Journaled;
 pub use memory::Memory;
 pub use opening::{OpenOptions, open};
 pub use piece::Piece;
+pub use postgres::{Postgres, PostgresOptions, Projector, Shown};
 pub use space::{has_room, min_free};
 pub use upkeep::{Compacted, MAX_FAULTS, Report};
 

@@ -3,11 +3,16 @@
 
 mod apart;
 mod backups;
+mod database;
 mod kills;
 mod laws;
 mod model;
+mod proxy;
 mod refusals;
+mod rewrites;
 mod segments;
+#[path = "../../../tests/servers/postgres.rs"]
+pub(crate) mod server;
 mod timely;
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +21,8 @@ use provost_model::Time;
 use tempfile::TempDir;
 
 use crate::{
-    Batch, CommitNo, Embedded, EngineKind, Head, Journaled, Memory, Op, OpenOptions, Store, Table, memory, open,
+    Batch, CommitNo, Embedded, EngineKind, Head, Journaled, Memory, Op, OpenOptions, Postgres, PostgresOptions, Store,
+    Table, memory, open,
 };
 
 pub(crate) const ROWS: Table = Table { name: "things", versioned: true };
@@ -35,6 +41,14 @@ pub(crate) fn on_each(law: impl Fn(&dyn Store)) {
         let dir = TempDir::new().unwrap();
         law(&on_disk(&dir, engine));
     }
+    if let Some(server) = server::shared() {
+        law(&in_database(&server.fresh()));
+    }
+}
+
+/// A store in a database, on the clock that the laws give.
+pub(crate) fn in_database(url: &str) -> Postgres {
+    Postgres::open(url, PostgresOptions::default()).unwrap_or_else(|error| panic!("{error}")).on_given_time()
 }
 
 pub(crate) fn on_disk(dir: &TempDir, engine: EngineKind) -> Embedded<Journaled> {

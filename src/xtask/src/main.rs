@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 const USAGE: &str = "cargo xtask test [ARGS for the test runner]   install what tests need, run them all
 cargo xtask deny                              check licences, bans and sources
 cargo xtask bench [iam|idle] --endpoint DIR   measure, print a table
+cargo xtask bench store [--identities N] …    measure the store beside SQLite, print a table
 cargo xtask tools                             install what tests need, print where it is";
 
 fn main() -> ExitCode {
@@ -45,7 +46,7 @@ fn test(rest: &[String]) -> Result<()> {
     let profile = if env::var_os("CI").is_some() { "ci" } else { "default" };
     let mut runner = Command::new(&tools.nextest);
     runner.args(["nextest", "run", "--locked", "--workspace", "--profile", profile]).args(rest);
-    runner.env("PROVOST_TEST_MOTO", &tools.moto);
+    runner.env("PROVOST_TEST_MOTO", &tools.moto).env("PROVOST_TEST_POSTGRES", &tools.postgres);
     finish(runner)
 }
 

@@ -4,5 +4,8 @@ mod absence;
 mod anew;
 mod counts;
 mod crash;
+mod link;
 mod meanwhile;
 mod script;
+pub(crate) mod shared;
+mod together;

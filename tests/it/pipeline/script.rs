@@ -84,6 +84,7 @@ static SPEC: Spec = Spec {
 pub(crate) struct Desk {
     pub(crate) house: Arc<House>,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) source: String,
 }
 
 impl Desk {
@@ -93,7 +94,24 @@ impl Desk {
 
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(1_790_000_000_000_000)));
-        Self { house: Arc::new(House::new(store, clock.clone())), clock }
+        Self { house: Arc::new(House::new(store, clock.clone())), clock, source: "test".into() }
+    }
+
+    /// Another process on the same store, by the same clock, that looks at another source.
+    pub(crate) fn beside(&self, store: Arc<dyn Store>, source: &str) -> Self {
+        let (house, clock) = (Arc::new(House::new(store, self.clock.clone())), self.clock.clone());
+        Self { house, clock, source: source.into() }
+    }
+
+    /// The same process, under a lease.
+    pub(crate) fn fenced(&self, fence: provost_store::Fence) -> Self {
+        let house = Arc::new(self.house.fenced(Some(fence)));
+        Self { house, clock: self.clock.clone(), source: self.source.clone() }
+    }
+
+    /// Lets time go by.
+    pub(crate) fn pass(&self, time: Span) {
+        self.clock.0.fetch_add(time.as_micros(), Ordering::SeqCst);
     }
 
     /// One run that says this.
@@ -107,16 +125,22 @@ impl Desk {
 
     /// One run that says this, while somebody is told what changes.
     pub(crate) fn watched(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
-        self.clock.0.fetch_add(3_600_000_000, Ordering::SeqCst);
+        self.pass(Span::hours(1));
+        self.look(acts, watcher)
+    }
+
+    /// The same, at once.
+    pub(crate) fn look(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
         let no_room = CancellationToken::new();
         let connector = Arc::new(Scripted { acts: acts.to_vec(), no_room: no_room.clone(), clock: self.clock.clone() });
         let looking = Looking {
-            source: "test".into(),
+            source: self.source.clone(),
             spec: &SPEC,
             connector,
             limit: Duration::from_secs(60),
             full_every: Span::days(7),
             sweep_now: false,
+            next_run: None,
             no_room,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -163,7 +187,7 @@ pub(crate) fn listing(names: &[&'static str]) -> Vec<Act> {
     acts
 }
 
-struct Nobody;
+pub(crate) struct Nobody;
 
 impl Watcher for Nobody {
     fn changed(&mut self, _: &House, _: Vec<RecordId>) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ pub const MAX_OPS: usize = 16_000;
 pub const MAX_BYTES: usize = 16 << 20;
 
 /// Refuses a batch over the bounds before anything is written.
-pub(super) fn check_size(batch: &Batch) -> Result<(), StoreError> {
+pub(crate) fn check_size(batch: &Batch) -> Result<(), StoreError> {
     let bytes: usize = batch.ops.iter().map(size).sum();
     if batch.ops.len() <= MAX_OPS && bytes <= MAX_BYTES {
         return Ok(());
@@ -146,7 +146,8 @@ fn size(op: &Op) -> usize {
     }
 }
 
-fn conflict(table: Table, key: &[u8]) -> StoreError {
+/// The refusal for a row that is not what a batch relied on.
+pub(crate) fn conflict(table: Table, key: &[u8]) -> StoreError {
     let digits: String = key.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
     StoreError::Conflict(format!("{}/{digits}", table.name))
 }

@@ -51,10 +51,12 @@ pub(super) fn claim<K: Kv>(
     (now, until, clock): (Time, Time, Time),
     limit: usize,
 ) -> Result<Vec<Claim>, StoreError> {
+    // What is due is asked of the caller's clock, which also said when it would be.
+    let asked = now;
     let (now, until) = on_the_stores_clock((now, until), clock);
     let (mut claims, mut after) = (Vec::new(), None);
     'pages: loop {
-        let page = queues::due_after(kv, queue, (after.as_ref(), now), PAGE)?;
+        let page = queues::due_after(kv, queue, (after.as_ref(), asked), PAGE)?;
         let full = page.len() == PAGE;
         after = page.last().cloned();
         for (due, item) in page {

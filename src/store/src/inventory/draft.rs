@@ -9,14 +9,15 @@ use provost_model::{
 };
 
 use super::{
-    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS,
-    SCOPES, SOURCES, ScopeRow, SourceRow, TIES, UNJUDGED,
+    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MACHINE, MARKS, MEMBER, META,
+    MemberRow, PLACES, RECORDS, RUNS, Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, TURN_QUEUE, UNJUDGED,
+    WORK_QUEUE,
     index::{self, standing_byte},
-    owners,
+    links, owners,
     read::{chunk_key, run_key},
-    rows, tally,
+    reads, rows, tally,
 };
-use crate::{Batch, Committed, Op, StoreError, Table, codec};
+use crate::{Batch, Committed, Op, Row, StoreError, Table, codec};
 
 /// Steps after which a draft is full: half of what a store takes, so that whatever is under way still fits.
 const FULL: usize = crate::MAX_OPS / 2;
@@ -43,6 +44,8 @@ pub struct Draft<'a> {
     known: HashMap<RecordId, Option<(Record, i64)>>,
     scopes: BTreeMap<ScopeNo, ScopeRow>,
     ops: Vec<Op>,
+    /// Where others write too: which versions were read of what may be written here.
+    read: Option<Reads>,
 }
 
 impl<'a> Draft<'a> {
@@ -56,6 +59,7 @@ impl<'a> Draft<'a> {
             known: HashMap::new(),
             scopes: BTreeMap::new(),
             ops: Vec::new(),
+            read: inventory.store.shared().then(Reads::default),
         }
     }
 
@@ -86,6 +90,7 @@ impl<'a> Draft<'a> {
         let rows = self.inventory.store.get_many(KEYS, &asked.iter().map(|it| it.0.to_vec()).collect::<Vec<_>>())?;
         let mut wanted = Vec::new();
         for (digest, row) in asked.into_iter().zip(rows) {
+            self.note(KEYS, &digest.0, row.as_ref());
             let id = row.and_then(|row| row.value).map(|bytes| index::tail_id(&bytes)).transpose()?;
             self.keys.insert(digest, id);
             wanted.extend(id.filter(|id| !self.known.contains_key(id) && !self.records.contains_key(id)));
@@ -95,6 +100,7 @@ impl<'a> Draft<'a> {
             .store
             .get_many(RECORDS, &wanted.iter().map(|id| id.as_bytes().to_vec()).collect::<Vec<_>>())?;
         for (id, row) in wanted.into_iter().zip(rows) {
+            self.note(RECORDS, id.as_bytes(), row.as_ref());
             self.known.insert(id, read_row(row)?);
         }
         Ok(())
@@ -106,7 +112,9 @@ impl<'a> Draft<'a> {
         if let Some(id) = self.keys.get(&digest) {
             return Ok(*id);
         }
-        let id = self.inventory.resolve(key)?;
+        let row = self.inventory.store.get(KEYS, &digest.0, None)?;
+        self.note(KEYS, &digest.0, row.as_ref());
+        let id = row.and_then(|row| row.value).map(|bytes| index::tail_id(&bytes)).transpose()?;
         self.keys.insert(digest, id);
         Ok(id)
     }
@@ -118,6 +126,7 @@ impl<'a> Draft<'a> {
         }
         if !self.known.contains_key(&id) {
             let row = self.inventory.store.get(RECORDS, id.as_bytes(), None)?;
+            self.note(RECORDS, id.as_bytes(), row.as_ref());
             self.known.insert(id, read_row(row)?);
         }
         Ok(self.known.get(&id).and_then(Option::as_ref).map(|(record, _)| record))
@@ -168,7 +177,9 @@ impl<'a> Draft<'a> {
         if let Some(row) = self.inventory.scope(source, scope)? {
             return Ok(row);
         }
-        let last = self.inventory.store.get(META, b"last_scope", None)?.and_then(|row| row.value);
+        let last = self.inventory.store.get(META, b"last_scope", None)?;
+        self.note(META, b"last_scope", last.as_ref());
+        let last = last.and_then(|row| row.value);
         let committed = last.and_then(|bytes| <[u8; 4]>::try_from(bytes.as_slice()).ok()).map_or(0, u32::from_be_bytes);
         let drafted = self.scopes.keys().next_back().map_or(0, |number| number.0);
         let number = committed.max(drafted) + 1;
@@ -217,10 +228,27 @@ impl<'a> Draft<'a> {
         self.ops.push(Op::Delete { table: HELD, key: index::place(scope, part, id) });
     }
 
-    /// Writes what is known of a source.
+    /// What is kept of a source, to be changed here; an empty row if it never ran.
+    pub fn source(&self, name: &str) -> Result<SourceRow, StoreError> {
+        self.inventory_noting().source(name)
+    }
+
+    /// All findings about a subject, to be changed here; resolved ones included.
+    pub fn findings_of(&self, subject: RecordId) -> Result<Vec<Finding>, StoreError> {
+        self.inventory_noting().findings_of(subject)
+    }
+
+    /// By what the records are judged, to be changed here; `None` before anything was.
+    pub fn judged_by(&self) -> Result<Option<JudgedBy>, StoreError> {
+        self.inventory_noting().judged_by()
+    }
+
+    /// Writes what is known of a source. Read it by [`Draft::source`] first: others write into it too.
     pub fn put_source(&mut self, name: &str, row: &SourceRow) -> Result<(), StoreError> {
         let value = rows::encode(row)?;
         self.ops.push(Op::Put { table: SOURCES, key: index::path(&[name]), value });
+        // When it is due again is asked of the queue, by whoever has time for it.
+        self.schedule(WORK_QUEUE, name.as_bytes().to_vec(), row.next_run);
         Ok(())
     }
 
@@ -258,9 +286,36 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// Says that a daemon is at work on the store, or that it is not any more.
+    pub fn put_member(&mut self, id: &str, row: Option<&MemberRow>) -> Result<(), StoreError> {
+        let key = [MEMBER, id.as_bytes()].concat();
+        self.ops.push(match row {
+            Some(row) => Op::Put { table: META, key, value: rows::encode(row)? },
+            None => Op::Delete { table: META, key },
+        });
+        Ok(())
+    }
+
+    /// Says on which machine alone a source can be looked at (`None`: on any, or not known yet).
+    pub fn put_machine(&mut self, source: &str, machine: Option<&str>) {
+        let key = [MACHINE, source.as_bytes()].concat();
+        self.ops.push(match machine {
+            Some(machine) => Op::Put { table: META, key, value: machine.as_bytes().to_vec() },
+            None => Op::Delete { table: META, key },
+        });
+    }
+
+    /// Says when a turn comes round (`None`: not by a schedule).
+    pub fn turn_at(&mut self, turn: &str, at: Option<Time>) {
+        self.schedule(TURN_QUEUE, turn.as_bytes().to_vec(), at);
+    }
+
     /// Says when a record is to be judged again (`None`: not by time alone).
     pub fn judge_at(&mut self, subject: RecordId, at: Option<Time>) {
-        let (queue, item) = (JUDGE_QUEUE, subject.as_bytes().to_vec());
+        self.schedule(JUDGE_QUEUE, subject.as_bytes().to_vec(), at);
+    }
+
+    fn schedule(&mut self, queue: &'static str, item: Vec<u8>, at: Option<Time>) {
         self.ops.push(match at {
             Some(at) => Op::Schedule { queue, item, at },
             None => Op::Unschedule { queue, item },
@@ -277,33 +332,87 @@ impl<'a> Draft<'a> {
         // In the order of ids, so that neighbours in the trees are written together.
         let mut records: Vec<_> = std::mem::take(&mut self.records).into_iter().collect();
         records.sort_unstable_by_key(|(id, _)| *id);
+        self.spare_others(&mut records)?;
         for (id, pending) in &records {
             write_record(&mut ops, *id, pending)?;
             write_keys(&mut ops, *id, pending);
             write_places(&mut ops, *id, pending, &mut present);
             write_ties(&mut ops, *id, pending);
             write_marks(&mut ops, *id, pending);
+            links::index_steps(&mut ops, *id, (pending.before.as_ref(), &pending.now));
         }
         let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
         ops.extend(owners::steps(changes.clone()));
-        ops.extend(tally::steps(self.inventory, &self.scopes, changes)?);
+        ops.extend(tally::steps(self.inventory_noting(), &self.scopes, changes)?);
         if present.keys().any(|number| !self.scopes.contains_key(number)) {
             let all = self.inventory.scopes_by_number()?;
             let unopened =
                 all.into_iter().filter(|(number, _)| present.contains_key(number) && !self.scopes.contains_key(number));
-            let unopened: Vec<_> = unopened.collect();
-            self.scopes.extend(unopened);
+            for (number, row) in unopened.collect::<Vec<_>>() {
+                // Of the version that is noted below, should it have moved since the others were read.
+                let row = self.inventory_noting().scope(&row.source, &row.scope)?.unwrap_or(row);
+                self.scopes.insert(number, row);
+            }
         }
+        let inventory = self.read.as_ref().map_or(self.inventory, |reads| self.inventory.noting(reads));
         for row in self.scopes.values_mut() {
-            let committed = self.inventory.scope(&row.source, &row.scope)?.map_or(0, |row| row.present);
+            let committed = inventory.scope(&row.source, &row.scope)?.map_or(0, |row| row.present);
             row.present = committed.saturating_add_signed(present.get(&row.number).copied().unwrap_or(0));
         }
         for row in self.scopes.values() {
             let key = index::path(&[&row.source, row.scope.realm.as_str(), &row.scope.path]);
             ops.push(Op::Put { table: SCOPES, key, value: rows::encode(row)? });
         }
-        let batch = Batch { at: self.at, ops, ..Batch::default() };
-        self.inventory.store.commit(batch).map(Some)
+        let mut expect = self.read.as_ref().map_or_else(Vec::new, |reads| reads.of_written(&ops));
+        let mut written = Vec::new();
+        if let Some(reads) = self.inventory.reads {
+            expect.extend(reads.all());
+            written.extend(ops.iter().filter_map(reads::written).map(|(table, key)| (table, key.to_vec())));
+        }
+        let batch = Batch { at: self.at, ops, expect, fence: self.inventory.fence.cloned() };
+        let committed = self.inventory.store.commit(batch)?;
+        if let Some(reads) = self.inventory.reads {
+            reads.forget_written(&written);
+        }
+        Ok(Some(committed))
+    }
+
+    /// An amended row keeps its commit, so others who read it do not see that it moved. Where others write, only volatile
+    /// facts are therefore amended, and only while one source alone speaks of the record: whoever else changes it in that
+    /// very moment may write the volatile facts back as they were, until they are read again.
+    fn spare_others(&self, records: &mut [(RecordId, Pending)]) -> Result<(), StoreError> {
+        if self.read.is_none() || !records.iter().any(|(_, pending)| pending.amend) {
+            return Ok(());
+        }
+        let mut scopes = None;
+        for (_, pending) in records.iter_mut().filter(|(_, pending)| pending.amend) {
+            let stands = |record: &Record| -> Vec<_> {
+                record.statements.iter().map(|said| (said.scope, said.part, said.standing)).collect()
+            };
+            pending.amend = pending.before.as_ref().map(stands) == Some(stands(&pending.now));
+            if pending.amend && pending.now.statements.len() > 1 {
+                let scopes = match &scopes {
+                    Some(scopes) => scopes,
+                    None => scopes.insert(self.inventory.scopes_by_number()?),
+                };
+                let mut sources =
+                    pending.now.statements.iter().map(|said| scopes.get(&said.scope).map(|row| &row.source));
+                let first = sources.next();
+                pending.amend = sources.all(|source| Some(source) == first);
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self, table: Table, key: &[u8], row: Option<&Row>) {
+        if let Some(reads) = &self.read {
+            reads.note(table, key, row);
+        }
+    }
+
+    /// The inventory as committed so far, where what is read is noted as read by this draft.
+    fn inventory_noting(&self) -> Inventory<'_> {
+        self.read.as_ref().map_or(self.inventory, |reads| self.inventory.noting(reads))
     }
 }
 
@@ -361,7 +470,7 @@ fn write_marks(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) {
     diff(ops, MARKS, pending.before.as_ref().map(of).unwrap_or_default(), of(&pending.now));
 }
 
-fn diff(ops: &mut Vec<Op>, table: Table, before: Vec<Vec<u8>>, after: Vec<Vec<u8>>) {
+pub(super) fn diff(ops: &mut Vec<Op>, table: Table, before: Vec<Vec<u8>>, after: Vec<Vec<u8>>) {
     let gone: Vec<_> = before.iter().filter(|key| !after.contains(key)).cloned().collect();
     for key in gone {
         ops.push(Op::Delete { table, key });

@@ -3,15 +3,21 @@
 
 mod draft;
 mod index;
+mod links;
 mod owners;
 mod read;
+mod reads;
 mod rows;
+mod shown;
 mod tally;
 
 pub use draft::Draft;
 pub use index::digest;
+pub use links::{GroupRow, HeldRow, KeyRef, LinkDraft, LinkedBy, LinkedPart, LinkedRow, PartedRow, Word};
 pub use read::{Inventory, Version};
-pub use rows::{BaselineState, JudgedBy, ScopeRow, SourceRow};
+pub use reads::Reads;
+pub use rows::{BaselineState, JudgedBy, MemberRow, ScopeRow, SourceRow};
+pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
 use crate::Table;
 
@@ -27,6 +33,18 @@ const PLACES: Table = Table { name: "places", versioned: false };
 const TIES: Table = Table { name: "ties", versioned: false };
 /// (digest of a fingerprint or key id, record id): places of one secret.
 const MARKS: Table = Table { name: "marks", versioned: false };
+/// (digest of a correlation key that is no mark, record id): who carries it.
+const LINKS: Table = Table { name: "links", versioned: false };
+/// Record → what was made of it when it was grouped last, with every former version.
+const LINKED: Table = Table { name: "linked", versioned: true };
+/// (sort of thing, id of its oldest record) → members of a group, with every former version: merges and splits.
+const GROUPS: Table = Table { name: "groups", versioned: true };
+/// Correlation key → why it does not unite some of its carriers.
+const HELD_KEYS: Table = Table { name: "held_keys", versioned: false };
+/// Word → which records an operator keeps apart, by whom, when and why; with every former version.
+const PARTED: Table = Table { name: "parted", versioned: true };
+/// (record, record, word): pairs that are kept apart now, both ways.
+const APART: Table = Table { name: "apart", versioned: false };
 /// (source, realm, path) → what is known of the scope.
 const SCOPES: Table = Table { name: "scopes", versioned: false };
 /// (scope, chunk) → bytes of the scope's cursor.
@@ -45,10 +63,20 @@ const PEOPLE: Table = Table { name: "people", versioned: false };
 const META: Table = Table { name: "meta", versioned: false };
 /// Its row about [`JudgedBy`].
 const JUDGED_BY: &[u8] = b"judged_by";
+/// Its row about [`LinkedBy`].
+const LINKED_BY: &[u8] = b"linked_by";
 /// Its row that every commit writes in which a person or team changes.
 const PEOPLE_CHANGED: &[u8] = b"people_changed";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
+/// With a daemon's id behind it: [`MemberRow`].
+const MEMBER: &[u8] = b"member/";
+/// With a source's name behind it: the machine on which alone it can be looked at.
+const MACHINE: &[u8] = b"machine_of/";
 
+/// Sources that are to be looked at, under their names.
+pub const WORK_QUEUE: &str = "work";
+/// Turns that come round by a schedule, under their names.
+pub const TURN_QUEUE: &str = "turn";
 /// Records whose verdict may change by time alone.
 pub const JUDGE_QUEUE: &str = "judge";

@@ -6,15 +6,17 @@ use std::{collections::BTreeMap, ops::Bound};
 use provost_model::{Cursor, Finding, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Standing, Time};
 
 use super::{
-    CURSORS, FINDINGS, HELD, JUDGED_BY, JudgedBy, KEYS, MARKS, META, PLACES, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow,
-    SourceRow, TIES, UNJUDGED, index, rows, tally,
+    CURSORS, FINDINGS, HELD, JUDGED_BY, JudgedBy, KEYS, MACHINE, MARKS, MEMBER, META, MemberRow, PLACES, RECORDS, RUNS,
+    Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, UNJUDGED, index, rows, tally,
 };
-use crate::{CommitNo, Go, KeyRange, Store, StoreError, Table, codec};
+use crate::{CommitNo, Fence, Go, KeyRange, Row, Store, StoreError, Table, codec};
 
 /// The inventory in a store.
 #[derive(Clone, Copy)]
 pub struct Inventory<'a> {
     pub(super) store: &'a dyn Store,
+    pub(super) reads: Option<&'a Reads>,
+    pub(super) fence: Option<&'a Fence>,
 }
 
 /// One version of something, and the commit that made it.
@@ -31,7 +33,18 @@ pub struct Version<T> {
 impl<'a> Inventory<'a> {
     /// The inventory in that store.
     pub fn of(store: &'a dyn Store) -> Self {
-        Self { store }
+        Self { store, reads: None, fence: None }
+    }
+
+    /// The same; where others write too, what is read now of records, findings and sources is noted, and drafts made from
+    /// here are refused if any of it moved meanwhile.
+    pub fn noting(self, reads: &'a Reads) -> Self {
+        Self { reads: self.store.shared().then_some(reads), ..self }
+    }
+
+    /// The same; drafts made from here are refused once that lease is lost.
+    pub fn fenced(self, fence: &'a Fence) -> Self {
+        Self { fence: Some(fence), ..self }
     }
 
     /// The store below.
@@ -42,6 +55,9 @@ impl<'a> Inventory<'a> {
     /// A record as it stood at a commit (`None`: now).
     pub fn record(&self, id: RecordId, at: Option<CommitNo>) -> Result<Option<Record>, StoreError> {
         let row = self.store.get(RECORDS, id.as_bytes(), at)?;
+        if at.is_none() {
+            self.note(RECORDS, id.as_bytes(), row.as_ref());
+        }
         row.and_then(|row| row.value).map(|bytes| codec::record::decode(&bytes)).transpose()
     }
 
@@ -89,6 +105,7 @@ impl<'a> Inventory<'a> {
     /// By what the records are judged; `None` before anything was.
     pub fn judged_by(&self) -> Result<Option<JudgedBy>, StoreError> {
         let row = self.store.get(META, JUDGED_BY, None)?;
+        self.note(META, JUDGED_BY, row.as_ref());
         row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "what is judged by")).transpose()
     }
 
@@ -113,6 +130,7 @@ impl<'a> Inventory<'a> {
     /// All findings about a subject, resolved ones included.
     pub fn findings_of(&self, subject: RecordId) -> Result<Vec<Finding>, StoreError> {
         let row = self.store.get(FINDINGS, subject.as_bytes(), None)?;
+        self.note(FINDINGS, subject.as_bytes(), row.as_ref());
         row.and_then(|row| row.value).map_or_else(|| Ok(Vec::new()), |bytes| codec::finding::decode(&bytes))
     }
 
@@ -137,7 +155,9 @@ impl<'a> Inventory<'a> {
 
     /// What is kept of a source; an empty row if it never ran.
     pub fn source(&self, name: &str) -> Result<SourceRow, StoreError> {
-        let row = self.store.get(SOURCES, &index::path(&[name]), None)?;
+        let key = index::path(&[name]);
+        let row = self.store.get(SOURCES, &key, None)?;
+        self.note(SOURCES, &key, row.as_ref());
         row.and_then(|row| row.value).map_or_else(|| Ok(SourceRow::default()), |bytes| rows::decode(&bytes, "a source"))
     }
 
@@ -155,6 +175,7 @@ impl<'a> Inventory<'a> {
     pub fn scope(&self, source: &str, scope: &Scope) -> Result<Option<ScopeRow>, StoreError> {
         let key = index::path(&[source, scope.realm.as_str(), &scope.path]);
         let row = self.store.get(SCOPES, &key, None)?;
+        self.note(SCOPES, &key, row.as_ref());
         row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "a scope")).transpose()
     }
 
@@ -232,7 +253,9 @@ impl<'a> Inventory<'a> {
 
     /// How many records a source sees, each counted once. Read from a counter; what no counter was kept of is counted.
     pub fn records_of(&self, source: &str) -> Result<u64, StoreError> {
-        let row = self.store.get(META, &tally::key(source), None)?.and_then(|row| row.value);
+        let row = self.store.get(META, &tally::key(source), None)?;
+        self.note(META, &tally::key(source), row.as_ref());
+        let row = row.and_then(|row| row.value);
         if let Some(count) = row.and_then(|bytes| <[u8; 8]>::try_from(bytes.as_slice()).ok()) {
             return Ok(u64::from_be_bytes(count));
         }
@@ -252,6 +275,26 @@ impl<'a> Inventory<'a> {
         Ok(ids.len() as u64)
     }
 
+    /// The machine on which alone a source can be looked at, once one looked; `None` for what can be looked at from anywhere.
+    pub fn machine_of(&self, source: &str) -> Result<Option<String>, StoreError> {
+        let key = [MACHINE, source.as_bytes()].concat();
+        let row = self.store.get(META, &key, None)?;
+        self.note(META, &key, row.as_ref());
+        Ok(row.and_then(|row| row.value).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Daemons that said they are at work on the store; whether one still is, its lease tells.
+    pub fn members(&self) -> Result<Vec<MemberRow>, StoreError> {
+        let mut members = Vec::new();
+        self.store.scan(META, &KeyRange::prefix(MEMBER), None, &mut |_, row| {
+            if let Some(bytes) = row.value {
+                members.push(rows::decode(&bytes, "a daemon")?);
+            }
+            Ok(Go::On)
+        })?;
+        Ok(members)
+    }
+
     /// A run of a source.
     pub fn run(&self, source: &str, id: provost_model::RunId) -> Result<Option<Run>, StoreError> {
         let row = self.store.get(RUNS, &run_key(source, id), None)?;
@@ -268,6 +311,12 @@ impl<'a> Inventory<'a> {
             Ok(Go::On)
         })?;
         Ok(runs)
+    }
+
+    pub(super) fn note(&self, table: Table, key: &[u8], row: Option<&Row>) {
+        if let Some(reads) = self.reads {
+            reads.note(table, key, row);
+        }
     }
 
     fn ids(&self, table: Table, prefix: &[u8]) -> Result<Vec<RecordId>, StoreError> {

@@ -125,6 +125,21 @@ pub struct JudgedBy {
     pub everything: bool,
 }
 
+/// A daemon at work on the store, for as long as it holds the lease of its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRow {
+    /// Its id, made when it started: what it holds leases as.
+    pub id: String,
+    /// The machine it runs on.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub since: Time,
+}
+
 pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, StoreError> {
     postcard::to_extend(row, vec![VERSION]).map_err(|error| StoreError::Codec(error.to_string()))
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{PLAIN, ROWS, apart::taken, commit, delete, on_disk, on_each, put, read};
 use crate::{
-    CommitNo, EngineKind, OpenOptions, Store, StoreError,
+    CommitNo, EngineKind, Op, OpenOptions, Store, StoreError,
     archive::{
         ArchiveError, Backup, Contents, Former, Mode, Restored, back_up, fill, fill_directory, name, newest, pack,
         prune, restore,
@@ -363,7 +363,9 @@ fn the_newest_whole_backup_and_the_segments_bring_a_lost_engine_back() {
     // Segments that tell another story are left out, and that is said.
     let other = home.path().join("other");
     let story = open(&other, &options).unwrap();
-    (0..9).for_each(|hour| drop(commit(&story, hour, [append("another story")])));
+    for hour in 0..9 {
+        commit(&story, hour, [append("another story")]);
+    }
     drop(story);
     let mode = Mode { force: true, with_segments: true };
     let mut backup = Backup::open(&found.path).unwrap();

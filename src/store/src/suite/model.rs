@@ -141,3 +141,15 @@ proptest! {
         agree(&open(dir.path(), &options).unwrap(), &batches);
     }
 }
+
+#[test]
+fn a_database_agrees_with_the_naive_model() {
+    let Some(server) = super::server::shared() else { return };
+    let config = ProptestConfig::with_cases(24);
+    proptest::test_runner::TestRunner::new(config)
+        .run(&batches(), |batches| {
+            agree(&super::in_database(&server.fresh()), &batches);
+            Ok(())
+        })
+        .unwrap();
+}

@@ -37,8 +37,13 @@ struct Calls {
     in_flight: u64,
 }
 
-/// Runs `bench [--endpoint DIR] [--users N,N]`.
+/// Runs `bench [--endpoint DIR] [--users N,N]`, or `bench store` with the words of that benchmark.
 pub fn run(words: &[String]) -> Result<()> {
+    if let Some(("store", rest)) = words.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["bench", "--quiet", "--locked", "--package", "provost", "--bench", "store", "--"]).args(rest);
+        return crate::finish(cargo);
+    }
     let option = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1)).cloned();
     let Some(directory) = option("--endpoint") else {
         bail!("--endpoint DIR is missing: the directory of the endpoint's crate (a Cargo package named iamreplay)");

@@ -1,0 +1,156 @@
+//! The store and the judging under load, beside SQLite doing the same: one table, in one run, with machine, date and commit.
+//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled]`
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may end")]
+
+mod estate;
+mod looker;
+mod measure;
+mod parts;
+mod raw;
+mod rows;
+mod sqlite;
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use provost_store::{Space, min_free};
+
+use crate::{
+    parts::{Figures, Work},
+    table::Table,
+};
+
+const USAGE: &str = "bench store [--identities N] [--days N] [--directory DIR] [--engine sled]
+  --identities N   identities of the estate, each with two credentials (default 50000)
+  --days N         daily scans simulated, of one identity in fifty, 1000 at least (default 365)
+  --directory DIR  where the data lies meanwhile (default: below the build directory)";
+
+/// Bytes of disk an identity takes at most, in all stores that lie there at once.
+const BYTES_AN_IDENTITY: u64 = 20_000;
+
+struct Words {
+    identities: u64,
+    days: u64,
+    directory: PathBuf,
+    engine: String,
+    /// Set for a child: the part it does.
+    part: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match words().and_then(|words| run(&words)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("bench store: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn words() -> Result<Words> {
+    let mut words = Words {
+        identities: 50_000,
+        days: 365,
+        directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+        engine: "sled".to_owned(),
+        part: None,
+    };
+    let mut typed = std::env::args().skip(1);
+    while let Some(word) = typed.next() {
+        let mut value = || typed.next().with_context(|| format!("{word} takes a value\n{USAGE}"));
+        match word.as_str() {
+            "--identities" => words.identities = value()?.parse().context("--identities takes a number")?,
+            "--days" => words.days = value()?.parse().context("--days takes a number")?,
+            "--directory" => words.directory = value()?.into(),
+            "--engine" => words.engine = value()?,
+            "--part" => words.part = Some(value()?),
+            // Cargo's own.
+            "--bench" => {}
+            other => bail!("{other:?} is not known\n{USAGE}"),
+        }
+    }
+    if words.identities < 1_000 || words.days == 0 {
+        bail!("at least 1000 identities and one day\n{USAGE}");
+    }
+    Ok(words)
+}
+
+fn run(words: &Words) -> Result<()> {
+    if let Some(part) = &words.part {
+        let figures = work(words).part(part)?;
+        print(&serde_json::to_string(&figures)?);
+        return Ok(());
+    }
+    std::fs::create_dir_all(&words.directory)?;
+    let needed = words.identities.max(50_000) * BYTES_AN_IDENTITY;
+    let free = free(&words.directory)?;
+    say(&format!("{} MiB of disk are needed in {}", needed >> 20, words.directory.display()));
+    if free < needed {
+        bail!("only {} MiB are free there", free >> 20);
+    }
+    let scratch = tempfile::tempdir_in(&words.directory)?;
+    let table = measure(words, scratch.path())?;
+    print(&table.to_string());
+    Ok(())
+}
+
+fn measure(words: &Words, directory: &Path) -> Result<Table> {
+    let mut table = Table::begin(words.identities, &words.engine)?;
+    let part = |name: &str| child(words, name, (words.identities, directory));
+    table.sqlite(&part("sqlite-load")?, &part("sqlite-unchanged")?, &part("sqlite-moved")?);
+    std::fs::remove_dir_all(directory.join("sqlite"))?;
+    table.raw(&part("raw-load")?);
+    std::fs::remove_dir_all(directory.join("raw"))?;
+    table.scans(&part("load")?, &part("unchanged")?, &part("moved")?);
+    table.opening(&part("open")?);
+    table.look_ups(&part("look-ups")?);
+    table.rules(&part("rules")?);
+    table.changes(&part("changes")?);
+    let small = directory.join("days");
+    let days = child(words, "days", ((words.identities / 50).max(1_000), small.as_path()))?;
+    table.days(words.days, &days);
+    table.end()?;
+    Ok(table)
+}
+
+/// Runs a part in a process of its own.
+fn child(words: &Words, part: &str, (identities, directory): (u64, &Path)) -> Result<Figures> {
+    say(&format!("{part} …"));
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--part", part, "--identities", &identities.to_string(), "--days", &words.days.to_string()]);
+    command.args(["--engine", &words.engine]).arg("--directory").arg(directory);
+    // As the unit of the daemon has it.
+    command.env("MALLOC_ARENA_MAX", "1").stdin(Stdio::null()).stderr(Stdio::inherit());
+    let done = command.output()?;
+    if !done.status.success() {
+        bail!("{part} ended with {}", done.status);
+    }
+    serde_json::from_slice(&done.stdout).with_context(|| format!("what {part} measured"))
+}
+
+fn work(words: &Words) -> Work {
+    let (directory, engine) = (words.directory.clone(), words.engine.clone());
+    Work { directory, engine, identities: words.identities, days: words.days }
+}
+
+fn free(directory: &Path) -> Result<u64> {
+    let about = rustix::fs::statvfs(directory)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
+    let space = Space { free: bytes(about.f_bavail), total: bytes(about.f_blocks), used: 0 };
+    Ok(space.free.saturating_sub(min_free(&space)))
+}
+
+#[allow(clippy::print_stderr, reason = "progress for the person who typed it")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+#[allow(clippy::print_stdout, reason = "the table is what was asked for")]
+fn print(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,273 @@
+//! The parts of the benchmark, each run in a process of its own, so that its memory is its own.
+//! It must never keep anything from one part to the next but the files on disk.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use provost::{
+    filter::{DEADLINE, Filter},
+    jobs::{anew, judge, judge::Yardstick},
+    output::InventoryRow,
+    rows::Rows,
+};
+use provost_model::RecordId;
+use provost_store::{CommitNo, Go, OpenOptions, Store, inventory::Inventory, open};
+
+use crate::{
+    estate::{Estate, mixed},
+    looker::Place,
+    measure::{Since, bytes_below, p95, peak_mib},
+    raw, say,
+    sqlite::Sqlite,
+};
+
+/// What a part measured.
+pub(crate) type Figures = BTreeMap<String, f64>;
+
+/// Records changed, whose judging is measured.
+const CHANGES: u64 = 1_000;
+/// Rows of a page.
+const A_PAGE: usize = 50;
+/// Pages and look-ups measured at most.
+const LOOKUPS: usize = 20_000;
+const PAGES: usize = 400;
+/// What a page is filtered by: one of twenty credentials.
+const WHERE: &str = "kind == 'access_key' && status == 'inactive'";
+
+/// Where a part works, and on how much.
+pub(crate) struct Work {
+    pub(crate) directory: PathBuf,
+    pub(crate) engine: String,
+    pub(crate) identities: u64,
+    pub(crate) days: u64,
+}
+
+impl Work {
+    /// Runs the part of that name.
+    pub(crate) fn part(&self, name: &str) -> Result<Figures> {
+        let mut figures = match name {
+            "sqlite-load" => self.sqlite(0),
+            "sqlite-unchanged" => self.sqlite(0),
+            "sqlite-moved" => self.sqlite(1),
+            "raw-load" => self.raw(),
+            "load" | "unchanged" => self.look(0),
+            "moved" => self.look(1),
+            "open" => self.opening(),
+            "look-ups" => self.look_ups(),
+            "rules" => self.rules(),
+            "changes" => self.changes(),
+            "days" => self.many_days(),
+            other => bail!("there is no part {other:?}"),
+        }?;
+        figures.insert("rss".into(), peak_mib());
+        Ok(figures)
+    }
+
+    fn estate(&self, day: u64) -> Estate {
+        Estate { day, ..Estate::new(self.identities) }
+    }
+
+    fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
+        opened(&self.directory.join(name), &self.engine)
+    }
+
+    fn sqlite(&self, day: u64) -> Result<Figures> {
+        let directory = self.directory.join("sqlite");
+        let mut sqlite = Sqlite::open(&directory)?;
+        let since = Since::now();
+        let (records, changed) = sqlite.look(self.estate(day), &mut |records| say(&format!("  {records} records")))?;
+        sqlite.close()?;
+        Ok(figures(&since, records, changed, &directory))
+    }
+
+    fn raw(&self) -> Result<Figures> {
+        let directory = self.directory.join("raw");
+        let store = opened(&directory, &self.engine)?;
+        let since = Since::now();
+        let records = raw::load(store.as_ref(), self.estate(0))?;
+        store.tidy()?;
+        drop(store);
+        Ok(figures(&since, records, records, &directory))
+    }
+
+    fn look(&self, day: u64) -> Result<Figures> {
+        let directory = self.directory.join("store");
+        let store = self.store("store")?;
+        let before = store.head()?.number;
+        let since = Since::now();
+        Place::over(Arc::clone(&store), day)?
+            .look(self.estate(day), &mut |sources| say(&format!("  {sources} sources")))?;
+        store.tidy()?;
+        let mut counted = figures(&since, 0, 0, &directory);
+        let (records, changed) = written_after(store.as_ref(), before)?;
+        counted.extend([("records".into(), records as f64), ("changed".into(), changed as f64)]);
+        Ok(counted)
+    }
+
+    /// How long it takes until an opened store answers.
+    fn opening(&self) -> Result<Figures> {
+        let since = Since::now();
+        let store = self.store("store")?;
+        let (user, _) = Estate::keys(self.identities / 2);
+        Inventory::of(store.as_ref()).resolve(&user)?.context("an identity is missing")?;
+        Ok(figures(&since, 0, 0, &self.directory.join("store")))
+    }
+
+    /// Reading while a run goes on that writes half of the credentials.
+    fn look_ups(&self) -> Result<Figures> {
+        let store = self.store("store")?;
+        let (over, estate) = (Arc::new(AtomicBool::new(false)), self.estate(2));
+        let running = {
+            let (store, over) = (Arc::clone(&store), Arc::clone(&over));
+            thread::spawn(move || {
+                let looked = Place::over(store, 2).and_then(|place| place.look(estate, &mut |_| {}));
+                over.store(true, Ordering::SeqCst);
+                looked
+            })
+        };
+        let inventory = Inventory::of(store.as_ref());
+        let filter = Filter::compile::<InventoryRow>(WHERE).map_err(|error| anyhow!("{error}"))?;
+        let (mut points, mut pages) = (Vec::new(), Vec::new());
+        while !over.load(Ordering::SeqCst) && (points.len() < LOOKUPS || pages.len() < PAGES) {
+            let salt = u64::try_from(points.len())?;
+            for turn in 0..50 {
+                let (user, key) = Estate::keys(mixed(salt, 40 + turn) % self.identities);
+                let begun = Instant::now();
+                let id = inventory.resolve(if turn % 2 == 0 { &user } else { &key })?.context("a record is missing")?;
+                inventory.record(id, None)?.context("a record is missing")?;
+                points.push(begun.elapsed());
+            }
+            let (user, _) = Estate::keys(mixed(salt, 90) % self.identities);
+            let from = inventory.resolve(&user)?.context("an identity is missing")?;
+            let begun = Instant::now();
+            page(inventory, &filter, from)?;
+            pages.push(begun.elapsed());
+        }
+        running.join().map_err(|_| anyhow!("the run panicked"))??;
+        let counts = [("points", points.len() as f64), ("pages", pages.len() as f64)];
+        let times = [("point", p95(&mut points)), ("page", p95(&mut pages))];
+        Ok(counts.into_iter().chain(times).map(|(name, it)| (name.to_owned(), it)).collect())
+    }
+
+    /// Judges every record from the store.
+    fn rules(&self) -> Result<Figures> {
+        let place = Place::over(self.store("store")?, 2)?;
+        let since = Since::now();
+        anew::follow(&place.house, &Yardstick::default(), &mut |_| true)?;
+        let mut counted = figures(&since, 0, 0, &self.directory.join("store"));
+        let mut findings = 0.0;
+        place.house.inventory().each_finding(None, &mut |_| {
+            findings += 1.0;
+            Ok(Go::On)
+        })?;
+        counted.insert("findings".into(), findings);
+        Ok(counted)
+    }
+
+    /// Judges a thousand records that were given another name, then asks again and again what is due.
+    fn changes(&self) -> Result<Figures> {
+        let store = self.store("store")?;
+        let place = Place::over(Arc::clone(&store), 2)?;
+        let before = store.head()?.number;
+        let estate = Estate { identities: self.identities.min(crate::estate::A_SOURCE), renamed: CHANGES, day: 2 };
+        place.look(estate, &mut |_| {})?;
+        let mut changed: Vec<RecordId> = Vec::new();
+        place.house.inventory().each_record(None, &mut |record, commit| {
+            changed.extend((commit > before).then_some(record.id));
+            Ok(Go::On)
+        })?;
+        let since = Since::now();
+        judge::touched(&place.house, &Yardstick::default(), &changed)?;
+        let spent = since.spent();
+        judge::due(&place.house, &Yardstick::default())?;
+        let mut ticks: Vec<Duration> = Vec::new();
+        for _ in 0..200 {
+            let begun = Instant::now();
+            if judge::due(&place.house, &Yardstick::default())? > 0 {
+                continue;
+            }
+            ticks.push(begun.elapsed());
+        }
+        let all =
+            [("changed", changed.len() as f64), ("wall", spent.wall), ("cpu", spent.cpu), ("tick", p95(&mut ticks))];
+        Ok(all.into_iter().map(|(name, it)| (name.to_owned(), it)).collect())
+    }
+
+    /// A scan a day for so many days, and what the store then takes beside one that only ever saw the last day.
+    fn many_days(&self) -> Result<Figures> {
+        let store = self.store("store")?;
+        let place = Place::over(Arc::clone(&store), 0)?;
+        let since = Since::now();
+        for day in 0..self.days {
+            place.look(self.estate(day), &mut |_| {})?;
+            if day % 50 == 49 {
+                say(&format!("  {} days", day + 1));
+            }
+        }
+        store.tidy()?;
+        drop((place, store));
+        let mut counted = figures(&since, 0, 0, &self.directory.join("store"));
+        let fresh = self.store("fresh")?;
+        Place::over(Arc::clone(&fresh), self.days)?.look(self.estate(self.days - 1), &mut |_| {})?;
+        fresh.tidy()?;
+        drop(fresh);
+        counted.insert("fresh".into(), bytes_below(&self.directory.join("fresh")) as f64);
+        Ok(counted)
+    }
+}
+
+fn opened(directory: &Path, engine: &str) -> Result<Arc<dyn Store>> {
+    match engine {
+        "sled" => Ok(Arc::new(open(directory, &OpenOptions::default())?)),
+        other => bail!("there is no engine {other:?}: sled"),
+    }
+}
+
+/// A page as a list shows it: rows with owner and sources, from somewhere on, those that the filter keeps.
+fn page(inventory: Inventory<'_>, filter: &Filter, from: RecordId) -> Result<()> {
+    let yardstick = Yardstick::default();
+    let rows = Rows::new(inventory, &yardstick, crate::estate::DAWN)?;
+    let (mut after, mut found) = (Some(from), 0);
+    while found < A_PAGE {
+        let records = inventory.records_after(after, 512)?;
+        let Some(last) = records.last() else { break };
+        after = Some(last.id);
+        let listed = records.iter().map(|record| rows.of(record)).collect::<Result<Vec<_>, _>>()?;
+        let (kept, _) = filter.keep(listed, crate::estate::DAWN, DEADLINE).map_err(|error| anyhow!("{error}"))?;
+        found += kept.len();
+    }
+    Ok(())
+}
+
+/// How many records there are, and how many have a version made after that commit.
+fn written_after(store: &dyn Store, before: CommitNo) -> Result<(u64, u64)> {
+    let (mut records, mut changed) = (0, 0);
+    Inventory::of(store).each_record(None, &mut |_, commit| {
+        records += 1;
+        changed += u64::from(commit > before);
+        Ok(Go::On)
+    })?;
+    Ok((records, changed))
+}
+
+fn figures(since: &Since, records: u64, changed: u64, directory: &Path) -> Figures {
+    let spent = since.spent();
+    let all = [
+        ("wall", spent.wall),
+        ("cpu", spent.cpu),
+        ("written", spent.written as f64),
+        ("records", records as f64),
+        ("changed", changed as f64),
+        ("disk", bytes_below(directory) as f64),
+    ];
+    all.into_iter().map(|(name, it)| (name.to_owned(), it)).collect()
+}

@@ -1,0 +1,156 @@
+//! A store in memory that several houses share, as several daemons share a database: it says so, and can be made slow,
+//! or go away for a while. It must never be kinder than a database: a refused or unanswered batch looks like there.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use provost_model::Time;
+use provost_store::{
+    Batch, Claim, CommitNo, Committed, Compacted, Embedded, Entry, Fence, Head, Held, KeyRange, Memory, Piece, Report,
+    Row, Space, Store, StoreError, Table, Visit,
+};
+
+/// What happens before a batch is taken: the batch, and its place among all batches.
+type Before = Box<dyn Fn(&Batch, u64) -> Result<(), StoreError> + Send + Sync>;
+
+pub(crate) struct Shared {
+    inner: Embedded<Memory>,
+    before: Mutex<Option<Before>>,
+    /// Batches asked for, and batches refused because somebody was faster.
+    pub(crate) batches: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    /// Calls, reads too, that will find the store away; each counts one down.
+    pub(crate) away: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: provost_store::memory(),
+            before: Mutex::new(None),
+            batches: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            away: AtomicU64::new(0),
+        }
+    }
+
+    /// Has this happen before every batch.
+    pub(crate) fn before_each(&self, before: impl Fn(&Batch, u64) -> Result<(), StoreError> + Send + Sync + 'static) {
+        *self.before.lock().unwrap() = Some(Box::new(before));
+    }
+
+    /// Takes a batch and loses the answer.
+    pub(crate) fn lose_answer(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.inner.commit(batch.clone())?;
+        Err(StoreError::Away("the answer was lost".into()))
+    }
+
+    fn there(&self) -> Result<&Embedded<Memory>, StoreError> {
+        let left = self.away.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_ok() { Err(StoreError::Away("the test cut the line".into())) } else { Ok(&self.inner) }
+    }
+}
+
+impl Store for Shared {
+    fn head(&self) -> Result<Head, StoreError> {
+        self.there()?.head()
+    }
+
+    fn get(&self, table: Table, key: &[u8], at: Option<CommitNo>) -> Result<Option<Row>, StoreError> {
+        self.there()?.get(table, key, at)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        at: Option<CommitNo>,
+        each: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        self.there()?.scan(table, range, at, each)
+    }
+
+    fn versions(&self, table: Table, key: &[u8]) -> Result<Vec<Row>, StoreError> {
+        self.there()?.versions(table, key)
+    }
+
+    fn commit_at(&self, time: Time) -> Result<CommitNo, StoreError> {
+        self.there()?.commit_at(time)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let place = self.batches.fetch_add(1, Ordering::SeqCst);
+        if let Some(before) = self.before.lock().unwrap().as_ref() {
+            before(&batch, place)?;
+        }
+        let done = self.there()?.commit(batch);
+        self.refused.fetch_add(u64::from(matches!(done, Err(StoreError::Conflict(_)))), Ordering::SeqCst);
+        done
+    }
+
+    fn entries(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.there()?.entries(stream, from, limit)
+    }
+
+    fn due(&self, queue: &str, now: Time, limit: usize) -> Result<Vec<(Time, Vec<u8>)>, StoreError> {
+        self.there()?.due(queue, now, limit)
+    }
+
+    fn lease(&self, name: &str, holder: &str, now: Time, until: Time) -> Result<Option<Fence>, StoreError> {
+        self.there()?.lease(name, holder, now, until)
+    }
+
+    fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        self.there()?.release(fence)
+    }
+
+    fn shared(&self) -> bool {
+        true
+    }
+
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError> {
+        self.there()?.claim(queue, holder, term, limit)
+    }
+
+    fn leases(&self) -> Result<Vec<Held>, StoreError> {
+        self.there()?.leases()
+    }
+
+    fn clock(&self, local: Time) -> Result<Time, StoreError> {
+        self.there()?.clock(local)
+    }
+
+    fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError> {
+        self.there()?.forget_before(table, commit)
+    }
+
+    fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError> {
+        self.there()?.pieces(each)
+    }
+
+    fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError> {
+        self.there()?.rebuild(next)
+    }
+
+    fn check(&self) -> Result<Report, StoreError> {
+        self.there()?.check()
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.there()?.compaction_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.there()?.compact()
+    }
+
+    fn tidy(&self) -> Result<(), StoreError> {
+        self.there()?.tidy()
+    }
+
+    fn space(&self) -> Result<Space, StoreError> {
+        self.there()?.space()
+    }
+}
