@@ -91,7 +91,7 @@ fn a_damaged_store_is_set_aside_by_a_restore_and_that_is_said() {
         assert_eq!((refused.status, refused.out.as_str()), (status, ""), "{}", refused.err);
     }
     let said = place.command(&["store", "restore", file.to_str().unwrap()]).env("COLUMNS", "400").output().unwrap();
-    let said = plain(&place, std::str::from_utf8(&said.stdout).unwrap());
+    let said = plain(&place, std::str::from_utf8(&said.stdout).unwrap()).replace("\n  ", " ");
     let first = said.lines().next().unwrap();
     assert!(first.starts_with("The store that was there is damaged ("), "{said}");
     assert!(first.ends_with("); it was set aside, as it was, in /place/state/provost/damaged-N-N-NTN-N-NZ."), "{said}");
@@ -109,7 +109,11 @@ fn a_daemon_hands_a_backup_over_goes_on_and_is_never_restored_under() {
     assert!(place.done(&["store", "check"]).out.ends_with("Nothing is wrong.\n"));
     let refused = place.say(&["store", "restore", file.to_str().unwrap(), "--force"]);
     assert_eq!(refused.status, 5, "{}", refused.err);
-    assert!(refused.err.starts_with("Nobody may have the store open while it is restored: stop the daemon first.\n"));
+    assert!(
+        refused.err.starts_with("Nobody else may have the store open for this: stop the daemon first.\n"),
+        "{}",
+        refused.err
+    );
     assert!(place.done(&["status"]).out.contains("daemon"));
     drop(daemon);
     place.done(&["store", "restore", file.to_str().unwrap(), "--force"]);

@@ -154,11 +154,17 @@ mod tests {
         let (out, _) = written(Format::Table, |screen| {
             assert_eq!(checked(&report, screen).unwrap(), Exit::Store);
         });
-        insta::assert_snapshot!(out, @"");
+        insta::assert_snapshot!(out, @r"
+        Read through: 3 commits, 7 rows, 0 former versions, 0 stream entries, 0 due items.
+        1 faults:
+          rows/things, key 61: …
+        Stop the daemon and restore the last backup: provost store restore FILE --force (the store that is
+          there is set aside, not thrown away).
+        ");
         let (out, _) = written(Format::Json, |screen| {
             assert_eq!(checked(&Report { faults: vec![], ..report.clone() }, screen).unwrap(), Exit::Done);
         });
-        insta::assert_snapshot!(out, @"");
+        insta::assert_snapshot!(out, @r#"{"commits":3,"rows":7,"versions":0,"entries":0,"due":0,"faults":[]}"#);
     }
 
     #[test]
@@ -169,9 +175,25 @@ mod tests {
             written(Format::Table, |screen| drop(super::restored(&restored, Path::new("/s"), screen))).0
         };
         let to = || Path::new("/s/damaged-2026-11-24T03-00-00Z").to_owned();
-        insta::assert_snapshot!(said(Former::Damaged { to: to(), what: "sled/db is cut off".into() }), @"");
-        insta::assert_snapshot!(said(Former::SetAside { to: to(), commit: 4711 }), @"");
-        insta::assert_snapshot!(said(Former::None), @"");
+        insta::assert_snapshot!(said(Former::Damaged { to: to(), what: "sled/db is cut off".into() }), @r"
+        The store that was there is damaged (sled/db is cut off); it was set aside, as it was, in
+          /s/damaged-2026-11-24T03-00-00Z.
+        Restored as of commit 9: 4 rows, 3 former versions, 0 stream entries, 0 due items, 0 leases.
+        2 later entries of streams came from the segments beside the engine.
+        The store at /s can be used now: provost status
+        ");
+        insta::assert_snapshot!(said(Former::SetAside { to: to(), commit: 4711 }), @r"
+        The store that was there (last commit 4711) was set aside, as it was, in
+          /s/damaged-2026-11-24T03-00-00Z.
+        Restored as of commit 9: 4 rows, 3 former versions, 0 stream entries, 0 due items, 0 leases.
+        2 later entries of streams came from the segments beside the engine.
+        The store at /s can be used now: provost status
+        ");
+        insta::assert_snapshot!(said(Former::None), @r"
+        Restored as of commit 9: 4 rows, 3 former versions, 0 stream entries, 0 due items, 0 leases.
+        2 later entries of streams came from the segments beside the engine.
+        The store at /s can be used now: provost status
+        ");
     }
 
     #[test]

@@ -21,13 +21,19 @@ pub fn fill(from: &dyn Store, to: &dyn Store, meter: &mut dyn FnMut(u64)) -> Res
             // Without this last word the other side knows that something is lacking.
             giving.send(None).map_err(|_| nobody())
         });
-        let mut count = 0_u64;
+        let (mut count, mut ended) = (0_u64, false);
         let taken = to.rebuild(&mut || {
             count += 1;
             if count.is_multiple_of(10_000) {
                 meter(count);
             }
-            taking.recv().map_err(|_| StoreError::Codec("the store that is moved, to its end".to_owned()))
+            if ended {
+                return Ok(None);
+            }
+            let lacking = || StoreError::Codec("the store that is moved, to its end".to_owned());
+            let piece = taking.recv().map_err(|_| lacking())?;
+            ended = piece.is_none();
+            Ok(piece)
         });
         drop(taking);
         (given.join(), taken)
