@@ -29,6 +29,7 @@ use crate::{
         assess,
         judge::{self, Touched},
         jury::Jury,
+        link,
         runs::{Runs, Turn},
         scan::{Looking, scan},
     },
@@ -126,7 +127,7 @@ impl Desk {
         *self.at_work.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
     }
 
-    /// Judges these records and whomever their change concerns; gives the number of findings that changed.
+    /// Groups and judges these records and whomever their change concerns; gives the number of findings that changed.
     pub fn judge(&self, records: &[RecordId]) -> Result<u64, StoreError> {
         self.at_work.judge(&self.house, records)
     }
@@ -158,7 +159,9 @@ impl Desk {
             let looked_at = |source: &str| {
                 tenancy.alive().map_or(true, |names| names.contains(&lease_of(WORK_QUEUE, source.as_bytes())))
             };
+            link::take_up(&house, &looked_at)?;
             anew::take_up(&house, &looked_at)?;
+            link::follow(&house, &mut || !stop.is_cancelled())?;
             let reached = anew::follow(&house, &wiring.yardstick, &mut |done| {
                 on(done);
                 !stop.is_cancelled() && Arc::ptr_eq(&wiring, &at_work.wiring())
@@ -287,6 +290,7 @@ impl AtWork {
     }
 
     fn judge(&self, house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
+        link::touched(house, records)?;
         let _judging = self.judging.read();
         judge::touched(house, &self.wiring().yardstick, records)
     }

@@ -9,12 +9,14 @@
 
 mod architecture;
 mod aws;
+mod backups;
 mod cli;
 mod cluster;
 mod crash;
 mod daemon;
 mod database;
 mod docs;
+mod links;
 mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]

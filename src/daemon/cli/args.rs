@@ -85,6 +85,9 @@ pub enum Command {
     /// What was found by a source's first complete run
     #[command(subcommand)]
     Baseline(Baseline),
+    /// The store itself: back it up, restore it, look after it
+    #[command(subcommand)]
+    Store(StoreAction),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigAction),
@@ -179,6 +182,43 @@ pub enum Inventory {
         /// Its id, the end of its id, or its external id
         id: String,
     },
+    /// List groups: records that are one secret, one identity or one person
+    Groups {
+        /// List keys that do not unite those who carry them, and why
+        #[arg(long)]
+        held: bool,
+        /// List records that are kept apart, by whom and why
+        #[arg(long, conflicts_with = "held")]
+        apart: bool,
+    },
+    /// Show why two records are one, or why they are not
+    WhyLinked(Two),
+    /// Keep two records apart for good, and those who were with each before they came together
+    Unlink(Parting),
+    /// Take back that two records are kept apart
+    LinkAgain(Parting),
+}
+
+/// Two records.
+#[derive(Clone, Debug, Args)]
+pub struct Two {
+    /// The id of one, the end of its id, or its external id
+    #[arg(value_name = "ID")]
+    pub one: String,
+    /// The same of the other
+    #[arg(value_name = "OTHER")]
+    pub other: String,
+}
+
+/// Two records, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Parting {
+    /// The records.
+    #[command(flatten)]
+    pub two: Two,
+    /// Why; kept in the history
+    #[arg(long, value_name = "WORDS", value_parser = reason)]
+    pub reason: String,
 }
 
 /// As of when one record is shown.
@@ -302,6 +342,40 @@ pub enum Cluster {
     Status,
 }
 
+/// `store`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StoreAction {
+    /// Write everything the store holds at this moment into a file, while others go on using it
+    Backup {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
+    /// Put a backup where the store is to be; nobody may have the store open
+    Restore {
+        /// The backup
+        #[arg(required_unless_present = "latest", conflicts_with = "latest")]
+        file: Option<PathBuf>,
+        /// The newest whole backup of store.backups, and what the segments of streams hold beyond it
+        #[arg(long)]
+        latest: bool,
+        /// Set a store that is there and not empty aside, and restore the backup in its place
+        #[arg(long)]
+        force: bool,
+    },
+    /// Copy the store to another engine or to PostgreSQL, and compare; nobody may have the store open
+    Migrate {
+        /// To what
+        #[arg(long, value_name = "ENGINE", value_parser = PossibleValuesParser::new(["sled", "redb", "postgres"]))]
+        to: String,
+        /// The new directory; for postgres an address without a password, or where one is: env:NAME, file:/path
+        place: String,
+    },
+    /// Read everything through and say what is wrong
+    Check,
+    /// Rewrite what is live and give the rest of the room back, while others go on using the store
+    Compact,
+}
+
 /// `config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigAction {
@@ -389,6 +463,11 @@ mod tests {
             "provost inventory list --at 2026-10-01 -o csv",
             "provost inventory show 0193ab --as-of 2026-10-01T12:00:00Z",
             "provost inventory history 0193ab",
+            "provost inventory groups --held -o ndjson",
+            "provost inventory groups --apart",
+            "provost inventory why-linked 0193ab AKIA1",
+            "provost inventory unlink 0193ab AKIA1 --reason mistaken",
+            "provost inventory link-again 0193ab AKIA1 --reason mistaken",
             "provost findings list --all --fail-on critical --output json",
             "provost findings explain 0193ab",
             "provost owners list --conflicts --below 0.6",
@@ -400,6 +479,13 @@ mod tests {
             "provost snapshot verify",
             "provost baseline accept aws-prod --reason known",
             "provost baseline work aws-prod",
+            "provost store backup /backups/today",
+            "provost store restore /backups/today --force",
+            "provost store restore --latest",
+            "provost store migrate --to redb /srv/new",
+            "provost store migrate --to postgres postgres://db/provost",
+            "provost store check -o json",
+            "provost store compact",
             "provost config check --config x.toml",
             "provost status --no-color",
             "provost cluster status --output json",
@@ -421,9 +507,17 @@ mod tests {
             "provost inventory list --at yesterday",
             "provost inventory list --at 2026-10-01 --as-of 2026-10-01",
             "provost findings list --fail-on terrible",
+            "provost inventory unlink 0193ab AKIA1",
+            "provost inventory why-linked 0193ab",
+            "provost inventory groups --held --apart",
             "provost owners list --below 7",
             "provost owners confirm 0193ab payments",
             "provost quickstart --no-aws --instance-credentials",
+            "provost store",
+            "provost store backup",
+            "provost store restore",
+            "provost store restore --latest x",
+            "provost store migrate --to rocks /srv/new",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

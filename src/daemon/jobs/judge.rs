@@ -192,12 +192,15 @@ fn by_themselves(
     Ok(())
 }
 
+/// Who of a page is meant.
+pub(super) type Which<'a> = &'a dyn Fn(&Record) -> bool;
+
 /// Judges every record of a page whose kind `which` names, each with its neighbourhood but nobody else; gives the number of
 /// findings that changed. `met` remembers who was judged before its turn.
 pub(super) fn page(
     house: &House,
     yardstick: &Yardstick,
-    (records, which): (&[Record], &dyn Fn(&Record) -> bool),
+    (records, which): (&[Record], Which<'_>),
     met: &mut HashSet<RecordId>,
 ) -> Result<u64, StoreError> {
     let _gavel = house.gavel();

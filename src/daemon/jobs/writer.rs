@@ -232,7 +232,7 @@ impl<'a> Writer<'a> {
         let house = self.house;
         self.run = house.again(|| self.close(gave_up)).map_err(|error| told(house, error))?;
         self.judge()?;
-        self.watcher.over()?;
+        self.watcher.over().map_err(|error| told(house, error))?;
         let judged = house.again(|| {
             let _pen = house.pen();
             let mut draft = Draft::new(house.inventory(), house.now());
@@ -567,7 +567,8 @@ impl<'a> Writer<'a> {
         let touched = std::mem::take(&mut self.touched).into_iter().map(|(id, news)| Touched { id, news });
         let touched: Vec<Touched> = touched.collect();
         if !touched.is_empty() {
-            self.watcher.changed(self.house, touched)?;
+            let house = self.house;
+            self.watcher.changed(house, touched).map_err(|error| told(house, error))?;
         }
         Ok(())
     }

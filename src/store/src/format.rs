@@ -60,6 +60,11 @@ impl Place {
         Self { kind, rewrites: 0 }
     }
 
+    /// Where it is after another rewrite.
+    pub(crate) fn next(&self) -> Self {
+        Self { kind: self.kind, rewrites: self.rewrites.saturating_add(1) }
+    }
+
     /// The name of the directory.
     pub(crate) fn name(&self) -> String {
         match self.rewrites {

@@ -6,17 +6,18 @@
 mod entry;
 mod log;
 mod pending;
+mod rewrite;
 
 use std::{
     collections::BTreeSet,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     thread::JoinHandle,
 };
 
 use self::{log::Log, pending::Pending};
 use crate::{
-    StoreError,
+    Compacted, StoreError,
     kv::{Draft, Engine, Kv, Pair, Range, Tree, Way, Work},
     memory::is_empty,
     opening::Hold,
@@ -37,6 +38,10 @@ pub struct Journaled {
     state: RwLock<State>,
     /// Held by whoever writes.
     pen: Mutex<Pen>,
+    /// Told when a rewrite has taken up what was written meanwhile.
+    caught_up: Condvar,
+    /// Held while the engine is rewritten.
+    rewriting: Mutex<()>,
     /// The lock on the store's directory; declared last, so that it is given back after the engine has closed its files.
     hold: Option<Hold>,
 }
@@ -47,6 +52,8 @@ struct State {
     recent: Pending,
     /// Writes on their way into the trees; older than the recent ones.
     leaving: Option<Arc<Pending>>,
+    /// Set when it is not known which engine is the store: nothing is answered any more.
+    lost: bool,
 }
 
 /// Where the journal is written.
@@ -58,6 +65,8 @@ struct Pen {
     other: Log,
     /// Who puts the leaving writes into their trees.
     porter: Option<JoinHandle<Result<(), StoreError>>>,
+    /// While the engine is rewritten: what was written since, as far as it was not taken up.
+    meanwhile: Option<Pending>,
 }
 
 impl Journaled {
@@ -87,9 +96,10 @@ impl Journaled {
         }
         newer.0.follow(settled);
         let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
-        let state = State { engine, recent: newer.1, leaving };
-        let pen = Pen { log: newer.0, other: older.0, porter: None };
-        Ok(Self { bound, state: RwLock::new(state), pen: Mutex::new(pen), hold })
+        let state = State { engine, recent: newer.1, leaving, lost: false };
+        let pen = Pen { log: newer.0, other: older.0, porter: None, meanwhile: None };
+        let (caught_up, rewriting) = (Condvar::new(), Mutex::default());
+        Ok(Self { bound, state: RwLock::new(state), pen: Mutex::new(pen), caught_up, rewriting, hold })
     }
 
     fn pen(&self) -> MutexGuard<'_, Pen> {
@@ -181,12 +191,17 @@ impl Kv for Journaled {
         }
         // Held to the end: what leaves the memory meanwhile is in the trees before.
         let state = self.state();
+        state.known()?;
         let layers: Vec<&Pending> = std::iter::once(&state.recent).chain(state.leaving.as_deref()).collect();
         pending::page(state.engine.as_ref(), &layers, (tree, range), way, limit)
     }
 
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut pen = self.pen();
+        while pen.meanwhile.as_ref().is_some_and(|meanwhile| meanwhile.bytes() >= rewrite::MEANWHILE) {
+            pen = self.caught_up.wait(pen).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.state().known()?;
         self.make_room(&mut pen, self.bound)?;
         let writes = {
             let state = self.state();
@@ -196,6 +211,9 @@ impl Kv for Journaled {
         };
         if !writes.is_empty() {
             pen.log.append(&entry::written(&writes))?;
+            if let Some(meanwhile) = &mut pen.meanwhile {
+                meanwhile.take(writes.clone());
+            }
             self.change(|state| state.recent.take(writes));
         }
         Ok(())
@@ -222,6 +240,24 @@ impl Kv for Journaled {
         Ok(names.into_iter().collect())
     }
 
+    fn faults(&self) -> Result<Vec<String>, StoreError> {
+        let pen = self.pen();
+        let files = [("a journal file", &pen.log), ("the other journal file", &pen.other)];
+        let mut faults = Vec::new();
+        for (name, log) in files {
+            faults.extend(log.fault()?.map(|fault| format!("{name}: {fault}")));
+        }
+        Ok(faults)
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.rewrite_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.rewrite()
+    }
+
     fn path(&self) -> Option<&Path> {
         self.hold.as_ref().map(|hold| hold.path.as_path())
     }
@@ -240,7 +276,16 @@ impl State {
         self.recent.is_empty() && self.leaving.is_none()
     }
 
+    /// Refuses where it is not known which engine is the store.
+    fn known(&self) -> Result<(), StoreError> {
+        match self.lost {
+            true => Err(StoreError::Io(std::io::Error::other("a rewrite failed half-way; open the store anew"))),
+            false => Ok(()),
+        }
+    }
+
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.known()?;
         let known = self.recent.get(tree, key).or_else(|| self.leaving.as_deref()?.get(tree, key));
         match known {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),

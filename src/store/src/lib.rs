@@ -15,6 +15,7 @@ mod opening;
 mod piece;
 mod postgres;
 mod redb;
+mod segments;
 mod sled;
 mod space;
 #[cfg(test)]

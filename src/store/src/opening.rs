@@ -6,7 +6,7 @@ use std::{
     io::Read,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     Embedded, EngineKind, Journaled, StoreError,
     format::{self, Place},
     kv::Engine,
-    whole,
+    segments, whole,
 };
 
 /// What an engine's directory is called, after its name, while the store is being made.
@@ -49,16 +49,30 @@ impl Default for OpenOptions {
 pub(crate) struct Hold {
     /// The store's directory.
     pub(crate) path: PathBuf,
+    /// Bytes of pages kept in memory.
+    pub(crate) cache: u64,
     /// Where the engine is now.
-    place: Place,
+    place: Mutex<Place>,
     /// The directory itself is what is locked, so that asking leaves no trace in it.
     _dir: File,
+}
+
+impl Hold {
+    /// Where the engine is now.
+    pub(crate) fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that the engine is somewhere else now; gives where it was.
+    pub(crate) fn moved_to(&self, place: Place) -> Place {
+        std::mem::replace(&mut *self.place.lock().unwrap_or_else(PoisonError::into_inner), place)
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         // The engine has closed its files: it is dropped before this. Without the note the next opening looks closer.
-        let _ = whole::note_closed(&self.path, &self.place);
+        let _ = whole::note_closed(&self.path, &self.place());
         // Left behind it would only name a process that does not hold the lock: nobody reads it then.
         let _ = std::fs::remove_file(self.path.join(HOLDER));
     }
@@ -87,14 +101,16 @@ pub(crate) fn open_locked(path: &Path, options: &OpenOptions, dir: File) -> Resu
     let (place, journal) = place(path, options)?;
     whole::check(path, &place, journal, options.cache)?;
     whole::forget_closed(path)?;
+    clear_rewrites(path, &place)?;
     let directory = path.join(place.name());
     let engine = opened(path, &place, &directory, options.cache)?;
-    let hold = hold(path, dir, place)?;
+    let hold = hold(path, dir, (place, options.cache))?;
     if !journal {
         // Before anything is written that an older reader would not see.
-        format::write(path, &hold.place)?;
+        format::write(path, &hold.place())?;
     }
-    Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)
+    let store = Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)?;
+    store.with_segments(&path.join(segments::NAME))
 }
 
 /// Where the engine is, and whether the store has a journal; a store that is not there is made.
@@ -122,6 +138,19 @@ fn place(path: &Path, options: &OpenOptions) -> Result<(Place, bool), StoreError
     Ok((place, format.has_journal))
 }
 
+/// Removes what a rewrite left that was cut short: directories of the engine that the format file does not name.
+fn clear_rewrites(path: &Path, place: &Place) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let other = entry.file_name().to_str().and_then(|name| Place::named(place.kind, name));
+        if other.is_some_and(|other| other != *place) {
+            tracing::info!(path = %entry.path().display(), "removing what is left of a rewrite");
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the engine's files aside, then the format file, then moves them into place: a store is whole or not there.
 fn make(path: &Path, options: &OpenOptions) -> Result<Place, StoreError> {
     let place = Place::first(options.engine.unwrap_or_default());
@@ -142,7 +171,8 @@ fn making(path: &Path, kind: EngineKind) -> PathBuf {
     path.join(format!("{}.{MAKING}", kind.name()))
 }
 
-fn opened(path: &Path, place: &Place, engine: &Path, cache: u64) -> Result<Arc<dyn Engine>, StoreError> {
+/// Opens an engine, or makes one in an empty directory, on a thread of its own.
+pub(crate) fn opened(path: &Path, place: &Place, engine: &Path, cache: u64) -> Result<Arc<dyn Engine>, StoreError> {
     if !whole::is_let_go(engine, place.kind)? {
         return Err(StoreError::Locked { path: path.to_owned(), holder: holder(path) });
     }
@@ -180,9 +210,9 @@ fn lock(path: &Path, wait: Duration) -> Result<File, StoreError> {
     }
 }
 
-fn hold(path: &Path, dir: File, place: Place) -> Result<Hold, StoreError> {
+fn hold(path: &Path, dir: File, (place, cache): (Place, u64)) -> Result<Hold, StoreError> {
     format::write_whole(&path.join(HOLDER), std::process::id().to_string().as_bytes())?;
-    Ok(Hold { path: path.to_owned(), place, _dir: dir })
+    Ok(Hold { path: path.to_owned(), cache, place: Mutex::new(place), _dir: dir })
 }
 
 fn holder(path: &Path) -> Option<u32> {

@@ -9,6 +9,8 @@ mod laws;
 mod model;
 mod proxy;
 mod refusals;
+mod rewrites;
+mod segments;
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod server;
 mod timely;

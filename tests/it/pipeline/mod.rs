@@ -5,6 +5,7 @@ mod anew;
 mod counts;
 mod crash;
 mod incremental;
+mod link;
 mod meanwhile;
 mod script;
 pub(crate) mod shared;

@@ -13,7 +13,7 @@ use super::{
     META, MemberRow, PLACES, RECORDS, RUNS, Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, TURN_QUEUE, UNJUDGED,
     WORK_QUEUE,
     index::{self, standing_byte},
-    owners,
+    links, owners,
     read::{chunk_key, run_key},
     reads, rows, tally,
 };
@@ -341,6 +341,7 @@ impl<'a> Draft<'a> {
             write_places(&mut ops, *id, pending, &mut present);
             write_ties(&mut ops, *id, pending);
             write_marks(&mut ops, *id, pending);
+            links::index_steps(&mut ops, *id, (pending.before.as_ref(), &pending.now));
         }
         let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
         ops.extend(owners::steps(changes.clone()));
@@ -471,7 +472,7 @@ fn write_marks(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) {
     diff(ops, MARKS, pending.before.as_ref().map(of).unwrap_or_default(), of(&pending.now));
 }
 
-fn diff(ops: &mut Vec<Op>, table: Table, before: Vec<Vec<u8>>, after: Vec<Vec<u8>>) {
+pub(super) fn diff(ops: &mut Vec<Op>, table: Table, before: Vec<Vec<u8>>, after: Vec<Vec<u8>>) {
     let gone: Vec<_> = before.iter().filter(|key| !after.contains(key)).cloned().collect();
     for key in gone {
         ops.push(Op::Delete { table, key });

@@ -14,7 +14,7 @@ const OVERHEAD: usize = 96;
 type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Writes; `None` removes a pair.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Pending {
     trees: Vec<(Shelf, Box<str>, Writes)>,
     bytes: usize,
