@@ -23,7 +23,7 @@ use crate::{
     cluster::{self, Then, Work},
     desk::{Desk, LookError},
     house::House,
-    jobs::{WriteError, anew::Reached, assess, judge, snapshot, sources::change_source},
+    jobs::{WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source},
     tenancy::Hold,
     wire::{self, Wiring},
 };
@@ -294,8 +294,17 @@ async fn keep_house(
     }
     let kept = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
         let wiring = desk.wiring();
+        let judging = evaluate.clone();
         if let Some(house) = evaluate.filter(|_| clock_trusted) {
             judge::due(&house, &wiring.yardstick)?;
+            let turn = retention::turn(&house, wiring.config.store.keep)?;
+            if turn.forgotten > 0 {
+                tracing::info!(versions = turn.forgotten, over = turn.over, "forgot history that need not be kept");
+            }
+        }
+        // Whom a run that was cut left waiting.
+        if let Some(house) = &judging {
+            judge::awaited(house, &wiring.yardstick)?;
         }
         if let Some(house) = assess {
             for source in &wiring.config.sources {

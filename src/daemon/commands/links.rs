@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use provost_engine::link::{Because, Stop, way};
-use provost_model::{CorrelationKey, Record, RecordId, Unites};
+use provost_model::{CorrelationKey, Record, RecordId, Unites, field};
 use provost_store::{
     Go, StoreError,
     inventory::{KeyRef, PartedRow, Word},
@@ -200,12 +200,18 @@ fn end(rows: &Rows<'_>, (id, key): (RecordId, &CorrelationKey), desk: &Desk) -> 
     let source = said.and_then(|(_, said)| rows.scopes().get(&said.scope)).map(|row| row.source.clone());
     Ok(EndRow {
         id,
-        words: record.as_ref().map_or_else(String::new, |it| format!("{} {} in {}", it.kind, it.name(), it.realm)),
+        words: record.as_ref().map_or_else(String::new, words),
         field: said.map(|(field, _)| field.name()),
         source,
         as_of: said.map(|(_, said)| said.as_of),
         presence: record.as_ref().map_or("gone", |record| record.presence().name()),
     })
+}
+
+/// A record in a few words.
+fn words(record: &Record) -> String {
+    let place = record.get(field::LOCATION).known().map_or_else(String::new, |place| format!(" at {place}"));
+    format!("{} {}{place} in {}", record.kind, record.name(), record.realm)
 }
 
 fn stopped(stop: Stop) -> &'static str {

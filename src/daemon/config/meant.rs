@@ -14,8 +14,11 @@ use croner::{
 };
 use jiff::tz::TimeZone;
 use provost_engine::{Owning, Roster};
+use provost_model::Span;
 use provost_store::EngineKind;
 use toml::Table;
+
+use crate::jobs::retention::Keep;
 
 use super::{
     Address, Paths, Problem, Reference, Size, duration,
@@ -60,6 +63,8 @@ pub struct StoreChoice {
     pub path: PathBuf,
     /// Its engine; the one it has if `None`.
     pub engine: Option<EngineKind>,
+    /// How long history is kept.
+    pub keep: Keep,
     /// The address of a store in a database, instead of the embedded one.
     pub url: Option<Address>,
     /// What is kept free on its disk.
@@ -252,7 +257,18 @@ impl Check {
             self.fault("store.engine", "a store at an address has no engine of ours");
         }
         let backups = self.backups(&typed.store.backups, &path);
-        StoreChoice { path, url, engine, min_free, backups }
+        let mut days = |setting: &str, text: Option<&String>, default: u64| {
+            let length = self.length(setting.to_owned(), text, Duration::from_secs(default * 86_400));
+            if !(86_400..=100 * 366 * 86_400).contains(&length.as_secs()) {
+                self.fault(setting, "between 1d and 36600d");
+            }
+            Span::seconds(i64::try_from(length.as_secs()).unwrap_or(i64::MAX / 4_000_000))
+        };
+        let keep = Keep {
+            history: days("store.keep_history", typed.store.keep_history.as_ref(), 400),
+            daily: days("store.keep_daily", typed.store.keep_daily.as_ref(), 35),
+        };
+        StoreChoice { path, url, engine, keep, min_free, backups }
     }
 
     fn backups(&mut self, typed: &TypedBackups, store: &Path) -> Backups {
@@ -450,6 +466,8 @@ mod tests {
             path = "relative"
             url = "postgres://x"
             engine = "rocks"
+            keep_history = "1h"
+            keep_daily = "a while"
             min_free = "5"
             [daemon]
             drain = "1m"
@@ -483,6 +501,8 @@ mod tests {
     store.min_free: write a size with its unit, such as 2GiB, 500MB or 5%
     store.path: the path must be absolute
     store.engine: either "sled" or "redb"
+    store.keep_history: between 1d and 36600d
+    store.keep_daily: write a length of time with its unit, such as 5m, 25s or 7d
     sources[0].time_zone: there is no such time zone; write one such as Europe/Paris
     sources[0].schedule: Component error: Number out of bounds; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
     sources[0].jitter: write a length of time with its unit, such as 5m, 25s or 7d

@@ -31,6 +31,7 @@ use crate::{
     space,
 };
 
+pub(crate) use commit::check_count;
 pub use commit::{MAX_BYTES, MAX_OPS};
 pub(crate) use commit::{check_size, conflict};
 
@@ -248,6 +249,24 @@ impl<K: Kv> Store for Embedded<K> {
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
         Ok(())
+    }
+
+    fn forget_versions(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError> {
+        commit::check_count(which.len())?;
+        let _writer = self.writer();
+        let past = tables::past_of(table);
+        let mut forgotten = 0;
+        self.kv.write(&mut |draft| {
+            for (key, commit) in which {
+                let place = rows::past_key(key, *commit);
+                if draft.get(past, &place)?.is_some() {
+                    draft.delete(past, &place)?;
+                    forgotten += 1;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(forgotten)
     }
 
     fn tidy(&self) -> Result<(), StoreError> {

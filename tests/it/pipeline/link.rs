@@ -136,12 +136,13 @@ fn agrees(desk: &Desk) {
         }
     }
     assert_eq!(kept(desk), groups);
-    for number in 0..1300 {
-        let row = inventory.linked(id(number), None).unwrap();
-        let expected: Vec<_> =
-            groups.iter().filter(|(_, members)| members.contains(&id(number))).map(|(group, _)| *group).collect();
-        assert_eq!(row.groups(), expected, "{number}");
-    }
+    let mut each = |record: Record, _| {
+        let row = inventory.linked(record.id, None)?;
+        let with_it = groups.iter().filter(|(_, members)| members.contains(&record.id));
+        assert_eq!(row.groups(), with_it.map(|(group, _)| *group).collect::<Vec<_>>(), "{}", number(record.id));
+        Ok(Go::On)
+    };
+    inventory.each_record(None, &mut each).unwrap();
     let mut found = Held::new();
     for row in inventory.held_keys().unwrap() {
         for (because, members) in row.entries {
@@ -214,7 +215,7 @@ fn happen(desk: &Desk, event: &Event) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn groups_kept_turn_by_turn_are_those_of_grouping_everything_at_once(
@@ -238,7 +239,7 @@ proptest! {
         }
         let before = kept(&desk);
         let numbers: BTreeMap<u16, (Vec<u16>, bool)> =
-            first.iter().flatten().filter(|it| it.0 % 4 < 2).map(|it| (it.0, (it.1.clone(), it.2))).collect();
+            first.iter().flat_map(|seen| seen.iter()).filter(|it| it.0 % 4 < 2).map(|it| (it.0, (it.1.clone(), it.2))).collect();
         prop_assume!(numbers.len() > 1);
         let at = *numbers.keys().nth(joins[0].index(numbers.len())).unwrap();
         let keys: Vec<u16> = numbers.values().flat_map(|it| it.0.clone()).collect();
@@ -253,6 +254,8 @@ proptest! {
         let (one, other) = (side(at), side(carriers[0]));
         // A key that one side carries, and only that side.
         prop_assume!(carriers.iter().all(|it| other.contains(it)) && !other.contains(&at));
+        let shared = |side: &[u16]| -> BTreeSet<u16> { side.iter().flat_map(|it| numbers[it].0.clone()).collect() };
+        prop_assume!(shared(&one).is_disjoint(&shared(&other)));
         let (mut learned, there) = numbers[&at].clone();
         learned.push(key);
         happen(&desk, &Event::Seen(vec![(at, learned, there)]));
@@ -291,16 +294,24 @@ fn many_carriers_make_a_key_unite_nobody_and_fewer_make_it_unite_again() {
 fn a_long_chain_is_in_no_group_until_it_breaks() {
     let desk = Desk::new();
     // Every file shares the key id or the fingerprint with the next one: in the end more hang together than is looked at.
-    let link = |at: u16| (at * 4 + 2, vec![(at + 1) / 2, at / 2], true);
-    for part in [0..20, 20..60, 60..200, 200..300, 300..310] {
+    let link = |at: u16| (at * 4 + 2, vec![at.div_ceil(2), at / 2], true);
+    let too_large = |desk: &Desk| {
+        let held = desk.house.inventory().held_keys().unwrap().into_iter().flat_map(|row| row.entries);
+        held.filter(|(because, _)| *because == provost_engine::link::Because::TooLarge.code()).count()
+    };
+    for part in [0..20, 20..60, 60..200, 200..256] {
         happen(&desk, &Event::Seen(part.map(link).collect()));
         agrees(&desk);
     }
+    assert!(too_large(&desk) == 0 && !kept(&desk).is_empty());
+    happen(&desk, &Event::Seen((256..270).map(link).collect()));
+    agrees(&desk);
+    assert!(too_large(&desk) > 200 && kept(&desk).is_empty());
     for broken in [100, 30, 130, 131, 250] {
         happen(&desk, &Event::Seen(vec![(broken * 4 + 2, vec![], true)]));
         agrees(&desk);
     }
-    assert!(kept(&desk).values().any(|members| members.len() == 30), "{:?}", kept(&desk));
+    assert!(too_large(&desk) == 0 && !kept(&desk).is_empty());
 }
 
 #[test]
