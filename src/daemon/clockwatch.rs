@@ -7,8 +7,8 @@ use provost_model::{Span, Time};
 
 /// How far the wall clock may be ahead of the time that went by.
 const AHEAD_MAX: Span = Span::hours(1);
-/// How far the wall clock may be from what providers say.
-const SKEW_MAX: Span = Span::seconds(5 * 60);
+/// How far the wall clock may be from what providers say, and behind those who share the store.
+pub const SKEW_MAX: Span = Span::seconds(5 * 60);
 
 /// Two clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

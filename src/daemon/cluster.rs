@@ -19,12 +19,14 @@ use crate::{
     desk::Desk,
     house::House,
     jobs::sources::change_source,
-    tenancy::{Hold, LEASE},
+    tenancy::Hold,
     wire,
 };
 
 /// Due items looked at in one round.
 const DUE_MAX: usize = 1024;
+/// Items of a queue that are put in order at the start.
+const QUEUED_MAX: usize = 1 << 20;
 /// How soon a source is tried again that could not be looked at.
 const RETRY: Span = Span::seconds(300);
 /// The turn in which a snapshot is taken.
@@ -38,6 +40,8 @@ pub struct Work {
     pub hold: Hold,
     /// A place among the runs under way.
     pub place: OwnedSemaphorePermit,
+    /// When the schedule has it next, if that is to be written down with the end of the run.
+    pub next_run: Option<Time>,
 }
 
 /// Claims sources whose time has come, as many as there are free places. When they are due again is written down before
@@ -63,40 +67,43 @@ pub fn claim(desk: &Desk, places: &Arc<Semaphore>) -> Result<Vec<Work>, StoreErr
         let Some((_, source)) = mine.get(&claim.item) else { continue };
         let Ok(place) = Arc::clone(places).try_acquire_owned() else { continue };
         match begin(desk, source, &hold) {
-            Ok(true) => claimed.push(Work { source: (*source).clone(), hold, place }),
-            Ok(false) => {}
+            Ok(Some(next_run)) => claimed.push(Work { source: (*source).clone(), hold, place, next_run }),
+            Ok(None) => {}
             Err(error) => tracing::error!(source = %source.name, %error, "cannot write down when it is due again"),
         }
     }
     Ok(claimed)
 }
 
-/// Writes down when a source is due again, and on which machine it is if it is about one. `false` if it was looked at
-/// meanwhile, or is another machine's.
-fn begin(desk: &Desk, source: &Source, hold: &Hold) -> Result<bool, StoreError> {
+/// Writes down when a source is due again, and on which machine it is if it is about one. Gives what is to be written
+/// down of that at the end; `None` if it was looked at meanwhile, or is another machine's.
+fn begin(desk: &Desk, source: &Source, hold: &Hold) -> Result<Option<Option<Time>>, StoreError> {
     let (house, now) = (hold.house(), desk.tenancy.now()?);
+    let (shared, next) = (house.store().shared(), next(source, now));
     house.again(|| {
         let _pen = house.pen();
         let mut draft = Draft::new(house.inventory(), house.now());
         let mut row = draft.source(&source.name)?;
         if row.next_run.is_none_or(|at| at > now) || !is_here(desk, source)? {
-            return Ok(false);
+            return Ok(None);
         }
         // Where others share the store, what this daemon leaves undone is due when its lease ends.
-        row.next_run = if house.store().shared() { Some(now + LEASE) } else { next(source, now) };
+        row.next_run = if shared { Some(now + desk.tenancy.length()) } else { next };
         draft.put_source(&source.name, &row)?;
-        if house.store().shared() && desk.wiring().is_about_a_machine(source) {
+        if shared && desk.wiring().is_about_a_machine(source) {
             draft.put_machine(&source.name, Some(&wire::machine()));
         }
         draft.commit()?;
-        Ok(true)
+        Ok(Some(next.filter(|_| shared)))
     })
 }
 
 /// What becomes of a source that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// Its schedule goes on.
+    /// Its schedule goes on: that is written down already.
+    Done,
+    /// Its schedule goes on, though it was not looked at.
     OnSchedule,
     /// It could not be looked at as it should: soon, or when its schedule says so if that is sooner.
     Soon,
@@ -110,10 +117,10 @@ pub fn settle(desk: &Desk, source: &Source, hold: &Hold, then: Then) -> Result<(
     let on_schedule = |row: &SourceRow| if house.store().shared() { next(source, now) } else { row.next_run };
     match (then, house.store().shared()) {
         // Written down before it began.
-        (Then::OnSchedule, false) => Ok(()),
+        (Then::Done, _) | (Then::OnSchedule, false) => Ok(()),
         _ => change_source(&house, &source.name, |row, _| {
             row.next_run = match then {
-                Then::OnSchedule => on_schedule(row),
+                Then::Done | Then::OnSchedule => on_schedule(row),
                 Then::Soon => on_schedule(row).map(|at| at.min(now + RETRY)),
                 Then::AtOnce => Some(now),
             }
@@ -188,7 +195,7 @@ fn schedule_snapshot(house: &House, at: Option<Time>) -> Result<(), StoreError> 
 
 /// Every item of a queue, with its time.
 fn queued(house: &House, queue: &str) -> Result<BTreeMap<Vec<u8>, Time>, StoreError> {
-    let all = house.store().due(queue, Time::from_micros(i64::MAX), usize::MAX)?;
+    let all = house.store().due(queue, Time::from_micros(i64::MAX), QUEUED_MAX)?;
     Ok(all.into_iter().map(|(at, item)| (item, at)).collect())
 }
 
@@ -202,7 +209,8 @@ fn next(source: &Source, after: Time) -> Option<Time> {
     source.schedule.as_ref().and_then(next).map(|at| at + jitter(source.jitter))
 }
 
-fn span(length: Duration) -> Span {
+/// A length of time, as times are counted.
+pub fn span(length: Duration) -> Span {
     Span::micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4))
 }
 

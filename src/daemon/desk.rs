@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    clockwatch::{Clockwatch, Distrust, Moment},
+    clockwatch::{Clockwatch, Distrust, Moment, SKEW_MAX},
+    cluster::{self, Work},
     config::{Size, Source},
     house::House,
     ids::Ids,
@@ -27,10 +28,11 @@ use crate::{
         anew::{self, Reached},
         assess, judge,
         jury::Jury,
+        link,
         runs::{Runs, Turn},
-        scan::scan,
+        scan::{Looking, scan},
     },
-    tenancy::{Hold, LEASE, Tenancy},
+    tenancy::{Hold, Tenancy},
     wire::{self, WireError, Wiring},
 };
 
@@ -95,9 +97,9 @@ struct AtWork {
 impl Desk {
     /// A desk in that house.
     pub fn new(house: Arc<House>, wiring: Wiring, daemon_since: Option<Time>) -> Self {
+        let tenancy = Tenancy::new(&house, tenant(&house), cluster::span(wiring.config.daemon.lease));
         let wiring = Arc::new(RwLock::new(Arc::new(wiring)));
         let at_work = AtWork { wiring, judging: Arc::default(), anew: Arc::default() };
-        let tenancy = Tenancy::new(&house, tenant(&house), LEASE);
         if let Err(error) = tenancy.succeed() {
             tracing::error!(%error, "cannot give back what a former process held");
         }
@@ -107,7 +109,9 @@ impl Desk {
     /// Why the wall clock is not believed now, if it is not: verdicts by time alone wait meanwhile.
     pub fn clock_distrust(&self) -> Result<Option<Distrust>, StoreError> {
         // Asked first: commits go on, each with a later time.
-        let committed = self.house.store().head()?.at;
+        let head = self.house.store().head()?.at;
+        // Others who share the store write by clocks of their own.
+        let committed = if self.house.store().shared() { head - SKEW_MAX } else { head };
         let now = Moment { wall: self.house.now(), up: clock::up() };
         Ok(self.clockwatch.lock().unwrap_or_else(PoisonError::into_inner).distrust(now, committed))
     }
@@ -122,7 +126,7 @@ impl Desk {
         *self.at_work.wiring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
     }
 
-    /// Judges these records and whomever their change concerns; gives the number of findings that changed.
+    /// Groups and judges these records and whomever their change concerns; gives the number of findings that changed.
     pub fn judge(&self, records: &[RecordId]) -> Result<u64, StoreError> {
         self.at_work.judge(&self.house, records)
     }
@@ -154,7 +158,9 @@ impl Desk {
             let looked_at = |source: &str| {
                 tenancy.alive().map_or(true, |names| names.contains(&lease_of(WORK_QUEUE, source.as_bytes())))
             };
+            link::take_up(&house, &looked_at)?;
             anew::take_up(&house, &looked_at)?;
+            link::follow(&house, &mut || !stop.is_cancelled())?;
             let reached = anew::follow(&house, &wiring.yardstick, &mut |done| {
                 on(done);
                 !stop.is_cancelled() && Arc::ptr_eq(&wiring, &at_work.wiring())
@@ -180,13 +186,20 @@ impl Desk {
         let turn = self.turn(source)?;
         let work = lease_of(WORK_QUEUE, source.name.as_bytes());
         let hold = self.tenancy.take(&work)?.ok_or_else(|| LookError::Elsewhere(source.name.clone()))?;
-        self.look_under((turn, &hold), (source, sweep), on, stop).await
+        let looking = self.looking(source, sweep)?;
+        self.look_under((turn, &hold), (source, looking), on, stop).await
     }
 
     /// The same, for a scheduler that has claimed the work.
-    pub async fn look_claimed(&self, source: &Source, hold: &Hold, stop: CancellationToken) -> Result<Run, LookError> {
-        let turn = self.turn(source)?;
-        self.look_under((turn, hold), (source, false), Box::new(|_, _, _| {}), stop).await
+    pub async fn look_claimed(&self, work: &Work, stop: CancellationToken) -> Result<Run, LookError> {
+        let turn = self.turn(&work.source)?;
+        let looking = Looking { next_run: work.next_run, ..self.looking(&work.source, false)? };
+        self.look_under((turn, &work.hold), (&work.source, looking), Box::new(|_, _, _| {}), stop).await
+    }
+
+    fn looking(&self, source: &Source, sweep: bool) -> Result<Looking, LookError> {
+        self.check_room()?;
+        Ok(self.wiring().looking(source, sweep)?)
     }
 
     fn turn(&self, source: &Source) -> Result<Turn, LookError> {
@@ -196,13 +209,11 @@ impl Desk {
     async fn look_under(
         &self,
         (turn, hold): (Turn, &Hold),
-        (source, sweep): (&Source, bool),
+        (source, looking): (&Source, Looking),
         on: OnProgress,
         stop: CancellationToken,
     ) -> Result<Run, LookError> {
         let wiring = self.wiring();
-        self.check_room()?;
-        let looking = wiring.looking(source, sweep)?;
         // Nothing of this run is taken once the lease is lost, not its verdicts either.
         let house = Arc::new(hold.house());
         let (judging, at_work) = (Arc::clone(&house), self.at_work.clone());
@@ -274,6 +285,7 @@ impl AtWork {
     }
 
     fn judge(&self, house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
+        link::touched(house, records)?;
         let _judging = self.judging.read();
         judge::touched(house, &self.wiring().yardstick, records)
     }

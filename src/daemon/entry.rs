@@ -14,9 +14,10 @@ use provost_model::Clock as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{self, Cli, Command, Exit, Screen},
+    archive,
+    cli::{self, Cli, Command, Exit, Screen, StoreAction},
     clock::WallClock,
-    commands::{Asked, CommandError, answer, needs_store},
+    commands::{Asked, CommandError, Meter, Parcel, answer, needs_store, no_parcel},
     config::{self, Config, Environment, Paths, Problem, Source},
     desk::Desk,
     logging,
@@ -79,22 +80,39 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
             logging::begin(&entry.environment, entry.err_terminal, true);
             quickstart::run(entry, &paths, wanted, screen)
         }
+        Command::Store(StoreAction::Restore { file, force }) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            let config = config::load(&paths).map_err(cli::CliError::Config)?;
+            archive::restore(&config, (file, *force), &meter(entry), screen)
+        }
+        Command::Store(StoreAction::Backup { file }) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            let keeping = archive::Keeping::begin(file)?;
+            let exit = with_store(entry, (cli, &paths, keeping.parcel()), screen, no_colour)?;
+            if exit == Exit::Done { keeping.end(screen) } else { Ok(exit) }
+        }
         Command::Run => {
             logging::begin(&entry.environment, entry.err_terminal, false);
             daemon(entry, &paths)
         }
         command if needs_store(command) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
-            with_store(entry, (cli, &paths), screen, no_colour)
+            with_store(entry, (cli, &paths, no_parcel()), screen, no_colour)
         }
         _ => Err(CommandError::Usage("nothing answers that command".into())),
     }
 }
 
+/// Shows on a terminal how far a long step is.
+fn meter(entry: &Entry) -> Meter {
+    let bar = Mutex::new(Progress::new(entry.err_terminal));
+    Arc::new(move |done, total, of| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of))
+}
+
 /// Answers beside the store, or through the daemon that holds it.
 fn with_store(
     entry: &Entry,
-    (cli, paths): (&Cli, &Paths),
+    (cli, paths, parcel): (&Cli, &Paths, Parcel),
     screen: &mut Screen<'_>,
     no_colour: bool,
 ) -> Result<Exit, CommandError> {
@@ -102,8 +120,13 @@ fn with_store(
     let bar = Mutex::new(Progress::new(entry.err_terminal));
     let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
     let arguments = passed_on(&entry.arguments);
-    let asked =
-        ask((&config.daemon.socket, &config.store.path), arguments, screen, (entry.out_terminal, no_colour), &mut at);
+    let asked = ask(
+        (&config.daemon.socket, &config.store.name()),
+        arguments,
+        screen,
+        (entry.out_terminal, no_colour),
+        (&mut at, &parcel),
+    );
     match asked {
         Ok(Ok(status)) => return Ok(Exit::of_status(status)),
         Ok(Err(error)) => return Err(error.into()),
@@ -120,7 +143,7 @@ fn with_store(
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let asked = Asked { desk: &desk, meter, stop: stop.clone() };
+        let asked = Asked { desk: &desk, uid: entry.environment.uid(), meter, parcel, stop: stop.clone() };
         let interrupted = async {
             let _ = tokio::signal::ctrl_c().await;
             stop.cancel();

@@ -1,6 +1,7 @@
 //! The shell: configuration, command line, scheduler, socket, and the wiring of eyes, engine and store.
 //! It must never judge or reconcile by itself: it hands data to those who do.
 
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod clockwatch;

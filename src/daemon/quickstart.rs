@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, Command, Exit, Findings, Inventory, Quickstart, Scan, Screen, Selection},
-    commands::{Asked, CommandError, answer},
+    commands::{Asked, CommandError, answer, no_parcel},
     config::{self, Paths},
     desk::Desk,
     entry::{Entry, runtime},
@@ -76,7 +76,8 @@ async fn first_look(entry: &Entry, desk: &Desk, screen: &mut Screen<'_>) -> Resu
             bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).at(done, total, of);
         })
     };
-    let asked = Asked { desk, meter, stop: CancellationToken::new() };
+    let asked =
+        Asked { desk, uid: entry.environment.uid(), meter, parcel: no_parcel(), stop: CancellationToken::new() };
     let exit = answer(&asked, &Command::Scan(Scan::default()), screen).await?;
     bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).done();
     let inventory = Command::Inventory(Inventory::List { selection: Selection::default(), presence: Vec::new() });

@@ -6,15 +6,14 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use provost_engine::own::owner_of;
-use provost_model::{Key, Record, RecordId, ScopeNo, Standing, Time};
+use provost_model::{Key, Owner, Record, RecordId, ScopeNo, Standing, Time};
 use provost_store::{
     StoreError,
     inventory::{Inventory, ScopeRow},
 };
 
 use crate::{
-    jobs::judge::Yardstick,
+    jobs::{judge::Yardstick, owners::Owners},
     output::{Beside, InventoryRow},
 };
 
@@ -24,7 +23,7 @@ const REMEMBERED: usize = 4096;
 /// Makes rows of records.
 pub struct Rows<'a> {
     inventory: Inventory<'a>,
-    yardstick: &'a Yardstick,
+    owners: Owners<'a>,
     scopes: BTreeMap<ScopeNo, ScopeRow>,
     identities: RefCell<HashMap<Key, Option<(RecordId, Record)>>>,
     now: Time,
@@ -34,7 +33,8 @@ impl<'a> Rows<'a> {
     /// Rows as of that moment.
     pub fn new(inventory: Inventory<'a>, yardstick: &'a Yardstick, now: Time) -> Result<Self, StoreError> {
         let scopes = inventory.scopes_by_number()?;
-        Ok(Self { inventory, yardstick, scopes, identities: RefCell::default(), now })
+        let owners = Owners::new(inventory, yardstick, Some(inventory.store().commit_at(now)?))?;
+        Ok(Self { inventory, owners, scopes, identities: RefCell::default(), now })
     }
 
     /// The scopes by number: what a statement's speaker is called.
@@ -44,8 +44,8 @@ impl<'a> Rows<'a> {
 
     /// The row of a record.
     pub fn of(&self, record: &Record) -> Result<InventoryRow, StoreError> {
-        let identity = record.identity.as_ref().map(|key| self.identity(key)).transpose()?.flatten();
-        let owner = owner_of(record, identity.as_ref().map(|(_, it)| it), &self.yardstick.owners);
+        let identity = self.identity_of(record)?;
+        let owner = self.owners.of(record, identity.as_ref().map(|(_, it)| it), self.now)?;
         let beside = Beside {
             sources: self.sources(record),
             identity: identity.map(|(id, _)| id),
@@ -53,6 +53,12 @@ impl<'a> Rows<'a> {
             last_seen: self.last_seen(record),
         };
         Ok(InventoryRow::of(record, beside, self.now))
+    }
+
+    /// Who answers for a record, and what that rests on.
+    pub fn owner(&self, record: &Record) -> Result<Option<Owner>, StoreError> {
+        let identity = self.identity_of(record)?;
+        self.owners.of(record, identity.as_ref().map(|(_, it)| it), self.now)
     }
 
     /// Names of the sources whose scopes speak of it.
@@ -74,6 +80,10 @@ impl<'a> Rows<'a> {
             }
         });
         vouched.max()
+    }
+
+    fn identity_of(&self, record: &Record) -> Result<Option<(RecordId, Record)>, StoreError> {
+        Ok(record.identity.as_ref().map(|key| self.identity(key)).transpose()?.flatten())
     }
 
     fn identity(&self, key: &Key) -> Result<Option<(RecordId, Record)>, StoreError> {

@@ -212,11 +212,11 @@ pub fn resume(desk: &Desk) -> Result<(), StoreError> {
 }
 
 async fn look(desk: &Desk, work: Work, stop: CancellationToken) {
-    let Work { source, hold, place: _place } = work;
     let looked = match stop.is_cancelled() {
         true => None,
-        false => Some(desk.look_claimed(&source, &hold, stop.clone()).await),
+        false => Some(desk.look_claimed(&work, stop.clone()).await),
     };
+    let Work { source, hold, .. } = &work;
     let then = match looked {
         None => Then::AtOnce,
         Some(Ok(run)) => {
@@ -225,7 +225,7 @@ async fn look(desk: &Desk, work: Work, stop: CancellationToken) {
             match (ended_early, stop.is_cancelled()) {
                 (true, true) => Then::AtOnce,
                 (true, false) => Then::Soon,
-                (false, _) => Then::OnSchedule,
+                (false, _) => Then::Done,
             }
         }
         Some(Err(LookError::Busy(_) | LookError::Elsewhere(_))) => Then::OnSchedule,
@@ -238,7 +238,7 @@ async fn look(desk: &Desk, work: Work, stop: CancellationToken) {
             Then::Soon
         }
     };
-    if let Err(error) = cluster::settle(desk, &source, &hold, then) {
+    if let Err(error) = cluster::settle(desk, source, hold, then) {
         tracing::error!(source = %source.name, %error, "could not be scheduled again");
     }
 }

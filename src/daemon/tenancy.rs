@@ -13,8 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::house::House;
 
-/// How long a lease lasts that nobody prolongs: a holder that died is succeeded after that.
-pub const LEASE: Span = Span::seconds(30);
 /// Where nobody else can come, a lease lasts until it is given back or the store is opened anew: a clock that jumps must
 /// not end a run.
 const FOR_GOOD: Span = Span::days(36_500);
@@ -44,6 +42,11 @@ impl Tenancy {
         Self { house: house.fenced(None), me: Arc::new(me), length }
     }
 
+    /// How long what is taken lasts by itself: a holder that died is succeeded after that.
+    pub fn length(&self) -> Span {
+        self.length
+    }
+
     /// Who this is.
     pub fn me(&self) -> &MemberRow {
         &self.me
@@ -59,7 +62,7 @@ impl Tenancy {
     /// Claims up to `limit` due items of a queue. Each is to be kept or given back.
     pub fn claim(&self, queue: &str, limit: usize) -> Result<Vec<Claim>, StoreError> {
         let now = self.now()?;
-        self.house.store().claim(queue, &self.me.id, now, now + self.length, limit)
+        self.house.store().claim(queue, &self.me.id, (now, now + self.length), limit)
     }
 
     /// Keeps a lease alive that was just taken.

@@ -80,6 +80,7 @@ pub async fn run(desk: Arc<Desk>, paths: &Paths) -> Result<(), VigilError> {
     tell(&[NotifyState::Stopping, NotifyState::Status("handing over what is under way")]);
     tracing::info!("stopping");
     stop.cancel();
+    desk.house.closing().cancel();
     let ended = match ended {
         Some(ended) => ended,
         None => schedule.await,
@@ -107,7 +108,7 @@ fn reload(desk: &Desk, paths: &Paths) {
             "the new configuration is wrong; the old one is at work"
         }
         Ok(config)
-            if config.store.path != old.config.store.path || config.daemon.socket != old.config.daemon.socket =>
+            if config.store.name() != old.config.store.name() || config.daemon.socket != old.config.daemon.socket =>
         {
             tracing::error!("store and socket cannot change without a restart; the configuration was not reloaded");
             "the new configuration moves store or socket; the old one is at work"

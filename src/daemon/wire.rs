@@ -4,29 +4,32 @@
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
-use provost_engine::{Policy, PolicyConfig, own::OwnerTags};
+use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
-use provost_store::{OpenOptions, Store, StoreError};
+use provost_store::{OpenOptions, Postgres, PostgresOptions, Shown, Store, StoreError, inventory};
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
-    config::{Config, Environment, Reference, Schedule, Source},
+    config::{Address, Config, Environment, Reference, Schedule, Source},
     house::House,
-    jobs::{assess::Watched, judge::Yardstick, scan::Looking},
+    jobs::{assess::Watched, judge::Yardstick, owners::Known, scan::Looking},
 };
 
 /// Bytes of the store's pages kept in memory: measured to do for 200,000 records.
 const CACHE: u64 = 16 << 20;
+
+/// What people may read of a store in a database.
+const SHOWN: Shown = Shown { projector: inventory::shown, views: inventory::VIEWS, version: inventory::VIEWS_VERSION };
 
 /// Why a configuration cannot be put to work.
 #[derive(Debug, Error)]
@@ -79,9 +82,10 @@ impl Wiring {
             .try_into()
             .map_err(|error: toml::de::Error| wrong("thresholds", error.message().to_owned()))?;
         let policy = Policy::new(typed).map_err(|error| wrong("thresholds", error.to_string()))?;
-        let owners = OwnerTags { tags: config.owner_tags.clone() };
+        let owning = config.owning().map_err(|said| wrong("owners", said))?;
+        let people = Known::new(Arc::clone(&config.people));
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
-        let wiring = Self { config, yardstick: Yardstick { policy, owners }, environment, fingerprints };
+        let wiring = Self { config, yardstick: Yardstick { policy, owning, people }, environment, fingerprints };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }
@@ -90,14 +94,30 @@ impl Wiring {
 
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
-        let options = OpenOptions { wait, cache: CACHE, ..OpenOptions::default() };
-        let path = &self.config.store.path;
-        let store: Arc<dyn Store> = match provost_store::open(path, &options) {
-            Ok(store) => Arc::new(store),
-            Err(StoreError::Io(error)) => return Err(WireError::NoPlace { path: path.clone(), error }),
-            Err(error) => return Err(error.into()),
+        let store: Arc<dyn Store> = match &self.config.store.url {
+            Some(address) => Arc::new(self.database(address, wait)?),
+            None => {
+                let path = &self.config.store.path;
+                match provost_store::open(path, &options(&self.config, wait)) {
+                    Ok(store) => Arc::new(store),
+                    Err(StoreError::Io(error)) => return Err(WireError::NoPlace { path: path.clone(), error }),
+                    Err(error) => return Err(error.into()),
+                }
+            }
         };
         Ok(Arc::new(House::new(store, Arc::new(WallClock))))
+    }
+
+    /// Opens the store in a database. What this daemon keeps for itself alone stays in its own directory.
+    fn database(&self, address: &Address, wait: Duration) -> Result<Postgres, WireError> {
+        let path = &self.config.store.path;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|error| WireError::NoPlace { path: path.clone(), error })?;
+        let url = address
+            .resolve(&self.environment)
+            .map_err(|error| WireError::Setting { setting: "store.url".to_owned(), said: error.to_string() })?;
+        let options = PostgresOptions { patience: wait, shown: Some(SHOWN), ..PostgresOptions::default() };
+        Ok(Postgres::open(url.expose_secret(), options)?)
     }
 
     /// What a run of that source is about.
@@ -106,7 +126,7 @@ impl Wiring {
         let full_every = Span::seconds(i64::try_from(source.full_every.as_secs()).unwrap_or(i64::MAX));
         let (name, limit) = (source.name.clone(), source.time_limit);
         let no_room = CancellationToken::new();
-        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, no_room })
+        Ok(Looking { source: name, spec, connector, limit, full_every, sweep_now, next_run: None, no_room })
     }
 
     /// The connector of a source, and its description.
@@ -163,6 +183,11 @@ impl Wiring {
         let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
         Watched { name: source.name.clone(), connector: source.connector.clone(), period }
     }
+}
+
+/// How the store of a configuration is opened.
+pub fn options(config: &Config, wait: Duration) -> OpenOptions {
+    OpenOptions { wait, cache: CACHE, engine: config.store.engine, ..OpenOptions::default() }
 }
 
 /// What this machine is called by its user.

@@ -386,6 +386,19 @@ fn a_damaged_store_is_said_to_be_damaged_and_left_as_it_is() {
 }
 
 #[test]
+fn a_store_of_another_engine_than_the_configuration_names_is_left_alone() {
+    let place = scanned();
+    let config = fs::read_to_string(place.configuration()).unwrap();
+    fs::write(place.configuration(), config.replacen("[store]", "[store]\nengine = \"redb\"", 1)).unwrap();
+    let said = place.say(&["status"]);
+    assert_eq!(said.status, 5, "{}", said.err);
+    assert!(said.err.contains("provost store migrate --to redb"), "{}", said.err);
+    fs::remove_dir_all(place.store()).unwrap();
+    place.done(&["scan"]);
+    assert!(place.store().join("redb/db").exists(), "a new store is made with the engine that is named");
+}
+
+#[test]
 fn a_reader_that_has_had_enough_is_no_failure() {
     let place = scanned();
     for words in [&["inventory", "list", "-o", "ndjson"][..], &["findings", "list"], &["config", "example"]] {

@@ -9,12 +9,18 @@
 
 mod architecture;
 mod aws;
+mod backups;
 mod cli;
 mod cluster;
 mod crash;
 mod daemon;
+mod database;
 mod docs;
+mod links;
+mod owners;
 mod pipeline;
+#[path = "../servers/postgres.rs"]
+mod postgres;
 mod program;
 mod secrets;
 mod systemd;

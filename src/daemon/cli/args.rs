@@ -76,12 +76,18 @@ pub enum Command {
     /// What is wrong
     #[command(subcommand)]
     Findings(Findings),
+    /// Who answers for what, and how that is known
+    #[command(subcommand)]
+    Owners(Owners),
     /// The whole inventory at one moment, in a file
     #[command(subcommand)]
     Snapshot(Snapshot),
     /// What was found by a source's first complete run
     #[command(subcommand)]
     Baseline(Baseline),
+    /// The store itself: back it up, restore it, look after it
+    #[command(subcommand)]
+    Store(StoreAction),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigAction),
@@ -176,6 +182,43 @@ pub enum Inventory {
         /// Its id, the end of its id, or its external id
         id: String,
     },
+    /// List groups: records that are one secret, one identity or one person
+    Groups {
+        /// List keys that do not unite those who carry them, and why
+        #[arg(long)]
+        held: bool,
+        /// List records that are kept apart, by whom and why
+        #[arg(long, conflicts_with = "held")]
+        apart: bool,
+    },
+    /// Show why two records are one, or why they are not
+    WhyLinked(Two),
+    /// Keep two records apart for good, and those who were with each before they came together
+    Unlink(Parting),
+    /// Take back that two records are kept apart
+    LinkAgain(Parting),
+}
+
+/// Two records.
+#[derive(Clone, Debug, Args)]
+pub struct Two {
+    /// The id of one, the end of its id, or its external id
+    #[arg(value_name = "ID")]
+    pub one: String,
+    /// The same of the other
+    #[arg(value_name = "OTHER")]
+    pub other: String,
+}
+
+/// Two records, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Parting {
+    /// The records.
+    #[command(flatten)]
+    pub two: Two,
+    /// Why; kept in the history
+    #[arg(long, value_name = "WORDS", value_parser = reason)]
+    pub reason: String,
 }
 
 /// As of when one record is shown.
@@ -213,6 +256,43 @@ pub enum Findings {
     Explain {
         /// Its id, or the end of it
         id: String,
+    },
+}
+
+/// `owners`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Owners {
+    /// List what somebody should answer for, with its owner and how sure that is
+    List {
+        /// Only where somebody else is about as likely
+        #[arg(long)]
+        conflicts: bool,
+        /// Only what is less sure than that, and what nobody is known to answer for
+        #[arg(long, value_name = "CONFIDENCE", value_parser = confidence)]
+        below: Option<f64>,
+    },
+    /// Show every piece of evidence about the owner of one record, and how it adds up
+    Explain {
+        /// Its id, the end of its id, or its external id
+        id: String,
+    },
+    /// Say who answers for a record; holds until it is withdrawn or the owner leaves
+    Confirm {
+        /// Its id, the end of its id, or its external id
+        id: String,
+        /// A person or team, by any of their names
+        owner: String,
+        /// Why; kept in the history
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
+    },
+    /// Withdraw what was confirmed about a record
+    Withdraw {
+        /// Its id, the end of its id, or its external id
+        id: String,
+        /// Why; kept in the history
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
     },
 }
 
@@ -262,6 +342,28 @@ pub enum Cluster {
     Status,
 }
 
+/// `store`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StoreAction {
+    /// Write everything the store holds at this moment into a file, while others go on using it
+    Backup {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
+    /// Put a backup where the store is to be; nobody may have the store open
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Set a store that is there and not empty aside, and restore the backup in its place
+        #[arg(long)]
+        force: bool,
+    },
+    /// Read everything through and say what is wrong
+    Check,
+    /// Rewrite what is live and give the rest of the room back, while others go on using the store
+    Compact,
+}
+
 /// `config`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigAction {
@@ -287,6 +389,11 @@ fn presence() -> impl clap::builder::TypedValueParser<Value = Presence> {
         "unwatched" => Presence::Unwatched,
         _ => Presence::Present,
     })
+}
+
+fn confidence(text: &str) -> Result<f64, String> {
+    let said = "a confidence is between 0 and 1, such as 0.6";
+    text.parse().ok().filter(|it| (0.0..=1.0).contains(it)).ok_or_else(|| said.to_owned())
 }
 
 fn reason(words: &str) -> Result<String, String> {
@@ -344,13 +451,26 @@ mod tests {
             "provost inventory list --at 2026-10-01 -o csv",
             "provost inventory show 0193ab --as-of 2026-10-01T12:00:00Z",
             "provost inventory history 0193ab",
+            "provost inventory groups --held -o ndjson",
+            "provost inventory groups --apart",
+            "provost inventory why-linked 0193ab AKIA1",
+            "provost inventory unlink 0193ab AKIA1 --reason mistaken",
+            "provost inventory link-again 0193ab AKIA1 --reason mistaken",
             "provost findings list --all --fail-on critical --output json",
             "provost findings explain 0193ab",
+            "provost owners list --conflicts --below 0.6",
+            "provost owners explain 0193ab",
+            "provost owners confirm 0193ab payments --reason asked",
+            "provost owners withdraw 0193ab --reason moved",
             "provost snapshot take",
             "provost snapshot diff 2026-10-01",
             "provost snapshot verify",
             "provost baseline accept aws-prod --reason known",
             "provost baseline work aws-prod",
+            "provost store backup /backups/today",
+            "provost store restore /backups/today --force",
+            "provost store check -o json",
+            "provost store compact",
             "provost config check --config x.toml",
             "provost status --no-color",
             "provost cluster status --output json",
@@ -372,7 +492,15 @@ mod tests {
             "provost inventory list --at yesterday",
             "provost inventory list --at 2026-10-01 --as-of 2026-10-01",
             "provost findings list --fail-on terrible",
+            "provost inventory unlink 0193ab AKIA1",
+            "provost inventory why-linked 0193ab",
+            "provost inventory groups --held --apart",
+            "provost owners list --below 7",
+            "provost owners confirm 0193ab payments",
             "provost quickstart --no-aws --instance-credentials",
+            "provost store",
+            "provost store backup",
+            "provost store restore",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

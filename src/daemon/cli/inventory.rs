@@ -1,7 +1,10 @@
 //! `inventory list|show|history`.
 //! It must never show a value without saying whether it is known.
 
-use provost_model::{Time, field};
+use std::collections::BTreeMap;
+
+use provost_engine::own::told;
+use provost_model::{Owner, RecordId, Time, Unites, field};
 use serde::Serialize;
 
 use super::{CliError, Exit, Screen};
@@ -61,15 +64,23 @@ pub fn list(rows: Vec<InventoryRow>, filter: Option<&Filter>, screen: &mut Scree
 }
 
 /// Shows everything known of one record, and who said it.
-pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+pub fn show(
+    row: &InventoryRow,
+    owner: Option<&Owner>,
+    (said_by, groups): (&[SaidRow], &[(Unites, RecordId)]),
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CliError> {
     #[derive(Serialize)]
     struct Whole<'a> {
         #[serde(flatten)]
         row: &'a InventoryRow,
+        ownership: Option<&'a Owner>,
         statements: &'a [SaidRow],
+        groups: BTreeMap<&'static str, RecordId>,
     }
     if !screen.is_table() {
-        screen.value(&Whole { row, statements: said_by })?;
+        let groups = groups.iter().map(|(unites, id)| (unites.word(), *id)).collect();
+        screen.value(&Whole { row, ownership: owner, statements: said_by, groups })?;
         return Ok(Exit::Done);
     }
     let now = screen.look.now;
@@ -94,8 +105,13 @@ pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) ->
         ("first seen", age::dated(row.first_seen, now)),
         ("last seen", age::dated(row.last_seen, now)),
     ];
+    pairs.extend(groups.iter().map(|(unites, id)| (group_of(*unites), id.to_string())));
     pairs.extend(row.attributes.iter().map(|(field, reading)| (field.name(), said(reading))));
     screen.pairs(&pairs)?;
+    if let Some(owner) = owner {
+        screen.prose("\nOwner")?;
+        told(owner).iter().try_for_each(|line| screen.told(line))?;
+    }
     let rows = said_by.iter().map(|it| {
         vec![
             it.source.clone().into(),
@@ -108,6 +124,14 @@ pub fn show(row: &InventoryRow, said_by: &[SaidRow], screen: &mut Screen<'_>) ->
     });
     screen.section("Said by", &["source", "scope", "standing", "as of", "recorded", "facts"], rows.collect())?;
     Ok(Exit::Done)
+}
+
+fn group_of(unites: Unites) -> &'static str {
+    match unites {
+        Unites::Secrets => "group (secret)",
+        Unites::Identities => "group (identity)",
+        Unites::People => "group (person)",
+    }
 }
 
 /// Shows what changed in one record.
@@ -206,7 +230,8 @@ mod tests {
     #[test]
     fn show_says_everything_and_who_said_it() {
         let (out, _) = written(Format::Table, |screen| {
-            show(&samples::key("deploy\u{1b}[2J"), &said_by(), screen).unwrap();
+            let owner = Owner::named("payments", 0.8);
+            show(&samples::key("deploy\u{1b}[2J"), Some(&owner), (&said_by(), &[]), screen).unwrap();
         });
         insta::assert_snapshot!(out, @r#"
     id           0193ab04-0576-0788-090a-0b0c0d0e0fff
@@ -229,6 +254,9 @@ mod tests {
     mfa          no
     tools        s3:*
 
+    Owner
+      payments (not in the people file): confidence 0.80
+
     Said by
     SOURCE    SCOPE                  STANDING  AS OF  RECORDED  FACTS
     aws-prod  iam/access-keys/AIDA1  seen      now    now       9
@@ -238,12 +266,14 @@ mod tests {
     #[test]
     fn show_for_programs_is_the_row_with_its_statements() {
         let (out, _) = written(Format::Json, |screen| {
-            show(&samples::key("deploy"), &said_by(), screen).unwrap();
+            let group = [(Unites::Secrets, samples::key("deploy").id)];
+            show(&samples::key("deploy"), None, (&said_by(), &group), screen).unwrap();
         });
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(value["last_used_at"]["reading"], "never");
         assert_eq!(value["attributes"]["mfa"]["value"], false);
         assert_eq!(value["statements"][0]["scope"], "iam/access-keys/AIDA1");
+        assert_eq!(value["groups"]["secret"], value["id"]);
     }
 
     #[test]

@@ -10,16 +10,19 @@ pub mod config;
 mod exit;
 pub mod findings;
 pub mod inventory;
+pub mod links;
+pub mod owners;
 pub mod quickstart;
 pub mod scan;
 mod screen;
 pub mod snapshot;
 pub mod sources;
 pub mod status;
+pub mod store;
 
 pub use args::{
-    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Quickstart, Scan, Selection,
-    Snapshot, Sources, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart,
+    Scan, Selection, Snapshot, Sources, StoreAction, Two, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

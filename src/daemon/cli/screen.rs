@@ -107,6 +107,13 @@ impl Screen<'_> {
         })
     }
 
+    /// One line that comes from outside and may be long, two columns in: broken where the screen ends.
+    pub fn told(&mut self, text: &str) -> io::Result<()> {
+        let indent = text.len() - text.trim_start_matches(' ').len() + 4;
+        let line = format!("  {}", door::terminal(text));
+        writeln!(self.out, "{}", broken(&line, self.look.width.into(), indent))
+    }
+
     /// One line to the remarks.
     pub fn remark(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.err, "{}", door::terminal(text))

@@ -16,8 +16,8 @@ pub struct Status {
     pub store: String,
     /// Bytes it takes.
     pub store_bytes: u64,
-    /// Bytes free on its disk.
-    pub free_bytes: u64,
+    /// Bytes free on its disk; none where it lies on another machine's.
+    pub free_bytes: Option<u64>,
     /// Records present.
     pub records: u64,
     /// Open findings by severity, the worst first.
@@ -70,10 +70,11 @@ pub fn show(status: &Status, screen: &mut Screen<'_>) -> Result<Exit, CliError> 
         Some(it) => format!("version {}, pid {}, since {}", it.version, it.pid, age::since(it.since, now)),
         None => "none runs; this is read from the store".to_owned(),
     };
+    let free = status.free_bytes.map(|free| format!(", {} free", bytes(free))).unwrap_or_default();
     let findings: Vec<String> = status.findings.iter().map(|(severity, count)| format!("{count} {severity}")).collect();
     screen.pairs(&[
         ("daemon", daemon),
-        ("store", format!("{}, {}, {} free", status.store, bytes(status.store_bytes), bytes(status.free_bytes))),
+        ("store", format!("{}, {}{free}", status.store, bytes(status.store_bytes))),
         ("records", status.records.to_string()),
         ("findings", if findings.is_empty() { "none".to_owned() } else { findings.join(", ") }),
     ])?;
@@ -118,7 +119,7 @@ mod tests {
             daemon: Some(Daemon { version: "0.1.0".into(), pid: 42, since: NOW - Span::days(2) }),
             store: "/var/lib/provost".into(),
             store_bytes: 3 << 20,
-            free_bytes: 17 << 30,
+            free_bytes: Some(17 << 30),
             records: 1234,
             findings: vec![(Severity::Critical, 1), (Severity::Low, 30)],
             notices: vec!["aws-prod: 300 absences are held back; `provost sources release aws-prod --reason …`".into()],

@@ -14,7 +14,7 @@ use crate::{
         cluster::{Cluster, Member, Turn, Work},
     },
     desk::Desk,
-    tenancy::{LEASE, MEMBER},
+    tenancy::MEMBER,
 };
 
 /// Answers it.
@@ -43,7 +43,7 @@ pub(super) fn status(desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, Comma
         of(TURN_QUEUE).map(|(turn, lease)| Turn { turn, holder: lease.holder.clone(), until: until(lease) }).collect();
     let cluster = Cluster {
         shared,
-        store: desk.wiring().config.store.path.display().to_string(),
+        store: desk.wiring().config.store.name().display().to_string(),
         members: members(desk, &held)?,
         work: work.collect::<Result<_, StoreError>>()?,
         turns,
@@ -61,7 +61,7 @@ fn members(desk: &Desk, held: &[Held]) -> Result<Vec<Member>, StoreError> {
         let lease = held.iter().find(|lease| lease.name.strip_prefix(MEMBER) == Some(&row.id))?;
         let since = row.since;
         // A heartbeat prolongs the lease by its whole length.
-        Some(member(row, since, Some(lease.until - LEASE)))
+        Some(member(row, since, Some(lease.until - desk.tenancy.length())))
     });
     Ok(members.collect())
 }

@@ -1,11 +1,11 @@
-//! `inventory list|show|history`: finds records, now, as believed then (`--at`) or as it was then (`--as-of`).
+//! `inventory list|show|history|…`: finds records, now, as believed then (`--at`) or as it was then (`--as-of`).
 //! It must never mix two commits in one answer.
 
 use provost_engine::reconcile::differences;
 use provost_model::{Because, Presence, Reading, Record, RecordId, Standing, Time, Value};
 use provost_store::{Go, StoreError, inventory::Version};
 
-use super::{CommandError, commit_at};
+use super::{Asked, CommandError, commit_at, links};
 use crate::{
     cli::{
         self, Exit, Inventory, Screen, Selection, When,
@@ -21,11 +21,18 @@ use crate::{
 };
 
 /// Answers one of them.
-pub(super) fn inventory(desk: &Desk, action: &Inventory, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+pub(super) fn inventory(asked: &Asked<'_>, action: &Inventory, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    let desk = asked.desk;
     match action {
         Inventory::List { selection, presence } => list(desk, selection, presence, screen),
         Inventory::Show { id, when } => show(desk, id, when, screen),
         Inventory::History { id } => history(desk, id, screen),
+        Inventory::Groups { held: true, .. } => links::held(desk, screen),
+        Inventory::Groups { apart: true, .. } => links::apart(desk, screen),
+        Inventory::Groups { .. } => links::groups(desk, screen),
+        Inventory::WhyLinked(two) => links::why_linked(desk, two, screen),
+        Inventory::Unlink(parting) => links::unlink(asked, parting, screen),
+        Inventory::LinkAgain(parting) => links::link_again(asked, parting, screen),
     }
 }
 
@@ -86,7 +93,9 @@ fn show(desk: &Desk, typed: &str, when: &When, screen: &mut Screen<'_>) -> Resul
             facts: it.facts.len(),
         })
         .collect();
-    Ok(cli::inventory::show(&rows.of(&record)?, &said_by, screen)?)
+    let owner = rows.owner(&record)?;
+    let groups = desk.house.inventory().linked(id, at)?.groups();
+    Ok(cli::inventory::show(&rows.of(&record)?, owner.as_ref(), (&said_by, &groups), screen)?)
 }
 
 fn history(desk: &Desk, typed: &str, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
@@ -144,7 +153,11 @@ fn as_of(desk: &Desk, id: RecordId, time: Time) -> Result<Option<Record>, StoreE
 }
 
 /// The record that is called so; what else to say if there is none, or more than one.
-fn called(desk: &Desk, typed: &str, screen: &mut Screen<'_>) -> Result<Result<RecordId, Exit>, CommandError> {
+pub(super) fn called(
+    desk: &Desk,
+    typed: &str,
+    screen: &mut Screen<'_>,
+) -> Result<Result<RecordId, Exit>, CommandError> {
     if let Ok(id) = typed.parse::<RecordId>()
         && desk.house.inventory().record(id, None)?.is_some()
     {

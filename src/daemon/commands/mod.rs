@@ -4,20 +4,23 @@
 mod cluster;
 mod findings;
 mod inventory;
+mod links;
+mod owners;
 mod scan;
 mod snapshot;
 mod sources;
 mod status;
+mod store;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use provost_model::Time;
-use provost_store::{CommitNo, StoreError};
+use provost_store::{CommitNo, StoreError, archive::ArchiveError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{self, CliError, Command, Exit, Screen},
+    cli::{self, CliError, Command, Exit, Screen, StoreAction},
     config::Problem,
     desk::{Desk, LookError},
     jobs::{WriteError, snapshot::SnapshotError},
@@ -27,6 +30,14 @@ use crate::{
 
 /// Told how far a long step is.
 pub type Meter = Arc<dyn Fn(u64, Option<u64>, &str) + Send + Sync>;
+
+/// Given the bytes of a file that the asking side keeps.
+pub type Parcel = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
+
+/// For commands that hand no file over.
+pub fn no_parcel() -> Parcel {
+    Arc::new(|_| Err(io::Error::other("nobody keeps the file")))
+}
 
 /// Why a command could not do what was asked.
 #[derive(Debug, Error)]
@@ -43,6 +54,9 @@ pub enum CommandError {
     /// A snapshot failed.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A backup failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// What was named is not there.
     #[error("{0}")]
     Usage(String),
@@ -52,8 +66,12 @@ pub enum CommandError {
 pub struct Asked<'a> {
     /// Where the answer is.
     pub desk: &'a Desk,
+    /// The user of this machine who asks.
+    pub uid: u32,
     /// Told how far it is.
     pub meter: Meter,
+    /// Where the bytes of a file go.
+    pub parcel: Parcel,
     /// Cancelled when the answer is not wanted any more.
     pub stop: CancellationToken,
 }
@@ -65,13 +83,16 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
         | Command::Cluster(_)
-        | Command::Status => true,
+        | Command::Status
+        | Command::Store(StoreAction::Backup { .. } | StoreAction::Check | StoreAction::Compact) => true,
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
+        | Command::Store(StoreAction::Restore { .. })
         | Command::Config(_)
         | Command::Completions { .. } => false,
     }
@@ -83,14 +104,19 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Scan(scan) => scan::scan(asked, scan, screen).await,
         Command::Sources { action } => sources::sources(asked.desk, action.as_ref(), screen),
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
-        Command::Inventory(action) => inventory::inventory(asked.desk, action, screen),
+        Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
         Command::Cluster(cli::Cluster::Status) => cluster::status(asked.desk, screen),
+        Command::Store(StoreAction::Backup { .. }) => store::backup(asked),
+        Command::Store(StoreAction::Check) => store::check(asked.desk, screen),
+        Command::Store(StoreAction::Compact) => store::compact(asked.desk, screen),
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
+        | Command::Store(StoreAction::Restore { .. })
         | Command::Config(_)
         | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }
@@ -107,8 +133,8 @@ impl From<WireError> for CommandError {
     }
 }
 
-impl From<std::io::Error> for CommandError {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for CommandError {
+    fn from(error: io::Error) -> Self {
         Self::Show(error.into())
     }
 }
@@ -118,11 +144,13 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Show(error) => error.exit(),
-            Self::Store(error) => of_store(error),
+            Self::Store(error) | Self::Archive(ArchiveError::Store(error)) => of_store(error),
             Self::Look(LookError::Wire(error)) => of_wire(error),
             Self::Look(LookError::Write(WriteError::Store(error)) | LookError::Store(error)) => of_store(error),
-            Self::Usage(_) | Self::Snapshot(SnapshotError::Unknown(_)) => Exit::Usage,
-            Self::Look(_) | Self::Snapshot(_) => Exit::Failed,
+            Self::Usage(_)
+            | Self::Snapshot(SnapshotError::Unknown(_))
+            | Self::Archive(ArchiveError::There(_) | ArchiveError::NoBackup(_)) => Exit::Usage,
+            Self::Look(_) | Self::Snapshot(_) | Self::Archive(_) => Exit::Failed,
         }
     }
 
@@ -146,8 +174,14 @@ pub fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
         | StoreError::Damaged { .. }
-        | StoreError::Foreign { .. } => Exit::Store,
-        StoreError::Conflict(_) | StoreError::Away(_) | StoreError::Io(_) | StoreError::Codec(_) => Exit::Failed,
+        | StoreError::OtherEngine { .. }
+        | StoreError::Foreign { .. }
+        | StoreError::Refused { .. } => Exit::Store,
+        StoreError::Conflict(_)
+        | StoreError::NoRoom { .. }
+        | StoreError::Away(_)
+        | StoreError::Io(_)
+        | StoreError::Codec(_) => Exit::Failed,
     }
 }
 

@@ -58,15 +58,18 @@ pub(super) fn status(desk: &Desk, screen: &mut Screen<'_>) -> Result<Exit, Comma
     if records > 0 && !anew::holds(inventory, &wiring.yardstick)? {
         notices.push("thresholds, owner tags or rules changed; not every finding follows them yet".into());
     }
+    if records > 0 && !inventory.linked_by()?.is_some_and(|mark| mark.everything) {
+        notices.push("not every record is grouped yet".into());
+    }
     let status = Status {
         daemon: desk.daemon_since.map(|since| Daemon {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             since,
         }),
-        store: wiring.config.store.path.display().to_string(),
+        store: wiring.config.store.name().display().to_string(),
         store_bytes: space.used,
-        free_bytes: space.free,
+        free_bytes: (space.total != u64::MAX).then_some(space.free),
         records,
         findings: open.into_iter().rev().collect(),
         notices,

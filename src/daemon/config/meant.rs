@@ -1,17 +1,24 @@
 //! The configuration as meant: every value checked, every default filled in, nothing left to interpret.
 //! It must never stop at the first problem: one look shows them all.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
 };
 use jiff::tz::TimeZone;
+use provost_engine::{Owning, Roster};
+use provost_store::EngineKind;
 use toml::Table;
 
 use super::{
-    Paths, Problem, Reference, Size, duration,
+    Address, Paths, Problem, Reference, Size, duration,
     problem::nearest,
     typed::{COMMON, Typed, TypedSnapshots, TypedSource},
 };
@@ -31,6 +38,10 @@ pub struct Config {
     pub daemon: DaemonSettings,
     /// Tags that name an owner, the most trusted first.
     pub owner_tags: Vec<String>,
+    /// The file of people and teams.
+    pub people_file: Option<PathBuf>,
+    /// People and teams, once that file was read.
+    pub people: Arc<Roster>,
     /// When snapshots are taken.
     pub snapshots: Snapshots,
     /// Where the key for fingerprints is.
@@ -38,15 +49,28 @@ pub struct Config {
     /// The key's id.
     pub fingerprint_key_id: String,
     thresholds: Table,
+    weights: Table,
+    half_lives: Table,
 }
 
 /// `[store]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreChoice {
-    /// The directory of the embedded store.
+    /// The directory of the embedded store; with an address, of what this daemon keeps for itself.
     pub path: PathBuf,
+    /// Its engine; the one it has if `None`.
+    pub engine: Option<EngineKind>,
+    /// The address of a store in a database, instead of the embedded one.
+    pub url: Option<Address>,
     /// What is kept free on its disk.
     pub min_free: Size,
+}
+
+impl StoreChoice {
+    /// What it is called, by which the command line and a daemon see whether they mean the same one.
+    pub fn name(&self) -> PathBuf {
+        self.url.as_ref().map_or_else(|| self.path.clone(), |url| PathBuf::from(url.to_string()))
+    }
 }
 
 /// `[daemon]`.
@@ -58,6 +82,8 @@ pub struct DaemonSettings {
     pub max_concurrent_runs: usize,
     /// How long runs may take to checkpoint on shutdown.
     pub drain: Duration,
+    /// How long a daemon of several may be silent before others take its work over.
+    pub lease: Duration,
 }
 
 /// When something is due.
@@ -119,6 +145,7 @@ impl Config {
         let owner_tags = check.tags("owners.tags", typed.owners.tags.clone(), &["owner", "team", "contact"]);
         let sources = check.sources(&typed.sources, &owner_tags);
         let daemon = check.daemon(&typed, paths);
+        let people_file = typed.people.file.as_ref().map(|file| check.path("people.file", Some(file), PathBuf::new()));
         let snapshots = check.snapshots(&typed.snapshots, &store);
         let key_id = typed.fingerprints.id.unwrap_or_else(|| "k1".to_owned());
         if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(|it| it.is_ascii_alphanumeric()) {
@@ -132,16 +159,31 @@ impl Config {
             sources,
             daemon,
             owner_tags,
+            people_file,
+            people: Arc::default(),
             snapshots,
             fingerprint_key: typed.fingerprints.key.unwrap_or_else(|| Reference::File(paths.fingerprint_key.clone())),
             fingerprint_key_id: key_id,
             thresholds: typed.thresholds,
+            weights: typed.owners.weights,
+            half_lives: typed.owners.half_life_days,
         })
     }
 
     /// `[thresholds]`, for the engine to take apart.
     pub fn thresholds(&self) -> &Table {
         &self.thresholds
+    }
+
+    /// How owners are found, or what is wrong with it.
+    pub fn owning(&self) -> Result<Owning, String> {
+        let said = |what: &'static str| move |error: toml::de::Error| format!("{what}: {}", error.message());
+        let weights = self.weights.clone().try_into().map_err(said("weights"))?;
+        let half_lives = self.half_lives.clone().try_into().map_err(said("half_life_days"))?;
+        let of_their_own = self.sources.iter().filter(|source| source.owner_tags != self.owner_tags);
+        let tags_of: BTreeMap<String, Vec<String>> =
+            of_their_own.map(|source| (source.name.clone(), source.owner_tags.clone())).collect();
+        Owning { tags: self.owner_tags.clone(), tags_of, weights, half_lives }.checked()
     }
 
     /// The source of that name, or the name most like it.
@@ -180,18 +222,23 @@ impl Check {
     }
 
     fn store(&mut self, typed: &Typed, paths: &Paths) -> StoreChoice {
-        if typed.store.url.is_some() {
-            let both = typed.store.path.is_some();
-            let said = if both {
-                "path and url exclude each other"
-            } else {
-                "a store at an address is not supported yet; use path"
-            };
-            self.fault("store.url", said);
+        if typed.store.url.is_some() && typed.store.path.is_some() {
+            self.fault("store.url", "path and url exclude each other");
         }
+        let url = typed.store.url.as_deref().map(|text| Address::parse(text).map(Some));
+        let url = self.or("store.url", url, None);
         let min_free = self.or("store.min_free", typed.store.min_free.as_deref().map(Size::parse), Size::Default);
         let path = self.path("store.path", typed.store.path.as_ref(), paths.store.clone());
-        StoreChoice { path, min_free }
+        let engine = typed
+            .store
+            .engine
+            .as_deref()
+            .map(|name| EngineKind::named(name).map(Some).ok_or_else(|| "either \"sled\" or \"redb\"".to_owned()));
+        let engine = self.or("store.engine", engine, None);
+        if engine.is_some() && typed.store.url.is_some() {
+            self.fault("store.engine", "a store at an address has no engine of ours");
+        }
+        StoreChoice { path, url, engine, min_free }
     }
 
     fn path(&mut self, setting: &str, text: Option<&String>, default: PathBuf) -> PathBuf {
@@ -207,6 +254,10 @@ impl Check {
         if drain > DRAIN_MAX {
             self.fault("daemon.drain", "at most 25s: the service manager kills after 30s");
         }
+        let lease = self.length("daemon.lease".into(), typed.daemon.lease.as_ref(), Duration::from_secs(30));
+        if lease < Duration::from_secs(2) || lease > Duration::from_secs(600) {
+            self.fault("daemon.lease", "between 2s and 10m");
+        }
         let runs = typed.daemon.max_concurrent_runs.unwrap_or(4);
         if !(1..=64).contains(&runs) {
             self.fault("daemon.max_concurrent_runs", "between 1 and 64");
@@ -215,6 +266,7 @@ impl Check {
             socket: self.path("daemon.socket", typed.daemon.socket.as_ref(), paths.socket.clone()),
             max_concurrent_runs: usize::try_from(runs).unwrap_or(4),
             drain,
+            lease,
         }
     }
 
@@ -371,9 +423,11 @@ mod tests {
             [store]
             path = "relative"
             url = "postgres://x"
+            engine = "rocks"
             min_free = "5"
             [daemon]
             drain = "1m"
+            lease = "1s"
             max_concurrent_runs = 0
             [snapshots]
             keep = 0
@@ -402,6 +456,7 @@ mod tests {
     store.url: path and url exclude each other
     store.min_free: write a size with its unit, such as 2GiB, 500MB or 5%
     store.path: the path must be absolute
+    store.engine: either "sled" or "redb"
     sources[0].time_zone: there is no such time zone; write one such as Europe/Paris
     sources[0].schedule: Component error: Number out of bounds; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
     sources[0].jitter: write a length of time with its unit, such as 5m, 25s or 7d
@@ -411,6 +466,7 @@ mod tests {
     sources[1].owner_tags: at most 32 tags, none of them empty
     sources[2].name: a name has 1 to 64 letters, digits, dots, dashes or underscores
     daemon.drain: at most 25s: the service manager kills after 30s
+    daemon.lease: between 2s and 10m
     daemon.max_concurrent_runs: between 1 and 64
     snapshots.keep: at least 1
     snapshots.schedule: Invalid pattern: Pattern must have 5 fields when seconds are disallowed; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *

@@ -1,9 +1,11 @@
 //! The configuration: as typed in TOML, as meant after every check, and the references to secrets in it.
 //! It must never hold a secret, only say where one is.
 
+mod address;
 mod duration;
 mod meant;
 mod paths;
+mod people;
 mod problem;
 mod reference;
 mod resolve;
@@ -11,9 +13,10 @@ mod size;
 mod text;
 mod typed;
 
+pub use address::Address;
 pub use meant::{Config, DaemonSettings, Schedule, Snapshots, Source, StoreChoice};
 pub use paths::{Paths, Scene};
-pub use problem::Problem;
+pub use problem::{Problem, nearest};
 pub use reference::{MalformedReference, Reference};
 pub use resolve::{Environment, ResolveError};
 pub use size::Size;
@@ -38,15 +41,24 @@ pub fn load(paths: &Paths) -> Result<Config, Vec<Problem>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !paths.file_named => String::new(),
         Err(error) => return Err(vec![Problem::of_file(&paths.file, &error)]),
     };
-    parse(&text, paths)
+    let mut config = parse(&text, paths)?;
+    if let Some(file) = &config.people_file {
+        config.people = people::load(file)?.into();
+    }
+    Ok(config)
 }
 
 fn read(file: &Path) -> std::io::Result<String> {
+    read_up_to(file, FILE_MAX)
+}
+
+/// A text file of at most so many bytes.
+fn read_up_to(file: &Path, most: u64) -> std::io::Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
-    let read = std::fs::File::open(file)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_MAX {
-        return Err(std::io::Error::other("it is longer than 1 MiB"));
+    let read = std::fs::File::open(file)?.take(most + 1).read_to_string(&mut text)?;
+    if read as u64 > most {
+        return Err(std::io::Error::other(format!("it is longer than {} MiB", most >> 20)));
     }
     Ok(text)
 }

@@ -54,7 +54,7 @@ impl fmt::Display for Problem {
 }
 
 /// The candidate most like a mistyped name, if one is like it.
-pub(super) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|name| (strsim::jaro_winkler(typed, name), name))

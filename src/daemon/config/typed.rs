@@ -22,8 +22,10 @@ pub struct Typed {
     pub sources: Vec<TypedSource>,
     /// How the daemon runs.
     pub daemon: TypedDaemon,
-    /// Where owners are read from.
+    /// How owners are found.
     pub owners: TypedOwners,
+    /// People and teams.
+    pub people: TypedPeople,
     /// Limits of the rules, by rule and scope.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub thresholds: Table,
@@ -39,8 +41,11 @@ pub struct Typed {
 pub struct TypedStore {
     /// Directory of the embedded store. Exclusive with `url`.
     pub path: Option<String>,
-    /// Address of a PostgreSQL store. Exclusive with `path`.
+    /// Address of a PostgreSQL store that several daemons may share, such as `postgres://user@host/database`, or where
+    /// it is if a password stands in it: `env:NAME`, `file:/path`, `credential:ID`. Exclusive with `path`.
     pub url: Option<String>,
+    /// Engine of the embedded store: `sled` or `redb`; the one it has where it is not said, `sled` for a new one.
+    pub engine: Option<String>,
     /// Space kept free on the store's disk, such as `2GiB` or `5%`; by default the larger of 1 GiB and 5 %.
     pub min_free: Option<String>,
 }
@@ -55,6 +60,9 @@ pub struct TypedDaemon {
     pub max_concurrent_runs: Option<u32>,
     /// How long runs may take to checkpoint on shutdown; at most and by default `25s`.
     pub drain: Option<String>,
+    /// How long a daemon of several on one store may be silent before others take its work over; default 30s. The same
+    /// for all of them.
+    pub lease: Option<String>,
 }
 
 /// `[owners]`.
@@ -63,6 +71,20 @@ pub struct TypedDaemon {
 pub struct TypedOwners {
     /// Tags or labels that name an owner, the most trusted first; by default `owner`, `team`, `contact`.
     pub tags: Option<Vec<String>>,
+    /// How much each sort of evidence says when it is fresh, 0 to 1.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub weights: Table,
+    /// Days after which evidence that ages says half as much.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub half_life_days: Table,
+}
+
+/// `[people]`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TypedPeople {
+    /// File of persons, teams and whose things are whose.
+    pub file: Option<String>,
 }
 
 /// `[snapshots]`.
@@ -135,12 +157,20 @@ pub(super) const COMMON: &[&str] = &[
     "owner_tags",
 ];
 
-/// Reads a text. One problem at a time: what comes after a wrong type cannot be trusted.
+/// What the path of an error says where `toml` keeps the place of an entry.
+const SPANNED: &str = ".$__serde_spanned_private_value";
+
+/// Reads a configuration.
 pub(super) fn parse(text: &str) -> Result<Typed, Problem> {
+    read(text)
+}
+
+/// Reads a text. One problem at a time: what comes after a wrong type cannot be trusted.
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let syntax = |error: &toml::de::Error| Problem::new("", scrubbed(error.message())).located(text, error.span());
     let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let setting = error.path().to_string();
+        let setting = error.path().to_string().replace(SPANNED, "");
         let setting = if setting == "." { String::new() } else { setting };
         Problem::new(setting, scrubbed(error.inner().message())).located(text, error.inner().span())
     })

@@ -1,4 +1,4 @@
-//! Judges every record anew when what is judged by has changed: thresholds, owner tags, rules of another version.
+//! Judges every record anew when what is judged by has changed: thresholds, owning, people, rules of another version.
 //! It must never say that a yardstick holds before every record was judged by it.
 
 use provost_engine::rules::{ALL, Rule};
@@ -11,6 +11,7 @@ use provost_store::{
 use super::{
     digest,
     judge::{self, Yardstick},
+    owners::Owners,
 };
 use crate::house::House;
 
@@ -31,7 +32,7 @@ pub enum Reached {
 /// Judges every record by this yardstick, unless that was done. Before each page `go_on` is told how many records this
 /// turn has done, and says whether to go on.
 pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -> bool) -> Result<Reached, StoreError> {
-    let digest = digest(yardstick, ALL);
+    let digest = digest(yardstick, &Owners::new(house.inventory(), yardstick, None)?.digest(), ALL);
     let known = house.inventory().judged_by()?.filter(|known| known.digest == digest);
     let mut mark = known.unwrap_or(JudgedBy { digest, up_to: None, everything: false });
     if mark.everything {
@@ -90,7 +91,8 @@ fn take_up_once(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Sto
 /// Whether every record was judged by this yardstick.
 pub fn holds(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<bool, StoreError> {
     let known = inventory.judged_by()?;
-    Ok(known.is_some_and(|known| known.everything && known.digest == digest(yardstick, ALL)))
+    let owners = Owners::new(inventory, yardstick, None)?.digest();
+    Ok(known.is_some_and(|known| known.everything && known.digest == digest(yardstick, &owners, ALL)))
 }
 
 fn note(house: &House, mark: &JudgedBy) -> Result<(), StoreError> {
@@ -115,37 +117,42 @@ fn judged_with_its_identity(inventory: Inventory<'_>, record: &Record) -> Result
 }
 
 /// Digest of everything a verdict rests on beside the records.
-fn digest(yardstick: &Yardstick, rules: &[&Rule]) -> [u8; 16] {
-    let figures = [yardstick.policy.digest().as_bytes().to_vec(), yardstick.owners.digest().into_bytes()];
+fn digest(yardstick: &Yardstick, owners: &str, rules: &[&Rule]) -> [u8; 16] {
+    let figures = [yardstick.policy.digest().as_bytes().to_vec(), owners.as_bytes().to_vec()];
     let rules = rules.iter().flat_map(|rule| [rule.id.as_bytes().to_vec(), rule.version.to_be_bytes().to_vec()]);
     digest::half(figures.into_iter().chain(rules))
 }
 
 #[cfg(test)]
 mod tests {
-    use provost_engine::{Policy, PolicyConfig, own::OwnerTags};
+    use provost_engine::{Owning, Policy, PolicyConfig};
 
     use super::*;
 
     fn yardstick(policy: &str, owners: &[&str]) -> Yardstick {
         let config: PolicyConfig = toml::from_str(policy).unwrap();
         let tags = owners.iter().map(|it| (*it).to_owned()).collect();
-        Yardstick { policy: Policy::new(config).unwrap(), owners: OwnerTags { tags } }
+        let owning = Owning { tags, ..Owning::default() };
+        Yardstick { policy: Policy::new(config).unwrap(), owning, ..Yardstick::default() }
     }
 
     #[test]
-    fn thresholds_owner_tags_and_rules_each_move_the_digest() {
-        let usual = digest(&yardstick("", &["owner"]), ALL);
+    fn thresholds_owners_and_rules_each_move_the_digest() {
+        let of = |policy: &str, owners: &[&str], rules: &[&Rule]| {
+            let yardstick = yardstick(policy, owners);
+            digest(&yardstick, &yardstick.owners_digest(), rules)
+        };
+        let usual = of("", &["owner"], ALL);
         let newer = Rule { version: ALL[0].version + 1, ..ALL[0].clone() };
         let mut rules = ALL.to_vec();
         rules[0] = &newer;
         let others = [
-            digest(&yardstick("thresholds = { grace_days = 8 }", &["owner"]), ALL),
-            digest(&yardstick("", &["contact"]), ALL),
-            digest(&yardstick("", &["owner"]), &rules),
-            digest(&yardstick("", &["owner"]), &ALL[1..]),
+            of("thresholds = { grace_days = 8 }", &["owner"], ALL),
+            of("", &["contact"], ALL),
+            of("", &["owner"], &rules),
+            of("", &["owner"], &ALL[1..]),
         ];
-        assert_eq!(digest(&yardstick("thresholds = { grace_days = 7 }", &["owner"]), ALL), usual);
+        assert_eq!(of("thresholds = { grace_days = 7 }", &["owner"], ALL), usual);
         for (at, other) in others.iter().enumerate() {
             assert!(*other != usual && !others[..at].contains(other), "{at}");
         }

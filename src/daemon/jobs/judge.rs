@@ -3,17 +3,14 @@
 
 use std::collections::HashSet;
 
-use provost_engine::{
-    Case, Covered, Neighbour, Place, Policy, Rule, Subject,
-    own::{OwnerTags, owner_of},
-    rejudge, withdraw,
-};
+use provost_engine::{Case, Covered, Neighbour, Owning, Place, Policy, Rule, Subject, rejudge, withdraw};
 use provost_model::{Key, Noun, PartId, Reading, Record, RecordId, Time, field};
 use provost_store::{
     StoreError,
     inventory::{Draft, Inventory, JUDGE_QUEUE, Reads, ScopeRow},
 };
 
+use super::owners::{Known, Owners};
 use crate::house::House;
 
 /// Subjects taken from the due queue at a time.
@@ -28,8 +25,17 @@ const PLACES_MAX: usize = 50;
 pub struct Yardstick {
     /// Thresholds, with their overrides.
     pub policy: Policy,
-    /// Tags that name an owner.
-    pub owners: OwnerTags,
+    /// How owners are found.
+    pub owning: Owning,
+    /// People and teams.
+    pub people: Known,
+}
+
+impl Yardstick {
+    /// Digest of what is configured about owners and people.
+    pub fn owners_digest(&self) -> String {
+        format!("{}-{}", self.owning.digest(), self.people.of_file().digest())
+    }
 }
 
 /// Judges these records and whomever their change concerns; gives the number of findings that changed.
@@ -37,7 +43,7 @@ pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Re
     let scopes = house.again(|| house.inventory().scopes(None))?;
     // Where other processes write too, a verdict is refused if what it rests on moved meanwhile.
     let reads = Reads::default();
-    let bench = Bench::new(house.inventory().noting(&reads), yardstick, covers(&scopes));
+    let bench = Bench::new(house.inventory().noting(&reads), yardstick, covers(&scopes))?;
     // Verdicts are written by one at a time. What changes after it was read here is judged again by whoever changed it.
     let _gavel = house.gavel();
     let (mut changed, mut met) = (0, HashSet::new());
@@ -108,9 +114,9 @@ pub fn examine(
     look: &mut dyn FnMut(&Subject<'_>),
 ) -> Result<(), StoreError> {
     let scopes = house.inventory().scopes(None)?;
-    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes));
+    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes))?;
     for household in bench.households(&[id], &mut HashSet::new())? {
-        bench.each_subject(&household, &mut |subject| {
+        bench.each_subject(&household, house.now(), &mut |subject| {
             if subject.record.id == id {
                 look(subject);
             }
@@ -160,13 +166,16 @@ struct Bench<'a> {
     inventory: Inventory<'a>,
     yardstick: &'a Yardstick,
     covers: Vec<Covered<'a>>,
-    /// Digest of the owner tags.
-    owners: String,
+    owners: Owners<'a>,
+    /// Digest of what is configured about owners.
+    owners_by: String,
 }
 
 impl<'a> Bench<'a> {
-    fn new(inventory: Inventory<'a>, yardstick: &'a Yardstick, covers: Vec<Covered<'a>>) -> Self {
-        Self { inventory, yardstick, covers, owners: yardstick.owners.digest() }
+    fn new(inventory: Inventory<'a>, yardstick: &'a Yardstick, covers: Vec<Covered<'a>>) -> Result<Self, StoreError> {
+        let owners = Owners::new(inventory, yardstick, None)?;
+        let owners_by = yardstick.owners_digest();
+        Ok(Self { inventory, yardstick, covers, owners, owners_by })
     }
 
     /// Whom a change of these records concerns: themselves, their identities, and whoever keeps the same secret. Each once,
@@ -229,7 +238,7 @@ impl<'a> Bench<'a> {
 
     fn judge(&self, draft: &mut Draft<'a>, household: &Household, now: Time) -> Result<u64, StoreError> {
         let mut changed = 0;
-        self.each_subject(household, &mut |subject| {
+        self.each_subject(household, now, &mut |subject| {
             changed += self.ask(draft, subject, now)?;
             if draft.is_full() {
                 std::mem::replace(draft, Draft::new(self.inventory, now)).commit()?;
@@ -243,13 +252,14 @@ impl<'a> Bench<'a> {
     fn each_subject(
         &self,
         household: &Household,
+        now: Time,
         each: &mut dyn FnMut(&Subject<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let identity = household.identity.as_ref();
         let (there, _) = household.members.split_at(household.there);
         if let Some(identity) = identity {
             let places = self.places(identity)?;
-            let owner = owner_of(identity, None, &self.yardstick.owners);
+            let owner = self.owners.of(identity, None, now)?;
             each(&Subject {
                 credentials: there,
                 places: &places,
@@ -260,7 +270,7 @@ impl<'a> Bench<'a> {
         }
         for record in &household.members {
             let places = self.places(record)?;
-            let owner = owner_of(record, identity, &self.yardstick.owners);
+            let owner = self.owners.of(record, identity, now)?;
             each(&Subject {
                 identity,
                 siblings: there,
@@ -288,7 +298,7 @@ impl<'a> Bench<'a> {
         let mut findings = self.inventory.findings_of(record.id)?;
         let thresholds = self.yardstick.policy.of_record(record, &self.covers);
         // What a rule about owners goes by is more than thresholds.
-        let with_owners = format!("{}-{}", thresholds.digest(), self.owners);
+        let with_owners = format!("{}-{}", thresholds.digest(), self.owners_by);
         let (mut changed, mut until) = (0, None::<Time>);
         for rule in Rule::about(record.kind) {
             let verdict = rule.of_record(subject, &thresholds, now);

@@ -38,6 +38,8 @@ pub struct Looking {
     pub full_every: Span,
     /// Sweep now, not at leisure.
     pub sweep_now: bool,
+    /// When it is due next, if the end of the run is to write that down: done and due again are one thing then.
+    pub next_run: Option<Time>,
     /// Cancelled when less is free on the store's disk than must stay free.
     pub no_room: CancellationToken,
 }
@@ -58,8 +60,10 @@ pub async fn scan(
     let (ended, looked) = oneshot::channel::<Result<(), Trouble>>();
     let writing = {
         let (house, full_due, runtime) = (Arc::clone(&house), known.full_due.clone(), Handle::current());
+        let next_run = looking.next_run;
         tokio::task::spawn_blocking(move || {
             let mut writer = Writer::begin(&house, watcher.as_mut(), run, (made_by, full_due))?;
+            writer.then_due(next_run);
             while let Some(batch) = next(&runtime, &mut batches, &mut writer)? {
                 writer.take(batch)?;
             }
@@ -111,11 +115,22 @@ fn next(
     while let Some(since) = writer.ripe_since() {
         let pause = PAUSE.min(PATIENCE.saturating_sub(since.elapsed()));
         match runtime.block_on(tokio::time::timeout(pause, batches.recv())) {
-            Ok(batch) => return Ok(batch),
+            Ok(batch) => return Ok(batch.map(|first| together(first, batches))),
             Err(_) => writer.rest()?,
         }
     }
-    Ok(batches.blocking_recv())
+    Ok(batches.blocking_recv().map(|first| together(first, batches)))
+}
+
+/// A batch with those that wait behind it: the more is made durable at once, the fewer times the disk is waited for.
+fn together(mut first: Vec<Event>, batches: &mut mpsc::Receiver<Vec<Event>>) -> Vec<Event> {
+    for _ in 0..IN_FLIGHT {
+        match batches.try_recv() {
+            Ok(next) => first.extend(next),
+            Err(_) => break,
+        }
+    }
+    first
 }
 
 fn trouble(why: Why, said: &str) -> Trouble {

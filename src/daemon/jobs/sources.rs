@@ -67,6 +67,7 @@ pub fn retire(house: &House, source: &str, reason: &str) -> Result<Vec<RecordId>
     let touched = unwatch(house, source, |_| true)?;
     change_source(house, source, |row, now| {
         row.retired = Some(reason.to_owned());
+        row.next_run = None;
         row.words.push((now, format!("retired: {reason}")));
     })?;
     Ok(touched)

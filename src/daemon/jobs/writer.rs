@@ -1,6 +1,8 @@
 //! The receiving end of a run: turns what a connector says into committed changes, batch by batch, on a thread that may
 //! block. It must never commit a cursor before what it vouches for, nor believe an absence that the brake holds back.
 
+mod cover;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -9,24 +11,25 @@ use std::{
 
 use provost_connectors::Event;
 use provost_engine::{
-    absence::{self, Brake, Vanishing},
+    absence::{self, Vanishing},
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
-    CallCount, Change, Cover, Entity, Key, Outcome, PartId, Reading, Realm, RecordId, Run, Scope, ScopeNo, Sighting,
-    Span, Time, Trouble, Why,
+    CallCount, Change, Entity, Key, Outcome, PartId, Reading, Realm, RecordId, Run, Scope, ScopeNo, Sighting, Span,
+    Time, Trouble, Why,
 };
 use provost_store::{
     StoreError,
-    inventory::{BaselineState, Draft, ScopeRow, SourceRow},
+    inventory::{BaselineState, Draft, SourceRow},
 };
 use thiserror::Error;
 
 use super::{
     cascade::with_dependents,
-    listing::{Lacking, Listing, Step, vanish},
+    listing::{Listing, Step},
 };
 use crate::{house::House, ids::Ids, tries::Tries};
+use cover::Closed;
 
 /// Troubles kept of one run; more are counted in the last one.
 const TROUBLES_MAX: usize = 200;
@@ -84,6 +87,8 @@ pub struct Writer<'a> {
     calls: BTreeMap<String, CallCount>,
     held: bool,
     committed: bool,
+    /// When the source is due next, if the end of the run writes that down.
+    next_run: Option<Time>,
     /// Since when what was touched can be judged, as a scope was ended.
     ripe: Option<Instant>,
     /// Events that are not durable yet. Where nobody else writes, those that are in the draft are not kept.
@@ -105,13 +110,6 @@ struct Staged {
     begun: Vec<String>,
     listings: Vec<String>,
     covers: Vec<String>,
-}
-
-/// A listing at its end: what it lacks, and whether that is believed.
-struct Closed {
-    cover: Cover,
-    lacking: Vec<Lacking>,
-    brake: Brake,
 }
 
 impl<'a> Writer<'a> {
@@ -150,11 +148,17 @@ impl<'a> Writer<'a> {
             calls: BTreeMap::new(),
             held: false,
             committed: false,
+            next_run: None,
             ripe: None,
             waiting: VecDeque::new(),
             closed: BTreeMap::new(),
             staged: Staged::default(),
         })
+    }
+
+    /// The source is due next at that time, unless the run is stopped before its end.
+    pub fn then_due(&mut self, next_run: Option<Time>) {
+        self.next_run = next_run;
     }
 
     /// Takes a batch of events in, as one commit where nothing vanishes.
@@ -282,6 +286,9 @@ impl<'a> Writer<'a> {
                 source.first_complete = Some(now);
                 source.baseline = BaselineState::Taken;
             }
+        }
+        if !run.troubles.iter().any(|it| it.why == Why::Stopped) {
+            source.next_run = self.next_run.or(source.next_run);
         }
         draft.put_source(&run.source, &source)?;
         draft.put_run(&run)?;
@@ -464,99 +471,6 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(())
-    }
-
-    fn cover(&mut self, draft: &mut Draft<'_>, scope: &Scope, (cover, as_of): (Cover, Time)) -> Result<(), WriteError> {
-        self.commit(draft)?;
-        let now = self.house.now();
-        let closed = self.close_listing(scope, (cover, as_of))?;
-        let listing = self.listing(scope)?;
-        let (mut row, began, mut held) = (listing.row.clone(), listing.began, 0);
-        let cover = &closed.cover;
-        cover.word().clone_into(&mut row.last_cover);
-        if !matches!(cover, Cover::Partial { .. }) {
-            held = self.believe(draft, (&mut row, began), &closed)?;
-            if !matches!(cover, Cover::Delta { .. }) {
-                row.covered_at = Some(now);
-            }
-            row.as_of = Some(as_of.max(row.as_of.unwrap_or(as_of)));
-            let cold = row.full_at.is_none() || row.made_by != self.made_by;
-            if cover.is_full() {
-                row.full_at = Some(now);
-            } else if cold && matches!(cover, Cover::Delta { .. }) {
-                // Read from nothing: the time for which changes alone are trusted runs from here, however many runs it takes.
-                row.full_at = Some(began);
-            }
-            if cover.is_full() || cover.next().is_some() {
-                row.made_by = self.made_by;
-                draft.put_cursor(&mut row, cover.next());
-            }
-        }
-        draft.put_scope(row.clone());
-        self.stage(&scope.path, Step::Ended(Box::new(row), held));
-        self.staged.covers.push(scope.path.clone());
-        Ok(())
-    }
-
-    /// Closes a listing: what it lacks, and what the brake says to that. Once for each cover, however often what follows
-    /// from it is tried.
-    fn close_listing(&mut self, scope: &Scope, (cover, as_of): (Cover, Time)) -> Result<Arc<Closed>, WriteError> {
-        if let Some(closed) = self.closed.get(&scope.path) {
-            return Ok(Arc::clone(closed));
-        }
-        let house = self.house;
-        let Some(listing) = self.listings.get_mut(&scope.path) else { return Err(unbegun(scope)) };
-        let stale = cover.is_full() && listing.row.as_of.is_some_and(|known| known > as_of);
-        let cover = if stale { Cover::Partial { why: Why::Stale } } else { cover };
-        if let Cover::Full { atomic, .. } = cover {
-            listing.fully_covered(house, atomic)?;
-        }
-        let (lacking, brake) = match cover {
-            Cover::Partial { .. } => (Vec::new(), Brake::Free),
-            _ => listing.settle(house.inventory(), &mut self.vanishing)?,
-        };
-        let closed = Arc::new(Closed { cover, lacking, brake });
-        self.closed.insert(scope.path.clone(), Arc::clone(&closed));
-        if stale {
-            let said = format!("the answer is as of {as_of}, older than what is known already");
-            self.trouble(Trouble { place: scope.path.clone(), why: Why::Stale, said, blind_spot: false });
-        }
-        Ok(closed)
-    }
-
-    /// Lets the absences found so far through, or holds them back and remembers them. Gives the number held back.
-    fn believe(
-        &mut self,
-        draft: &mut Draft<'_>,
-        (row, began): (&mut ScopeRow, Time),
-        closed: &Closed,
-    ) -> Result<u64, WriteError> {
-        let (number, path, lacking) = (row.number, row.scope.path.clone(), &closed.lacking);
-        if row.held > 0 {
-            for (part, id, ..) in draft.inventory().held(number)? {
-                if !lacking.iter().any(|it| (it.part, it.id) == (part, id)) {
-                    draft.unhold(number, part, id);
-                    row.held = row.held.saturating_sub(1);
-                }
-            }
-        }
-        let (pass, mut held) = (closed.brake == Brake::Free, 0);
-        for absence in lacking {
-            let Some(change) = vanish(draft, (number, began), *absence)? else { continue };
-            if pass {
-                draft.unhold(number, absence.part, absence.id);
-                self.apply(draft, &path, change)?;
-            } else {
-                held += 1;
-                draft.hold(number, absence.part, absence.id, (began, absence.atomic))?;
-            }
-            if draft.is_full() {
-                self.commit(draft)?;
-            }
-        }
-        let before = self.listings.get(&path).map_or(0, |listing| listing.report.held);
-        row.held = if pass { 0 } else { before + held };
-        Ok(held)
     }
 
     fn unwatch(&mut self, draft: &mut Draft<'_>, scope: &Scope) -> Result<(), WriteError> {

@@ -7,8 +7,10 @@ use std::{
     path::Path,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::frame::{self, LINE_MAX, Piece, Question};
-use crate::cli::Screen;
+use crate::{cli::Screen, commands::Parcel};
 
 /// Told how far it is: done, expected in all if known, of what.
 type OnProgress<'a> = dyn FnMut(u64, Option<u64>, &str) + 'a;
@@ -24,19 +26,19 @@ pub fn ask(
     arguments: Vec<String>,
     screen: &mut Screen<'_>,
     terminal: (bool, bool),
-    progress: &mut OnProgress<'_>,
+    (progress, parcel): (&mut OnProgress<'_>, &Parcel),
 ) -> Result<io::Result<u8>, Daemonless> {
     let Ok(stream) = UnixStream::connect(socket) else { return Err(Daemonless) };
     let (width, (terminal, no_colour)) = (Some(screen.look.width), terminal);
     let question = Question { store: store.to_owned(), arguments, terminal, width, no_colour, watched: true };
-    talk(stream, &question, screen, progress).transpose().ok_or(Daemonless)
+    talk(stream, &question, screen, (progress, parcel)).transpose().ok_or(Daemonless)
 }
 
 fn talk(
     mut stream: UnixStream,
     question: &Question,
     screen: &mut Screen<'_>,
-    progress: &mut OnProgress<'_>,
+    (progress, parcel): (&mut OnProgress<'_>, &Parcel),
 ) -> io::Result<Option<u8>> {
     stream.write_all(&frame::line(question)?)?;
     let mut answers = BufReader::new(stream);
@@ -50,6 +52,7 @@ fn talk(
             // Written by our own commands, which passed it through the doors already.
             Piece::Out(text) => screen.out.write_all(text.as_bytes())?,
             Piece::Err(text) => screen.err.write_all(text.as_bytes())?,
+            Piece::Parcel(text) => parcel(&BASE64_STANDARD.decode(text).map_err(io::Error::other)?)?,
             Piece::Progress(done, total, of) => progress(done, total, &of),
             Piece::Elsewhere => return Ok(None),
             Piece::Exit(status) => return Ok(Some(status)),

@@ -34,6 +34,8 @@ pub(super) enum Piece {
     Out(String),
     /// Remarks.
     Err(String),
+    /// Bytes of a file that the asking side keeps, in base64.
+    Parcel(String),
     /// How far it is.
     Progress(u64, Option<u64>, String),
     /// The end: this daemon holds another store.

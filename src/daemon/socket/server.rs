@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,8 @@ use crate::{
 const CALLERS_MAX: usize = 16;
 /// How long a caller may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a caller may take to accept the next part of a file.
+const PATIENCE_OF_A_COPY: Duration = Duration::from_secs(60);
 
 /// A socket that is open, and removed when dropped.
 pub struct Door {
@@ -121,10 +124,10 @@ fn attend(
         }
     };
     tracing::info!(uid = peer.uid.as_raw(), pid = peer.pid.as_raw_nonzero().get(), "a command came over the socket");
-    if !same(&question.store, &desk.wiring().config.store.path) {
+    if !same(&question.store, &desk.wiring().config.store.name()) {
         return back.send(&Piece::Elsewhere);
     }
-    let status = run(desk, &question, &back, (runtime, stop));
+    let status = run((desk, peer.uid.as_raw()), &question, &back, (runtime, stop));
     back.send(&Piece::Exit(status))
 }
 
@@ -135,7 +138,7 @@ fn same(one: &Path, other: &Path) -> bool {
 }
 
 fn run(
-    desk: &Desk,
+    (desk, uid): (&Desk, u32),
     question: &Question,
     back: &Back,
     (runtime, stop): (&tokio::runtime::Handle, CancellationToken),
@@ -161,8 +164,12 @@ fn run(
     } else {
         Arc::new(|_, _, _| {})
     };
+    let parcel: crate::commands::Parcel = {
+        let back = back.clone();
+        Arc::new(move |bytes| back.send_in_time(&Piece::Parcel(BASE64_STANDARD.encode(bytes))))
+    };
     let mut screen = Screen { out: &mut out, err: &mut err, format: cli.global.output, look, most: None };
-    match runtime.block_on(answer(&Asked { desk, meter, stop }, &cli.command, &mut screen)) {
+    match runtime.block_on(answer(&Asked { desk, uid, meter, parcel, stop }, &cli.command, &mut screen)) {
         Ok(exit) => exit.status(),
         Err(error) => {
             let _ = back.send(&Piece::Err(error.told()));
@@ -179,6 +186,15 @@ impl Back {
     fn send(&self, piece: &Piece) -> io::Result<()> {
         let line = frame::line(piece)?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
+    }
+
+    /// The same to somebody who must take it in time: the store keeps what changes while a backup of it is handed over.
+    fn send_in_time(&self, piece: &Piece) -> io::Result<()> {
+        let line = frame::line(piece)?;
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.set_write_timeout(Some(PATIENCE_OF_A_COPY))?;
+        stream.write_all(&line)?;
+        stream.set_write_timeout(None)
     }
 }
 

@@ -5,7 +5,10 @@ use std::fmt::Write;
 
 use provost_model::{Finding, FindingState, Reading, Time, Value};
 
-use crate::rules::{Covered, Mapping, Outcome, Rule, Subject, Verdict};
+use crate::{
+    own::told,
+    rules::{Covered, Mapping, Outcome, Rule, Subject, Verdict},
+};
 
 /// What there is to tell with a finding, as far as it could be loaded.
 #[derive(Clone, Copy, Debug)]
@@ -94,12 +97,10 @@ fn rests_on(rule: Option<&Rule>, subject: &Subject<'_>) -> Vec<String> {
         })
         .collect();
     if let Some(owner) = subject.owner {
-        lines.extend(
-            owner
-                .evidence
-                .iter()
-                .map(|it| format!("owner: {} says {}, confidence {:.2}", it.source, it.names, it.confidence)),
-        );
+        lines.extend(told(owner).into_iter().enumerate().map(|(at, line)| {
+            let heading = if at == 0 { "owner: " } else { "  " };
+            format!("{heading}{line}")
+        }));
     }
     lines
 }

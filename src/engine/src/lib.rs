@@ -14,6 +14,6 @@ pub mod thresholds;
 
 pub use explain::{Told, explain};
 pub use judge::{Case, finding_id, judge, rejudge, source_subject, withdraw};
-pub use own::{OwnerTags, owner_of};
+pub use own::{Attribution, Owning, Roster};
 pub use rules::{Covered, Neighbour, Outcome, Place, Rule, SourceView, Subject, Verdict, View};
 pub use thresholds::{Policy, PolicyConfig, Thresholds};

@@ -48,12 +48,14 @@ pub struct Thresholds {
     pub rsa_bits: u32,
     /// CRED-WEAK-KEY: least size of an elliptic-curve key.
     pub ec_bits: u32,
-    /// OWN-NONE, AI-AGENT-UNGOV: least confidence with which somebody counts as owner, 0 to 1.
+    /// OWN-NONE, OWN-LEFT, OWN-MOVED, AI-AGENT-UNGOV: least confidence with which somebody counts as owner, 0 to 1.
     pub owner_confidence: f64,
     /// OWN-NONE: without an owner for longer.
     pub ownerless_days: u32,
     /// OWN-NONE: the same for privileged things in production.
     pub ownerless_critical_days: u32,
+    /// OWN-MOVED: the owner moved longer ago and was not confirmed since.
+    pub moved_days: u32,
     /// ID-IDLE: roles and users without activity for longer.
     pub idle_role_days: u32,
     /// ID-IDLE: service accounts, applications and workloads.
@@ -97,6 +99,7 @@ pub struct Limits {
     pub owner_confidence: Option<f64>,
     pub ownerless_days: Option<u32>,
     pub ownerless_critical_days: Option<u32>,
+    pub moved_days: Option<u32>,
     pub idle_role_days: Option<u32>,
     pub idle_account_days: Option<u32>,
     pub agent_key_stale_days: Option<u32>,
@@ -178,6 +181,7 @@ impl Default for Thresholds {
             owner_confidence: 0.6,
             ownerless_days: 7,
             ownerless_critical_days: 1,
+            moved_days: 14,
             idle_role_days: 90,
             idle_account_days: 180,
             agent_key_stale_days: 90,
@@ -231,6 +235,7 @@ impl Thresholds {
         put(&mut self.owner_confidence, &limits.owner_confidence);
         put(&mut self.ownerless_days, &limits.ownerless_days);
         put(&mut self.ownerless_critical_days, &limits.ownerless_critical_days);
+        put(&mut self.moved_days, &limits.moved_days);
         put(&mut self.idle_role_days, &limits.idle_role_days);
         put(&mut self.idle_account_days, &limits.idle_account_days);
         put(&mut self.agent_key_stale_days, &limits.agent_key_stale_days);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::{Attr, Kind, Noun, Reading, Record, field};
+use crate::{Attr, Field, Kind, Noun, Reading, Record, Statement, Value, field};
 
 /// What a correlation key may unite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,6 +159,29 @@ impl CorrelationKey {
         keys
     }
 
+    /// The attribute of a record that gives this key, and the statement it comes from.
+    pub fn said_by<'a>(&self, record: &'a Record) -> Option<(Field, &'a Statement)> {
+        let fields = match self.sort {
+            Sort::KeyId | Sort::PublicKey | Sort::Fingerprint => {
+                vec![field::FINGERPRINT.field(), field::KEY_ID.field(), field::OPENS.field()]
+            }
+            Sort::Arn => vec![field::ARN.field()],
+            Sort::ClientId => vec![field::CLIENT_ID.field()],
+            Sort::OidcSubject => vec![field::OIDC_SUBJECT.field()],
+            Sort::CertificateSubject => vec![field::SUBJECT.field()],
+            Sort::Email => vec![field::EMAILS.field()],
+        };
+        let gives = |reading: &Reading<&Value>| match reading {
+            Reading::Known(Value::Text(text)) => text.trim() == self.value,
+            Reading::Known(Value::List(list)) => list.iter().any(|it| email(it).is_some_and(|it| it == self.value)),
+            _ => false,
+        };
+        fields.into_iter().find_map(|field| {
+            let (reading, said) = record.said(field)?;
+            gives(&reading).then_some((field, said))
+        })
+    }
+
     fn new(sort: Sort, value: impl Into<String>) -> Self {
         Self { sort, value: value.into(), within: None }
     }
@@ -250,7 +273,7 @@ mod tests {
     use super::*;
     use crate::{Facts, PartId, Realm, RecordId, ScopeNo, Standing, Statement, Time};
 
-    fn keys(kind: Kind, facts: Facts) -> Vec<String> {
+    fn record(kind: Kind, facts: Facts) -> Record {
         let at = Time::from_seconds(1);
         let said = Statement {
             scope: ScopeNo(1),
@@ -260,7 +283,7 @@ mod tests {
             standing: Standing::Seen,
             facts,
         };
-        let record = Record {
+        Record {
             id: RecordId::from_bytes([1; 16]),
             kind,
             realm: Realm::new("github", "org/1"),
@@ -270,8 +293,14 @@ mod tests {
             first_seen: at,
             baseline: false,
             statements: vec![said],
-        };
-        CorrelationKey::all_of(&record).iter().map(ToString::to_string).collect()
+        }
+    }
+
+    fn keys(kind: Kind, facts: Facts) -> Vec<String> {
+        let record = record(kind, facts);
+        let keys = CorrelationKey::all_of(&record);
+        assert!(keys.iter().all(|key| key.said_by(&record).is_some()), "every key comes from a statement");
+        keys.iter().map(ToString::to_string).collect()
     }
 
     fn everything() -> Facts {

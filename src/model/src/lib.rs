@@ -27,7 +27,7 @@ pub use field::{Attr, Facts, Field, Value};
 pub use finding::{Finding, FindingId, FindingState, Resolution, Severity};
 pub use key::{Key, KeyDigest, MalformedId, Realm, RecordId};
 pub use kind::{Kind, Noun, UnknownKind};
-pub use owner::{Owner, OwnerEvidence};
+pub use owner::{OtherOwner, Owner, OwnerEvidence, OwnerWord, Party, Signal};
 pub use reading::Reading;
 pub use record::{Because, Presence, Record, Standing, Statement, Status};
 pub use run::{CallCount, Outcome, Run, RunId, ScopeReport, Trouble, Why};

@@ -223,6 +223,18 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// Made with another engine than was asked for: ask for that one, or have it moved. Nothing was changed.
+    #[error(
+        "the store at {path} is kept by {found}, not {asked}; use: provost store migrate --to {asked}, or set engine = \"{found}\""
+    )]
+    OtherEngine {
+        /// Where it is.
+        path: PathBuf,
+        /// The engine it has.
+        found: &'static str,
+        /// The engine that was asked for.
+        asked: &'static str,
+    },
     /// Another user's: act as that user.
     #[error("the store at {path} belongs to uid {owner}, this is uid {uid}; use: sudo -u '#{owner}' provost …")]
     Foreign {
@@ -232,6 +244,14 @@ pub enum StoreError {
         owner: u32,
         /// Who asks.
         uid: u32,
+    },
+    /// The database lets nobody in like this: change the configuration or the rights.
+    #[error("the database at {place} refuses: {said}")]
+    Refused {
+        /// Where it is, without user and password.
+        place: String,
+        /// Why.
+        said: String,
     },
     /// Somebody was faster, or the lease is lost: read again, then decide again.
     #[error("the row or lease {0} changed in the meantime")]

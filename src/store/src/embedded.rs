@@ -3,9 +3,10 @@
 
 mod check;
 mod commit;
+mod kept;
 mod leases;
 mod log;
-mod pieces;
+pub(crate) mod pieces;
 mod queues;
 pub(crate) mod rows;
 mod still;
@@ -26,10 +27,12 @@ use crate::{
     Batch, Claim, CommitNo, Committed, Compacted, Entry, Fence, Head, Held, KeyRange, Piece, Report, Row, Space, Store,
     StoreError, Table, Visit,
     kv::{Kv, Tree},
+    segments::{self, Segments},
     space,
 };
 
 pub use commit::{MAX_BYTES, MAX_OPS};
+pub(crate) use commit::{check_size, conflict};
 
 /// A store over an engine.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ struct Writer {
     tails: HashMap<&'static str, streams::Tail>,
     /// Tables that are noted.
     tables: HashSet<Table>,
+    /// Where streams are kept outside the engine.
+    segments: Option<Segments>,
 }
 
 impl<K: Kv> Embedded<K> {
@@ -59,6 +64,28 @@ impl<K: Kv> Embedded<K> {
     /// The store in an engine whose last commit is known.
     pub(crate) fn at(kv: K, head: Head) -> Self {
         Self { kv: Watched::new(kv), writer: Mutex::default(), head: RwLock::new(head) }
+    }
+
+    /// The same, with its streams kept in a directory outside the engine too; and how many entries the engine had lost that
+    /// were found there.
+    pub(crate) fn with_segments(self, directory: &Path) -> Result<(Self, u64), StoreError> {
+        let mut segments = Segments::open(directory)?;
+        let (head, given_back) = kept::together(&self.kv, &mut segments, self.stands())?;
+        self.writer().segments = Some(segments);
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
+        Ok((self, given_back))
+    }
+
+    /// What is wrong with the segments, a sentence each.
+    fn faults_of_segments(&self) -> Result<Vec<String>, StoreError> {
+        let (directory, tails) = {
+            let writer = self.writer();
+            let Some(segments) = &writer.segments else { return Ok(Vec::new()) };
+            let tail = |stream: String| Ok((streams::tail(&self.kv, &stream)?, stream));
+            let tails = segments.streams().into_iter().map(tail).collect::<Result<Vec<_>, StoreError>>()?;
+            (segments.directory().to_owned(), tails)
+        };
+        Ok(tails.iter().filter_map(|(tail, stream)| segments::faults(&directory, stream, *tail)).collect())
     }
 
     /// Where it is on disk.
@@ -118,19 +145,28 @@ impl<K: Kv> Store for Embedded<K> {
             tails.insert(stream, known.map_or_else(|| streams::tail(&self.kv, stream), Ok)?);
         }
         let tables: HashSet<Table> = commit::tables_of(&batch).filter(|it| !writer.tables.contains(it)).collect();
-        let mut written = None;
-        self.kv.write(&mut |draft| {
-            tables.iter().try_for_each(|table| log::note_table(draft, table.name, table.versioned))?;
-            written = Some(commit::apply(draft, &batch, head, tails.clone())?);
-            Ok(())
-        })?;
-        let Some(commit::Written { appended, tails }) = written else {
-            return Err(StoreError::Codec("the engine's answer to a write".to_owned()));
+        let entries = commit::entries_of(&batch, head.at, &mut tails);
+        let reserved = match writer.segments.as_mut().filter(|_| !entries.is_empty()) {
+            Some(segments) => Some(segments.reserve(&entries)?),
+            None => None,
         };
+        let written = self.kv.write(&mut |draft| {
+            tables.iter().try_for_each(|table| log::note_table(draft, table.name, table.versioned))?;
+            commit::apply(draft, &batch, head, &entries)
+        });
+        if let Err(error) = written {
+            if let Some((segments, reserved)) = writer.segments.as_mut().zip(reserved) {
+                segments.give_up(reserved);
+            }
+            return Err(error);
+        }
         writer.tails.extend(tails);
         writer.tables.extend(tables);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
-        Ok(Committed { number: head.number, appended })
+        if let Some((segments, reserved)) = writer.segments.as_mut().zip(reserved) {
+            segments.seal(reserved)?;
+        }
+        Ok(Committed { number: head.number, appended: entries.iter().map(|(_, entry)| entry.sequence).collect() })
     }
 
     fn entries(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -197,8 +233,12 @@ impl<K: Kv> Store for Embedded<K> {
 
     fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError> {
         let mut writer = self.writer();
-        let head = pieces::rebuild(&self.kv, next)?;
-        *writer = Writer::default();
+        let mut head = pieces::rebuild(&self.kv, next)?;
+        writer.tails.clear();
+        writer.tables.clear();
+        if let Some(segments) = writer.segments.as_mut() {
+            (head, _) = kept::together(&self.kv, segments, head)?;
+        }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
         Ok(())
     }

@@ -10,42 +10,92 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
+use crate::{EngineKind, StoreError};
 
 /// The format that this program writes, and the newest that it reads.
-/// 2 has a journal before the engine; what it holds a reader of 1 would not see.
-pub(crate) const VERSION: u32 = 2;
+/// 2 has a journal before the engine; what it holds a reader of 1 would not see. 3 may be kept by redb, and its engine may
+/// lie in another place than at first.
+pub(crate) const VERSION: u32 = 3;
+/// The version whose programs read a store of sled's in its first place.
+const SLED_IN_PLACE: u32 = 2;
 pub(crate) const NAME: &str = "format.toml";
 const LONGEST: u64 = 64 << 10;
 
 /// What the file says. Later versions may say more.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Format {
+struct Said {
     /// The format's version.
     format: u32,
     /// The oldest format version whose programs can read the store.
     min_reader: u32,
     /// The engine whose files lie beside.
     engine: String,
+    /// The directory they lie in; that of the engine's name where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     /// The version of the program that made the store.
     created_by: String,
 }
 
-impl Format {
+/// A store's format, as far as this program needs to know.
+#[derive(Debug)]
+pub(crate) struct Format {
+    /// Where the engine is.
+    pub(crate) place: Place,
     /// Whether the store has a journal; those of format 1 get one when they are opened.
-    pub(crate) fn has_journal(&self) -> bool {
-        self.format >= 2
+    pub(crate) has_journal: bool,
+}
+
+/// Which engine a store has, and in which of its directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) kind: EngineKind,
+    /// Rewrites of the engine so far: each makes a directory of its own.
+    pub(crate) rewrites: u32,
+}
+
+impl Place {
+    /// Where an engine is at first.
+    pub(crate) fn first(kind: EngineKind) -> Self {
+        Self { kind, rewrites: 0 }
     }
 
+    /// Where it is after another rewrite.
+    pub(crate) fn next(&self) -> Self {
+        Self { kind: self.kind, rewrites: self.rewrites.saturating_add(1) }
+    }
+
+    /// The name of the directory.
+    pub(crate) fn name(&self) -> String {
+        match self.rewrites {
+            0 => self.kind.name().to_owned(),
+            rewrites => format!("{}.{rewrites}", self.kind.name()),
+        }
+    }
+
+    /// The place of that name, if it is one.
+    pub(crate) fn named(kind: EngineKind, name: &str) -> Option<Self> {
+        let rewrites = match name.strip_prefix(kind.name())? {
+            "" => 0,
+            rest => rest.strip_prefix('.')?.parse().ok()?,
+        };
+        Some(Self { kind, rewrites }).filter(|place| place.name() == name)
+    }
+}
+
+impl Said {
     /// Refuses a store that this program cannot read.
-    pub(crate) fn readable(&self, path: &Path) -> Result<(), StoreError> {
+    fn understood(self, path: &Path) -> Result<Format, StoreError> {
         if self.min_reader > VERSION {
             return Err(StoreError::Newer { path: path.to_owned(), min_reader: self.min_reader, reader: VERSION });
         }
-        if self.engine != "sled" {
-            return Err(damaged(path, format!("its engine is {:?}, not sled", self.engine)));
-        }
-        Ok(())
+        let Some(kind) = EngineKind::named(&self.engine) else {
+            return Err(damaged(path, format!("its engine is {:?}, which is none", self.engine)));
+        };
+        let name = self.place.as_deref().unwrap_or(kind.name());
+        let place = Place::named(kind, name);
+        let place = place.ok_or_else(|| damaged(path, format!("{name:?} is no place of its engine")))?;
+        Ok(Format { place, has_journal: self.format >= 2 })
     }
 }
 
@@ -58,14 +108,21 @@ pub(crate) fn read(path: &Path) -> Result<Option<Format>, StoreError> {
         Err(error) => return Err(error.into()),
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged(path, format!("{NAME} is no text")))?;
-    toml::from_str(text).map(Some).map_err(|error| damaged(path, format!("{NAME}: {}", error.message())))
+    let said: Said = toml::from_str(text).map_err(|error| damaged(path, format!("{NAME}: {}", error.message())))?;
+    said.understood(path).map(Some)
 }
 
 /// Writes the format file of this program.
-pub(crate) fn write(path: &Path) -> Result<(), StoreError> {
-    let created_by = env!("CARGO_PKG_VERSION").to_owned();
-    let format = Format { format: VERSION, min_reader: VERSION, engine: "sled".to_owned(), created_by };
-    let text = toml::to_string(&format).map_err(|error| StoreError::Codec(error.to_string()))?;
+pub(crate) fn write(path: &Path, place: &Place) -> Result<(), StoreError> {
+    let at_first = *place == Place::first(EngineKind::Sled);
+    let said = Said {
+        format: VERSION,
+        min_reader: if at_first { SLED_IN_PLACE } else { VERSION },
+        engine: place.kind.name().to_owned(),
+        place: (place.rewrites > 0).then(|| place.name()),
+        created_by: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let text = toml::to_string(&said).map_err(|error| StoreError::Codec(error.to_string()))?;
     write_whole(&path.join(NAME), text.as_bytes())
 }
 
@@ -85,4 +142,19 @@ pub(crate) fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 fn damaged(path: &Path, what: String) -> StoreError {
     StoreError::Damaged { path: path.to_owned(), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_named_by_its_engine_and_its_rewrites_only() {
+        for place in EngineKind::ALL.into_iter().flat_map(|kind| [0, 1, 12].map(|rewrites| Place { kind, rewrites })) {
+            assert_eq!(Place::named(place.kind, &place.name()), Some(place));
+        }
+        for name in ["", "redb", "sled.", "sled.0", "sled.01", "sled.new", "sled.-1", "sled/../x", "sled.4294967296"] {
+            assert_eq!(Place::named(EngineKind::Sled, name), None, "{name}");
+        }
+    }
 }

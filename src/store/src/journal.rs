@@ -6,19 +6,21 @@
 mod entry;
 mod log;
 mod pending;
+mod rewrite;
 
 use std::{
     collections::BTreeSet,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     thread::JoinHandle,
 };
 
 use self::{log::Log, pending::Pending};
 use crate::{
-    StoreError,
+    Compacted, StoreError,
     kv::{Draft, Engine, Kv, Pair, Range, Tree, Way, Work},
     memory::is_empty,
+    opening::Hold,
 };
 
 /// The journal's two files, beside the engine's: one is written while what the other holds goes into the trees.
@@ -29,21 +31,29 @@ const SETTLED: &[u8] = b"upto";
 
 /// An engine with a journal before it.
 #[derive(Debug)]
-pub struct Journaled<E> {
-    engine: Arc<E>,
+pub struct Journaled {
     /// Bytes of writes kept in memory, beyond which they are put in place.
     bound: usize,
-    /// What is not in the trees yet.
+    /// The trees, and what is not in them yet.
     state: RwLock<State>,
     /// Held by whoever writes.
     pen: Mutex<Pen>,
+    /// Told when a rewrite has taken up what was written meanwhile.
+    caught_up: Condvar,
+    /// Held while the engine is rewritten.
+    rewriting: Mutex<()>,
+    /// The lock on the store's directory; declared last, so that it is given back after the engine has closed its files.
+    hold: Option<Hold>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    engine: Arc<dyn Engine>,
     recent: Pending,
     /// Writes on their way into the trees; older than the recent ones.
     leaving: Option<Arc<Pending>>,
+    /// Set when it is not known which engine is the store: nothing is answered any more.
+    lost: bool,
 }
 
 /// Where the journal is written.
@@ -55,11 +65,18 @@ struct Pen {
     other: Log,
     /// Who puts the leaving writes into their trees.
     porter: Option<JoinHandle<Result<(), StoreError>>>,
+    /// While the engine is rewritten: what was written since, as far as it was not taken up.
+    meanwhile: Option<Pending>,
 }
 
-impl<E: Engine + 'static> Journaled<E> {
+impl Journaled {
     /// The engine, with what the journal in that directory holds. `bound` is in bytes.
-    pub(crate) fn open(engine: E, directory: &Path, bound: usize) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        engine: Arc<dyn Engine>,
+        directory: &Path,
+        bound: usize,
+        hold: Option<Hold>,
+    ) -> Result<Self, StoreError> {
         let [one, other] = FILES.map(|file| {
             let mut writes = Pending::default();
             let log = Log::open(&directory.join(file), &mut |content| entry::read(content, &mut writes))?;
@@ -69,19 +86,20 @@ impl<E: Engine + 'static> Journaled<E> {
         if older.0.sequence() > newer.0.sequence() {
             std::mem::swap(&mut older, &mut newer);
         }
-        let settled = settled(&engine)?;
+        let settled = settled(engine.as_ref())?;
         let oldest = [older.0.first(), newer.0.first()].into_iter().find(|first| *first != 0);
         if let Some(first) = oldest.filter(|first| *first > settled + 1) {
-            let path = engine.path().unwrap_or(directory).to_owned();
+            let path = hold.as_ref().map_or(directory, |hold| &hold.path).to_owned();
             let what =
                 format!("the engine has everything up to entry {settled}, the journal begins with entry {first}");
             return Err(StoreError::Damaged { path, what });
         }
         newer.0.follow(settled);
         let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
-        let state = State { recent: newer.1, leaving };
-        let pen = Pen { log: newer.0, other: older.0, porter: None };
-        Ok(Self { engine: Arc::new(engine), bound, state: RwLock::new(state), pen: Mutex::new(pen) })
+        let state = State { engine, recent: newer.1, leaving, lost: false };
+        let pen = Pen { log: newer.0, other: older.0, porter: None, meanwhile: None };
+        let (caught_up, rewriting) = (Condvar::new(), Mutex::default());
+        Ok(Self { bound, state: RwLock::new(state), pen: Mutex::new(pen), caught_up, rewriting, hold })
     }
 
     fn pen(&self) -> MutexGuard<'_, Pen> {
@@ -112,7 +130,7 @@ impl<E: Engine + 'static> Journaled<E> {
                     Arc::clone(state.leaving.insert(leaving))
                 }
             });
-            let (engine, upto) = (Arc::clone(&self.engine), pen.other.sequence());
+            let (engine, upto) = (Arc::clone(&self.state().engine), pen.other.sequence());
             let porter = std::thread::Builder::new().name("journal".to_owned());
             pen.porter = Some(porter.spawn(move || put_in_place(engine.as_ref(), &leaving, upto))?);
         }
@@ -134,7 +152,7 @@ impl<E: Engine + 'static> Journaled<E> {
 
 /// Puts writes into their trees and makes that durable. Last of all the engine is told up to which entry it has everything:
 /// one that lost something, however whole it looks, is found out by the entry that follows.
-fn put_in_place<E: Engine>(engine: &E, writes: &Pending, upto: u64) -> Result<(), StoreError> {
+fn put_in_place(engine: &dyn Engine, writes: &Pending, upto: u64) -> Result<(), StoreError> {
     for (tree, writes) in writes.trees() {
         let mut pairs = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
         engine.settle(tree, &mut pairs)?;
@@ -145,13 +163,13 @@ fn put_in_place<E: Engine>(engine: &E, writes: &Pending, upto: u64) -> Result<()
 }
 
 /// The last entry that is in the trees; zero if none ever was.
-fn settled<E: Engine>(engine: &E) -> Result<u64, StoreError> {
+fn settled(engine: &dyn Engine) -> Result<u64, StoreError> {
     let Some(known) = engine.get(Tree::SETTLED, SETTLED)? else { return Ok(0) };
     let known = known.as_slice().try_into().map(u64::from_be_bytes);
     known.map_err(|_| StoreError::Codec("up to where the journal is in the trees".to_owned()))
 }
 
-impl<E> Drop for Journaled<E> {
+impl Drop for Journaled {
     fn drop(&mut self) {
         // The engine is closed after this. What is not in the trees is in the journal.
         let pen = self.pen.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -162,9 +180,9 @@ impl<E> Drop for Journaled<E> {
     }
 }
 
-impl<E: Engine + 'static> Kv for Journaled<E> {
+impl Kv for Journaled {
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.state().get(self.engine.as_ref(), tree, key)
+        self.state().get(tree, key)
     }
 
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
@@ -173,21 +191,29 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
         }
         // Held to the end: what leaves the memory meanwhile is in the trees before.
         let state = self.state();
+        state.known()?;
         let layers: Vec<&Pending> = std::iter::once(&state.recent).chain(state.leaving.as_deref()).collect();
-        pending::page(self.engine.as_ref(), &layers, (tree, range), way, limit)
+        pending::page(state.engine.as_ref(), &layers, (tree, range), way, limit)
     }
 
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut pen = self.pen();
+        while pen.meanwhile.as_ref().is_some_and(|meanwhile| meanwhile.bytes() >= rewrite::MEANWHILE) {
+            pen = self.caught_up.wait(pen).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.state().known()?;
         self.make_room(&mut pen, self.bound)?;
         let writes = {
             let state = self.state();
-            let mut draft = Overlay { state: &state, engine: self.engine.as_ref(), writes: Pending::default() };
+            let mut draft = Overlay { state: &state, writes: Pending::default() };
             work(&mut draft)?;
             draft.writes
         };
         if !writes.is_empty() {
             pen.log.append(&entry::written(&writes))?;
+            if let Some(meanwhile) = &mut pen.meanwhile {
+                meanwhile.take(writes.clone());
+            }
             self.change(|state| state.recent.take(writes));
         }
         Ok(())
@@ -209,13 +235,31 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
         let state = self.state();
         let waiting = std::iter::once(&state.recent).chain(state.leaving.as_deref());
         let mut names: BTreeSet<String> = waiting.flat_map(Pending::trees).map(|(tree, _)| tree.to_string()).collect();
-        names.extend(self.engine.trees()?);
+        names.extend(state.engine.trees()?);
         names.remove(&Tree::SETTLED.to_string());
         Ok(names.into_iter().collect())
     }
 
+    fn faults(&self) -> Result<Vec<String>, StoreError> {
+        let pen = self.pen();
+        let files = [("a journal file", &pen.log), ("the other journal file", &pen.other)];
+        let mut faults = Vec::new();
+        for (name, log) in files {
+            faults.extend(log.fault()?.map(|fault| format!("{name}: {fault}")));
+        }
+        Ok(faults)
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.rewrite_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.rewrite()
+    }
+
     fn path(&self) -> Option<&Path> {
-        self.engine.path()
+        self.hold.as_ref().map(|hold| hold.path.as_path())
     }
 
     fn used(&self) -> Result<u64, StoreError> {
@@ -223,7 +267,7 @@ impl<E: Engine + 'static> Kv for Journaled<E> {
             let pen = self.pen();
             pen.log.length() + pen.other.length()
         };
-        Ok(self.engine.used()? + journal)
+        Ok(self.state().engine.used()? + journal)
     }
 }
 
@@ -232,27 +276,35 @@ impl State {
         self.recent.is_empty() && self.leaving.is_none()
     }
 
-    fn get<E: Engine>(&self, engine: &E, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Refuses where it is not known which engine is the store.
+    fn known(&self) -> Result<(), StoreError> {
+        match self.lost {
+            true => Err(StoreError::Io(std::io::Error::other("a rewrite failed half-way; open the store anew"))),
+            false => Ok(()),
+        }
+    }
+
+    fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.known()?;
         let known = self.recent.get(tree, key).or_else(|| self.leaving.as_deref()?.get(tree, key));
         match known {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
-            None => engine.get(tree, key),
+            None => self.engine.get(tree, key),
         }
     }
 }
 
 /// A write in the making, over what is durable.
-struct Overlay<'a, E> {
+struct Overlay<'a> {
     state: &'a State,
-    engine: &'a E,
     writes: Pending,
 }
 
-impl<E: Engine> Draft for Overlay<'_, E> {
+impl Draft for Overlay<'_> {
     fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.writes.get(tree, key) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
-            None => self.state.get(self.engine, tree, key),
+            None => self.state.get(tree, key),
         }
     }
 
@@ -274,7 +326,11 @@ mod tests {
     use super::*;
     use crate::Memory;
 
-    fn write(journaled: &Journaled<Memory>, key: u8) {
+    fn over_memory(dir: &TempDir, bound: usize) -> Result<Journaled, StoreError> {
+        Journaled::open(Arc::new(Memory::default()), dir.path(), bound, None)
+    }
+
+    fn write(journaled: &Journaled, key: u8) {
         let tree = Tree::new(crate::kv::Shelf::Rows, "things");
         journaled.write(&mut |draft| draft.put(tree, &[key], &[key])).unwrap();
     }
@@ -288,27 +344,27 @@ mod tests {
         let dir = TempDir::new().unwrap();
         for round in 0..3 {
             // The first write goes into the trees when the second comes; the second stays in the journal.
-            let journaled = Journaled::open(Memory::default(), dir.path(), 0).unwrap();
+            let journaled = over_memory(&dir, 0).unwrap();
             (0..2).for_each(|key| write(&journaled, key));
             drop(journaled);
-            let empty = Journaled::open(Memory::default(), dir.path(), 0);
+            let empty = over_memory(&dir, 0);
             assert!(matches!(empty, Err(StoreError::Damaged { .. })), "round {round}");
             FILES.iter().for_each(|file| std::fs::remove_file(dir.path().join(file)).unwrap());
         }
-        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        let journaled = over_memory(&dir, 1 << 20).unwrap();
         (0..2).for_each(|key| write(&journaled, key));
         journaled.tidy().unwrap();
         assert!(journaled.state().is_empty() && FILES.iter().all(|file| length(&dir.path().join(file)) == 0));
         (2..4).for_each(|key| write(&journaled, key));
         drop(journaled);
-        let lost = Journaled::open(Memory::default(), dir.path(), 1 << 20);
+        let lost = over_memory(&dir, 1 << 20);
         assert!(matches!(lost, Err(StoreError::Damaged { .. })));
         FILES.iter().for_each(|file| std::fs::remove_file(dir.path().join(file)).unwrap());
-        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        let journaled = over_memory(&dir, 1 << 20).unwrap();
         (0..2).for_each(|key| write(&journaled, key));
         drop(journaled);
         // What was never put in place is all in the journal.
-        let journaled = Journaled::open(Memory::default(), dir.path(), 1 << 20).unwrap();
+        let journaled = over_memory(&dir, 1 << 20).unwrap();
         let all = journaled.page(
             Tree::new(crate::kv::Shelf::Rows, "things"),
             (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded),

@@ -94,7 +94,7 @@ pub trait Kv: Send + Sync {
 }
 
 /// What a journal needs below it: ordered keys, not more. Every call may block.
-pub trait Engine: Send + Sync {
+pub trait Engine: fmt::Debug + Send + Sync {
     /// The value under a key.
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
@@ -110,9 +110,6 @@ pub trait Engine: Send + Sync {
 
     /// The names of the trees there are, as on disk, in any order; one that was emptied may be among them.
     fn trees(&self) -> Result<Vec<String>, StoreError>;
-
-    /// Where it is on disk.
-    fn path(&self) -> Option<&Path>;
 
     /// Bytes it takes.
     fn used(&self) -> Result<u64, StoreError>;

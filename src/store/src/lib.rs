@@ -5,6 +5,7 @@ pub mod archive;
 pub mod codec;
 mod contract;
 mod embedded;
+mod engines;
 mod format;
 pub mod inventory;
 mod journal;
@@ -12,6 +13,9 @@ pub mod kv;
 mod memory;
 mod opening;
 mod piece;
+mod postgres;
+mod redb;
+mod segments;
 mod sled;
 mod space;
 #[cfg(test)]
@@ -24,11 +28,12 @@ pub use contract::{
     Table, Visit, lease_of,
 };
 pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
+pub use engines::EngineKind;
 pub use journal::Journaled;
 pub use memory::Memory;
 pub use opening::{OpenOptions, open};
 pub use piece::Piece;
-pub use sled::Sled;
+pub use postgres::{Postgres, PostgresOptions, Projector, Shown};
 pub use space::{has_room, min_free};
 pub use upkeep::{Compacted, MAX_FAULTS, Report};
 

@@ -114,10 +114,6 @@ impl crate::kv::Engine for Memory {
         Kv::trees(self)
     }
 
-    fn path(&self) -> Option<&Path> {
-        None
-    }
-
     fn used(&self) -> Result<u64, StoreError> {
         Kv::used(self)
     }

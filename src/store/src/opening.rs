@@ -6,17 +6,21 @@ use std::{
     io::Read,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use rustix::fs::FlockOperation;
 
-use crate::{Embedded, Journaled, Sled, StoreError, format, whole};
+use crate::{
+    Embedded, EngineKind, Journaled, StoreError,
+    format::{self, Place},
+    kv::Engine,
+    segments, whole,
+};
 
-/// Where sled's files are, below the store's directory.
-const ENGINE: &str = "sled";
-/// Where they are made before the store is a store.
-const MAKING: &str = "sled.new";
+/// What an engine's directory is called, after its name, while the store is being made.
+const MAKING: &str = "new";
 /// Who holds the store: its process id in decimal digits, valid while the directory is locked.
 const HOLDER: &str = "pid";
 
@@ -29,12 +33,14 @@ pub struct OpenOptions {
     pub cache: u64,
     /// Bytes of durable writes that wait in memory until they are put into their trees.
     pub journal: usize,
+    /// The engine it must have; where it is not said, the one it has, or sled for a new one.
+    pub engine: Option<EngineKind>,
 }
 
 impl Default for OpenOptions {
-    /// No waiting; 32 MiB of pages, which do for 200,000 records; 16 MiB of journal.
+    /// No waiting; 32 MiB of pages, which do for 200,000 records; 16 MiB of journal; whichever engine.
     fn default() -> Self {
-        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 16 << 20 }
+        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 16 << 20, engine: None }
     }
 }
 
@@ -43,14 +49,30 @@ impl Default for OpenOptions {
 pub(crate) struct Hold {
     /// The store's directory.
     pub(crate) path: PathBuf,
+    /// Bytes of pages kept in memory.
+    pub(crate) cache: u64,
+    /// Where the engine is now.
+    place: Mutex<Place>,
     /// The directory itself is what is locked, so that asking leaves no trace in it.
     _dir: File,
 }
 
+impl Hold {
+    /// Where the engine is now.
+    pub(crate) fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that the engine is somewhere else now; gives where it was.
+    pub(crate) fn moved_to(&self, place: Place) -> Place {
+        std::mem::replace(&mut *self.place.lock().unwrap_or_else(PoisonError::into_inner), place)
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
-        // sled has closed its files: they are dropped before this. Without the note the next opening looks closer.
-        let _ = whole::note_closed(&self.path, &self.path.join(ENGINE));
+        // The engine has closed its files: it is dropped before this. Without the note the next opening looks closer.
+        let _ = whole::note_closed(&self.path, &self.place());
         // Left behind it would only name a process that does not hold the lock: nobody reads it then.
         let _ = std::fs::remove_file(self.path.join(HOLDER));
     }
@@ -59,8 +81,9 @@ impl Drop for Hold {
 /// Opens the store in a directory, or makes one there.
 ///
 /// Refused stores are left as they are, byte for byte: another user's (root's included), locked ones, ones that need a
-/// newer reader, and damaged ones as far as `whole::check` finds it before the engine writes.
-pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Journaled<Sled>>, StoreError> {
+/// newer reader or have another engine than asked for, and damaged ones as far as `whole::check` finds it before the
+/// engine writes.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Embedded<Journaled>, StoreError> {
     let dir = locked(path, options.wait)?;
     open_locked(path, options, dir)
 }
@@ -74,58 +97,87 @@ pub(crate) fn locked(path: &Path, wait: Duration) -> Result<File, StoreError> {
 }
 
 /// Opens the store in a directory that is locked.
-pub(crate) fn open_locked(
-    path: &Path,
-    options: &OpenOptions,
-    dir: File,
-) -> Result<Embedded<Journaled<Sled>>, StoreError> {
-    let engine = path.join(ENGINE);
-    let mut journal = true;
-    match (format::read(path)?, engine.try_exists()?) {
-        (Some(format), true) => {
-            format.readable(path)?;
-            journal = format.has_journal();
-        }
-        (Some(format), false) if path.join(MAKING).try_exists()? => {
-            // The process that made the store ended between its last two steps.
-            format.readable(path)?;
-            std::fs::rename(path.join(MAKING), &engine)?;
-        }
-        (Some(_), false) => return Err(damaged(path, "the engine's directory is missing")),
-        (None, true) => return Err(damaged(path, "its format file is missing")),
-        (None, false) => make(path, options)?,
-    }
-    whole::check(path, &engine, journal, options.cache)?;
+pub(crate) fn open_locked(path: &Path, options: &OpenOptions, dir: File) -> Result<Embedded<Journaled>, StoreError> {
+    let (place, journal) = place(path, options)?;
+    whole::check(path, &place, journal, options.cache)?;
     whole::forget_closed(path)?;
-    let kv = opened(path, &engine, options.cache)?;
-    let hold = hold(path, dir)?;
+    clear_rewrites(path, &place)?;
+    let directory = path.join(place.name());
+    let engine = opened(path, &place, &directory, options.cache)?;
+    let hold = hold(path, dir, (place, options.cache))?;
     if !journal {
         // Before anything is written that an older reader would not see.
-        format::write(path)?;
+        format::write(path, &hold.place())?;
     }
-    Embedded::over(Journaled::open(kv.held(hold), &engine, options.journal)?)
+    let store = Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)?;
+    Ok(store.with_segments(&path.join(segments::NAME))?.0)
+}
+
+/// Where the engine is, and whether the store has a journal; a store that is not there is made.
+fn place(path: &Path, options: &OpenOptions) -> Result<(Place, bool), StoreError> {
+    let Some(format) = format::read(path)? else {
+        for kind in EngineKind::ALL {
+            if path.join(kind.name()).try_exists()? {
+                return Err(damaged(path, "its format file is missing"));
+            }
+        }
+        return Ok((make(path, options)?, true));
+    };
+    let (place, kind) = (format.place, options.engine);
+    if let Some(asked) = kind.filter(|kind| *kind != place.kind) {
+        return Err(StoreError::OtherEngine { path: path.to_owned(), found: place.kind.name(), asked: asked.name() });
+    }
+    let (engine, making) = (path.join(place.name()), making(path, place.kind));
+    if !engine.try_exists()? {
+        if place.rewrites > 0 || !making.try_exists()? {
+            return Err(damaged(path, "the engine's directory is missing"));
+        }
+        // The process that made the store ended between its last two steps.
+        std::fs::rename(making, engine)?;
+    }
+    Ok((place, format.has_journal))
+}
+
+/// Removes what a rewrite left that was cut short: directories of the engine that the format file does not name.
+fn clear_rewrites(path: &Path, place: &Place) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let other = entry.file_name().to_str().and_then(|name| Place::named(place.kind, name));
+        if other.is_some_and(|other| other != *place) {
+            tracing::info!(path = %entry.path().display(), "removing what is left of a rewrite");
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the engine's files aside, then the format file, then moves them into place: a store is whole or not there.
-fn make(path: &Path, options: &OpenOptions) -> Result<(), StoreError> {
-    let making = path.join(MAKING);
+fn make(path: &Path, options: &OpenOptions) -> Result<Place, StoreError> {
+    let place = Place::first(options.engine.unwrap_or_default());
+    let making = making(path, place.kind);
     if making.try_exists()? {
         std::fs::remove_dir_all(&making)?;
     }
     DirBuilder::new().mode(0o700).create(&making)?;
-    drop(Journaled::open(opened(path, &making, options.cache)?, &making, options.journal)?);
-    whole::note_closed(path, &making)?;
-    format::write(path)?;
-    std::fs::rename(&making, path.join(ENGINE))?;
-    Ok(File::open(path)?.sync_all()?)
+    drop(Journaled::open(opened(path, &place, &making, options.cache)?, &making, options.journal, None)?);
+    format::write(path, &place)?;
+    std::fs::rename(&making, path.join(place.name()))?;
+    File::open(path)?.sync_all()?;
+    whole::note_closed(path, &place)?;
+    Ok(place)
 }
 
-fn opened(path: &Path, engine: &Path, cache: u64) -> Result<Sled, StoreError> {
-    if !whole::is_let_go(engine)? {
+fn making(path: &Path, kind: EngineKind) -> PathBuf {
+    path.join(format!("{}.{MAKING}", kind.name()))
+}
+
+/// Opens an engine, or makes one in an empty directory, on a thread of its own.
+pub(crate) fn opened(path: &Path, place: &Place, engine: &Path, cache: u64) -> Result<Arc<dyn Engine>, StoreError> {
+    if !whole::is_let_go(engine, place.kind)? {
         return Err(StoreError::Locked { path: path.to_owned(), holder: holder(path) });
     }
-    let engine = engine.to_owned();
-    whole::guarded(path, move || Sled::open(&engine, cache))
+    let (kind, engine) = (place.kind, engine.to_owned());
+    whole::guarded(path, move || kind.open(&engine, cache))
 }
 
 fn make_dir(path: &Path) -> Result<(), StoreError> {
@@ -158,9 +210,9 @@ fn lock(path: &Path, wait: Duration) -> Result<File, StoreError> {
     }
 }
 
-fn hold(path: &Path, dir: File) -> Result<Hold, StoreError> {
+fn hold(path: &Path, dir: File, (place, cache): (Place, u64)) -> Result<Hold, StoreError> {
     format::write_whole(&path.join(HOLDER), std::process::id().to_string().as_bytes())?;
-    Ok(Hold { path: path.to_owned(), _dir: dir })
+    Ok(Hold { path: path.to_owned(), cache, place: Mutex::new(place), _dir: dir })
 }
 
 fn holder(path: &Path) -> Option<u32> {

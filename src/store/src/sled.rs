@@ -16,7 +16,6 @@ use crate::{
     StoreError,
     kv::{Engine, Pair, Range, Settled, Tree, Way},
     memory::is_empty,
-    opening::Hold,
 };
 
 /// The tree that sled makes for itself.
@@ -34,8 +33,6 @@ pub struct Sled {
     beside: Mutex<HashSet<OsString>>,
     /// Set when a write failed half-way: memory may then be ahead of the disk, so nothing is answered any more.
     broken: AtomicBool,
-    /// The lock on the store's directory; declared last, so that it is given back after sled has closed its files.
-    hold: Option<Hold>,
 }
 
 impl Sled {
@@ -52,7 +49,6 @@ impl Sled {
             file,
             beside: Mutex::default(),
             broken: AtomicBool::new(false),
-            hold: None,
         };
         this.sync_beside()?;
         Ok(this)
@@ -65,12 +61,6 @@ impl Sled {
             tree.iter().try_for_each(|pair| pair.map(drop)).map_err(|error| failed(&self.path, error))?;
         }
         Ok(())
-    }
-
-    /// The same, with the lock on the directory it lies in.
-    pub(crate) fn held(mut self, hold: Hold) -> Self {
-        self.hold = Some(hold);
-        self
     }
 
     fn tree(&self, tree: Tree<'_>) -> Result<::sled::Tree, StoreError> {
@@ -161,10 +151,6 @@ impl Engine for Sled {
         // sled has one of its own, whose name is no name of ours.
         let names = self.db.tree_names().into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
         Ok(names.filter(|name| name != OWN).collect())
-    }
-
-    fn path(&self) -> Option<&Path> {
-        Some(self.hold.as_ref().map_or(&self.path, |hold| &hold.path))
     }
 
     fn used(&self) -> Result<u64, StoreError> {

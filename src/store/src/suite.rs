@@ -3,18 +3,27 @@
 
 mod apart;
 mod backups;
+mod database;
 mod kills;
 mod laws;
 mod model;
+mod proxy;
 mod refusals;
+mod rewrites;
+mod segments;
+#[path = "../../../tests/servers/postgres.rs"]
+pub(crate) mod server;
 mod timely;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use provost_model::Time;
 use tempfile::TempDir;
 
-use crate::{Batch, CommitNo, Embedded, Head, Journaled, Memory, Op, OpenOptions, Sled, Store, Table, memory, open};
+use crate::{
+    Batch, CommitNo, Embedded, EngineKind, Head, Journaled, Memory, Op, OpenOptions, Postgres, PostgresOptions, Store,
+    Table, memory, open,
+};
 
 pub(crate) const ROWS: Table = Table { name: "things", versioned: true };
 pub(crate) const PLAIN: Table = Table { name: "plain", versioned: false };
@@ -25,14 +34,27 @@ pub(crate) fn on_each(law: impl Fn(&dyn Store)) {
     // A journal of one byte is put in place before every write; one of 4 KiB, now and then.
     for bound in [1, 4096] {
         let dir = TempDir::new().unwrap();
-        law(&Embedded::at(Journaled::open(Memory::default(), dir.path(), bound).unwrap(), Head::default()));
+        let journaled = Journaled::open(Arc::new(Memory::default()), dir.path(), bound, None).unwrap();
+        law(&Embedded::at(journaled, Head::default()));
     }
-    let dir = TempDir::new().unwrap();
-    law(&on_disk(&dir));
+    for engine in EngineKind::ALL {
+        let dir = TempDir::new().unwrap();
+        law(&on_disk(&dir, engine));
+    }
+    if let Some(server) = server::shared() {
+        law(&in_database(&server.fresh()));
+    }
 }
 
-pub(crate) fn on_disk(dir: &TempDir) -> Embedded<Journaled<Sled>> {
-    open(dir.path(), &OpenOptions { cache: 4 << 20, journal: 64 << 10, wait: Duration::from_secs(10) }).unwrap()
+/// A store in a database, on the clock that the laws give.
+pub(crate) fn in_database(url: &str) -> Postgres {
+    Postgres::open(url, PostgresOptions::default()).unwrap_or_else(|error| panic!("{error}")).on_given_time()
+}
+
+pub(crate) fn on_disk(dir: &TempDir, engine: EngineKind) -> Embedded<Journaled> {
+    let wait = Duration::from_secs(10);
+    let options = OpenOptions { cache: 4 << 20, journal: 64 << 10, wait, engine: Some(engine) };
+    open(dir.path(), &options).unwrap()
 }
 
 pub(crate) fn batch(at: i64, ops: impl IntoIterator<Item = Op>) -> Batch {

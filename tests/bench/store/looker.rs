@@ -72,6 +72,7 @@ impl Place {
                 limit: Duration::from_secs(24 * 3600),
                 full_every: Span::days(7),
                 sweep_now: false,
+                next_run: None,
                 no_room: CancellationToken::new(),
             };
             let run = scan(Arc::clone(&self.house), looking, Box::new(Nobody), CancellationToken::new());

@@ -9,7 +9,7 @@ use provost::jobs::{
     assess::{Watched, assess},
     judge::Yardstick,
 };
-use provost_engine::{Policy, PolicyConfig, finding_id, own::OwnerTags, source_subject};
+use provost_engine::{Owning, Policy, PolicyConfig, finding_id, source_subject};
 use provost_model::{Finding, FindingState, RecordId, Resolution, Span};
 use provost_store::{Go, StoreError, inventory::Draft};
 
@@ -21,7 +21,8 @@ const USERS: usize = 800;
 fn yardstick(policy: &str, owners: &[&str]) -> Yardstick {
     let config: PolicyConfig = toml::from_str(policy).unwrap();
     let tags = owners.iter().map(|it| (*it).to_owned()).collect();
-    Yardstick { policy: Policy::new(config).unwrap(), owners: OwnerTags { tags } }
+    let owning = Owning { tags, ..Owning::default() };
+    Yardstick { policy: Policy::new(config).unwrap(), owning, ..Yardstick::default() }
 }
 
 /// Users made 400 days ago, whose only tag is `payer`, seen and judged by the usual yardstick.

@@ -140,6 +140,7 @@ impl Desk {
             limit: Duration::from_secs(60),
             full_every: Span::days(7),
             sweep_now: false,
+            next_run: None,
             no_room,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -8,8 +8,8 @@ use std::sync::{
 
 use provost_model::Time;
 use provost_store::{
-    Batch, Claim, CommitNo, Committed, Embedded, Entry, Fence, Head, Held, KeyRange, Memory, Row, Space, Store,
-    StoreError, Table, Visit,
+    Batch, Claim, CommitNo, Committed, Compacted, Embedded, Entry, Fence, Head, Held, KeyRange, Memory, Piece, Report,
+    Row, Space, Store, StoreError, Table, Visit,
 };
 
 /// What happens before a batch is taken: the batch, and its place among all batches.
@@ -110,8 +110,8 @@ impl Store for Shared {
         true
     }
 
-    fn claim(&self, queue: &str, holder: &str, now: Time, until: Time, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        self.there()?.claim(queue, holder, now, until, limit)
+    fn claim(&self, queue: &str, holder: &str, term: (Time, Time), limit: usize) -> Result<Vec<Claim>, StoreError> {
+        self.there()?.claim(queue, holder, term, limit)
     }
 
     fn leases(&self) -> Result<Vec<Held>, StoreError> {
@@ -124,6 +124,26 @@ impl Store for Shared {
 
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError> {
         self.there()?.forget_before(table, commit)
+    }
+
+    fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError> {
+        self.there()?.pieces(each)
+    }
+
+    fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError> {
+        self.there()?.rebuild(next)
+    }
+
+    fn check(&self) -> Result<Report, StoreError> {
+        self.there()?.check()
+    }
+
+    fn compaction_needs(&self) -> Result<u64, StoreError> {
+        self.there()?.compaction_needs()
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.there()?.compact()
     }
 
     fn tidy(&self) -> Result<(), StoreError> {

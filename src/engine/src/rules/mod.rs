@@ -18,6 +18,8 @@ mod cred_usage_unknown;
 mod cred_weak_key;
 mod id_idle;
 mod life;
+mod own_left;
+mod own_moved;
 mod own_none;
 mod priv_admin;
 mod root_key;
@@ -116,6 +118,8 @@ pub static ALL: &[&Rule] = &[
     &cred_usage_unknown::SPEC,
     &cred_weak_key::SPEC,
     &id_idle::SPEC,
+    &own_left::SPEC,
+    &own_moved::SPEC,
     &own_none::SPEC,
     &priv_admin::SPEC,
     &root_key::SPEC,
@@ -151,7 +155,9 @@ impl Rule {
         verdict.as_of = Some(view.data_as_of());
         // Whatever is said of a working credential may be otherwise once it has expired.
         let end = view.get(field::EXPIRES_AT).known().filter(|end| *end > now);
-        verdict.until = verdict.until.into_iter().chain(end).min();
+        // And whoever is the owner now may not be once the evidence is older.
+        let older = view.owner().and_then(|owner| owner.until).filter(|at| *at > now);
+        verdict.until = verdict.until.into_iter().chain(end).chain(older).min();
         verdict
     }
 

@@ -1,7 +1,7 @@
 //! OWN-NONE: nobody is known to answer for an identity.
 //! It must never be raised where the evidence could not be seen.
 
-use provost_model::{Kind, Noun, Reading, Severity, Time, field};
+use provost_model::{Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::{
@@ -81,15 +81,9 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     Ok(Verdict::fail(words, raisers))
 }
 
-/// Whether somebody should answer for it: not for people, the account itself or what the provider looks after. A
-/// credential is answered for with its identity.
+/// Whether somebody should answer for it. People answer for themselves.
 fn concerned(view: &View<'_>) -> bool {
-    let credential = view.kind().noun() == Noun::Credential || view.kind() == Kind::Secret;
-    if credential {
-        return !view.has_identity() && life::keeps_secret(view);
-    }
-    let human = view.get(field::NATURE).known().as_deref() == Some("human");
-    !human && !who::is_root_view(view) && !who::is_providers_own(view)
+    who::answered_for(view) && view.get(field::NATURE).known().as_deref() != Some("human")
 }
 
 #[cfg(test)]

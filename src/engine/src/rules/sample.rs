@@ -170,7 +170,7 @@ impl World {
         self
     }
     pub(crate) fn owned_by(mut self, name: &str, confidence: f64) -> Self {
-        self.owner = Some(Owner { name: name.into(), confidence, evidence: Vec::new() });
+        self.owner = Some(Owner::named(name, confidence));
         self
     }
     /// The scope was covered completely at that time, later than the statement.

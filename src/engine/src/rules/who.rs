@@ -1,9 +1,9 @@
 //! What sort of identity a rule has before it: the account's root, a human being, the provider's own.
 //! It must never infer what a connector has not stated.
 
-use provost_model::{Kind, Realm, Record, field};
+use provost_model::{Kind, Noun, Realm, Record, field};
 
-use super::View;
+use super::{View, life};
 
 /// Whether a record is the root of an account: it has rights nobody can take away.
 pub(super) fn is_root(record: &Record) -> bool {
@@ -36,6 +36,15 @@ pub(super) fn is_human(record: &Record) -> bool {
 pub(super) fn is_providers_own(view: &View<'_>) -> bool {
     let path = view.get(field::PATH).known().unwrap_or_default();
     path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
+}
+
+/// Whether somebody answers for the subject itself: not for the account as such or what the provider looks after. A
+/// credential is answered for with its identity. Needs `arn`, `path` and whatever tells whether it keeps a secret.
+pub(super) fn answered_for(view: &View<'_>) -> bool {
+    if view.kind().noun() == Noun::Credential || view.kind() == Kind::Secret {
+        return !view.has_identity() && life::keeps_secret(view);
+    }
+    !is_root_view(view) && !is_providers_own(view)
 }
 
 /// `arn:aws:iam::123456789012:root`.

@@ -310,10 +310,68 @@ pub const OPENS: Attr<String> = Attr(
     PhantomData,
 );
 
+/// Who answers for the application, as its provider or service directory holds it.
+pub const APP_OWNER: Attr<Vec<String>> = Attr(
+    &spec(
+        70,
+        "app_owner",
+        Shape::List,
+        false,
+        "who answers for the application, as its provider or service directory holds it",
+    ),
+    PhantomData,
+);
+/// Who owns the code that defines it, as CODEOWNERS says.
+pub const CODEOWNERS: Attr<Vec<String>> = Attr(
+    &spec(71, "codeowners", Shape::List, false, "who owns the code that defines it, as CODEOWNERS says"),
+    PhantomData,
+);
+/// Who wrote the code or file that defines it.
+pub const AUTHORS: Attr<Vec<String>> =
+    Attr(&spec(72, "authors", Shape::List, false, "who wrote the code or file that defines it"), PhantomData);
+/// When its authors last changed that code or file.
+pub const AUTHORED_AT: Attr<Time> =
+    Attr(&spec(73, "authored_at", Shape::Time, false, "when its authors last changed that code or file"), PhantomData);
+/// Who made it, as an audit log says.
+pub const CREATED_BY: Attr<String> =
+    Attr(&spec(74, "created_by", Shape::Text, false, "who made it, as an audit log says"), PhantomData);
+/// Who administers the repository it belongs to.
+pub const REPO_ADMINS: Attr<Vec<String>> =
+    Attr(&spec(75, "repo_admins", Shape::List, false, "who administers the repository it belongs to"), PhantomData);
+/// The last human being who used it.
+pub const LAST_HUMAN_USER: Attr<String> =
+    Attr(&spec(76, "last_human_user", Shape::Text, true, "the last human being who used it"), PhantomData);
+/// When a human being last used it.
+pub const LAST_HUMAN_USE_AT: Attr<Time> =
+    Attr(&spec(77, "last_human_use_at", Shape::Time, true, "when a human being last used it"), PhantomData);
+/// The provider's directory owners: who may add credentials, not who answers for it.
+pub const DIRECTORY_OWNERS: Attr<Vec<String>> = Attr(
+    &spec(
+        78,
+        "directory_owners",
+        Shape::List,
+        false,
+        "the provider's directory owners: who may add credentials, not who answers for it",
+    ),
+    PhantomData,
+);
 /// A person's or team's e-mail addresses.
 pub const EMAILS: Attr<Vec<String>> =
     Attr(&spec(79, "emails", Shape::List, false, "a person's or team's e-mail addresses"), PhantomData);
-
+/// A person's logins elsewhere, as `login` or `realm login`.
+pub const LOGINS: Attr<Vec<String>> = Attr(
+    &spec(80, "logins", Shape::List, false, "a person's logins elsewhere, as `login` or `realm login`"),
+    PhantomData,
+);
+/// The person or team above.
+pub const MANAGER: Attr<String> =
+    Attr(&spec(81, "manager", Shape::Text, false, "the person or team above"), PhantomData);
+/// When a person left the organisation, or will.
+pub const LEFT_AT: Attr<Time> =
+    Attr(&spec(82, "left_at", Shape::Time, false, "when a person left the organisation, or will"), PhantomData);
+/// When a person last moved to another team or manager.
+pub const MOVED_AT: Attr<Time> =
+    Attr(&spec(83, "moved_at", Shape::Time, false, "when a person last moved to another team or manager"), PhantomData);
 /// Client id of an OAuth application.
 pub const CLIENT_ID: Attr<String> =
     Attr(&spec(84, "client_id", Shape::Text, false, "client id of an OAuth application"), PhantomData);
@@ -393,7 +451,20 @@ pub const ALL: &[Field] = &[
     ISSUED_AT.field(),
     POLICY_DIGEST.field(),
     OPENS.field(),
+    APP_OWNER.field(),
+    CODEOWNERS.field(),
+    AUTHORS.field(),
+    AUTHORED_AT.field(),
+    CREATED_BY.field(),
+    REPO_ADMINS.field(),
+    LAST_HUMAN_USER.field(),
+    LAST_HUMAN_USE_AT.field(),
+    DIRECTORY_OWNERS.field(),
     EMAILS.field(),
+    LOGINS.field(),
+    MANAGER.field(),
+    LEFT_AT.field(),
+    MOVED_AT.field(),
     CLIENT_ID.field(),
     OIDC_ISSUER.field(),
     OIDC_SUBJECT.field(),

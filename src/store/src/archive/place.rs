@@ -8,12 +8,12 @@ use std::{
     path::Path,
 };
 
-use crate::format;
+use crate::{format, segments};
 
 /// What the directories of engines begin with.
 const ENGINES: [&str; 2] = ["sled", "redb"];
 /// Other parts of a store: what belongs to the engine's files and to nothing else.
-const OTHERS: [&str; 4] = ["closed", "rehearsal", "segments", format::NAME];
+const OTHERS: [&str; 4] = ["closed", "rehearsal", segments::NAME, format::NAME];
 
 /// The names of the parts of a store that are in a directory, the format file first.
 pub(super) fn parts(directory: &Path) -> io::Result<Vec<String>> {

@@ -13,7 +13,7 @@ use std::{
 use provost_model::Time;
 
 use super::{ArchiveError, Backup, Contents, place};
-use crate::{OpenOptions, Store, StoreError, opening};
+use crate::{OpenOptions, Store, StoreError, format, opening};
 
 /// Where a store is built before it is moved into place.
 const BUILDING: &str = "restoring";
@@ -104,8 +104,13 @@ impl Found {
 }
 
 fn found(directory: &Path, options: &OpenOptions, lock: &File) -> Result<Found, ArchiveError> {
-    if place::parts(directory).map_err(StoreError::from)?.is_empty() {
-        return Ok(Found::Nothing);
+    let parts = place::parts(directory).map_err(StoreError::from)?;
+    match parts.first() {
+        None => return Ok(Found::Nothing),
+        Some(first) if first != format::NAME => {
+            return Ok(Found::Damaged { what: "its format file is missing".to_owned() });
+        }
+        Some(_) => {}
     }
     match opening::open_locked(directory, options, lock.try_clone().map_err(StoreError::from)?) {
         Ok(store) => Ok(Found::Whole { commit: store.head()?.number.0 }),

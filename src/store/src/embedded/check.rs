@@ -15,7 +15,7 @@ const PAGE: usize = 512;
 /// Reads everything through.
 pub(super) fn check<K: Kv>(store: &Embedded<K>) -> Result<Report, StoreError> {
     let head = store.stands().number;
-    let mut report = Report { faults: store.kv.faults()?, ..Report::default() };
+    let mut report = Report { faults: [store.kv.faults()?, store.faults_of_segments()?].concat(), ..Report::default() };
     for name in store.kv.trees()? {
         let Some(tree) = Tree::named(&name) else {
             report.faults.push(format!("there is a tree {name:?} of an unknown sort"));

@@ -3,22 +3,18 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use provost_model::Time;
+
 use super::{leases, log, queues, rows, streams, tables};
-use crate::{Batch, Head, Op, StoreError, Table, kv::Draft};
+use crate::{Batch, Entry, Head, Op, StoreError, Table, kv::Draft};
 
 /// Steps one batch may have: what a batch writes is held in memory until it is durable, so larger work comes in several.
 pub const MAX_OPS: usize = 16_000;
 /// Bytes of keys and values one batch may have.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// What a batch did.
-pub(super) struct Written {
-    pub(super) appended: Vec<u64>,
-    pub(super) tails: HashMap<&'static str, streams::Tail>,
-}
-
 /// Refuses a batch over the bounds before anything is written.
-pub(super) fn check_size(batch: &Batch) -> Result<(), StoreError> {
+pub(crate) fn check_size(batch: &Batch) -> Result<(), StoreError> {
     let bytes: usize = batch.ops.iter().map(size).sum();
     if batch.ops.len() <= MAX_OPS && bytes <= MAX_BYTES {
         return Ok(());
@@ -35,18 +31,36 @@ pub(super) fn streams_of(batch: &Batch) -> BTreeSet<&'static str> {
     batch.ops.iter().filter_map(|op| if let Op::Append { stream, .. } = op { Some(*stream) } else { None }).collect()
 }
 
+/// The entries a batch appends, in order, and where its streams end then.
+pub(super) fn entries_of(
+    batch: &Batch,
+    at: Time,
+    tails: &mut HashMap<&'static str, streams::Tail>,
+) -> Vec<(&'static str, Entry)> {
+    let mut entries = Vec::new();
+    for op in &batch.ops {
+        if let Op::Append { stream, value } = op {
+            let tail = tails.entry(stream).or_default();
+            let entry = tail.next(at, value);
+            *tail = streams::Tail { sequence: entry.sequence, hash: entry.hash };
+            entries.push((*stream, entry));
+        }
+    }
+    entries
+}
+
 /// The tables a batch puts rows into, some of them several times.
 pub(super) fn tables_of(batch: &Batch) -> impl Iterator<Item = Table> {
     batch.ops.iter().filter_map(|op| if let Op::Put { table, .. } = op { Some(*table) } else { None })
 }
 
-/// Checks what the batch relies on, then does its steps in order.
+/// Checks what the batch relies on, then does its steps in order. `entries`: what it appends.
 pub(super) fn apply(
     draft: &mut dyn Draft,
     batch: &Batch,
     head: Head,
-    tails: HashMap<&'static str, streams::Tail>,
-) -> Result<Written, StoreError> {
+    entries: &[(&'static str, Entry)],
+) -> Result<(), StoreError> {
     if let Some(fence) = &batch.fence {
         leases::check(draft, fence, head.at)?;
     }
@@ -57,19 +71,15 @@ pub(super) fn apply(
         }
     }
     log::note(draft, head)?;
-    let mut step = Step { draft, head, tails, appended: Vec::new(), deleted: HashSet::new(), bytes: Vec::new() };
-    for op in &batch.ops {
-        step.take(op)?;
-    }
-    Ok(Written { appended: step.appended, tails: step.tails })
+    entries.iter().try_for_each(|(stream, entry)| streams::put(draft, stream, entry))?;
+    let mut step = Step { draft, head, deleted: HashSet::new(), bytes: Vec::new() };
+    batch.ops.iter().try_for_each(|op| step.take(op))
 }
 
 /// The writing of one batch.
 struct Step<'a> {
     draft: &'a mut dyn Draft,
     head: Head,
-    tails: HashMap<&'static str, streams::Tail>,
-    appended: Vec<u64>,
     /// Places among former versions where this batch left a deletion.
     deleted: HashSet<(Table, Vec<u8>)>,
     /// Scratch space for the bytes of a row.
@@ -82,7 +92,8 @@ impl Step<'_> {
             Op::Put { table, key, value } => self.put(*table, key, value),
             Op::Amend { table, key, value } => self.amend(*table, key, value),
             Op::Delete { table, key } => self.delete(*table, key),
-            Op::Append { stream, value } => self.append(stream, value),
+            // Written with its hash already.
+            Op::Append { .. } => Ok(()),
             Op::Schedule { queue, item, at } => queues::schedule(self.draft, queue, item, *at),
             Op::Unschedule { queue, item } => queues::unschedule(self.draft, queue, item),
         }
@@ -115,13 +126,6 @@ impl Step<'_> {
         self.draft.delete(tables::rows_of(table), key)
     }
 
-    fn append(&mut self, stream: &'static str, value: &[u8]) -> Result<(), StoreError> {
-        let tail = self.tails.entry(stream).or_default();
-        *tail = streams::append(self.draft, stream, *tail, (self.head.at, value))?;
-        self.appended.push(tail.sequence);
-        Ok(())
-    }
-
     /// Copies the present version to the former ones, unless this very batch wrote it. Tells whether there is one.
     fn keep(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
         let Some(present) = self.draft.get(tables::rows_of(table), key)? else { return Ok(false) };
@@ -142,7 +146,8 @@ fn size(op: &Op) -> usize {
     }
 }
 
-fn conflict(table: Table, key: &[u8]) -> StoreError {
+/// The refusal for a row that is not what a batch relied on.
+pub(crate) fn conflict(table: Table, key: &[u8]) -> StoreError {
     let digits: String = key.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
     StoreError::Conflict(format!("{}/{digits}", table.name))
 }

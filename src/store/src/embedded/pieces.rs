@@ -135,17 +135,18 @@ fn put(draft: &mut dyn Draft, piece: &Piece) -> Result<(), StoreError> {
 
 /// What the pieces so far said, as far as later ones must agree with it.
 #[derive(Default)]
-struct SoFar {
+pub(crate) struct SoFar {
     head: Head,
     latest_row: CommitNo,
     tables: BTreeMap<String, bool>,
     /// Tables that were not noted yet.
-    fresh: Vec<(String, bool)>,
+    pub(crate) fresh: Vec<(String, bool)>,
     tails: HashMap<String, streams::Tail>,
 }
 
 impl SoFar {
-    fn check(&mut self, piece: &Piece) -> Result<(), StoreError> {
+    /// Refuses a piece that contradicts those before it.
+    pub(crate) fn check(&mut self, piece: &Piece) -> Result<(), StoreError> {
         match piece {
             Piece::Commit { number, at } => {
                 if number.0 != self.head.number.0 + 1 || (number.0 > 1 && *at < self.head.at) {
@@ -179,12 +180,14 @@ impl SoFar {
         Ok(())
     }
 
-    fn head(self) -> Result<Head, StoreError> {
+    /// Where the pieces leave a store, if they agree.
+    pub(crate) fn head(self) -> Result<Head, StoreError> {
         if self.latest_row > self.head.number { Err(refused("a row is of a later commit")) } else { Ok(self.head) }
     }
 }
 
-fn size(piece: &Piece) -> usize {
+/// About how many bytes a piece takes.
+pub(crate) fn size(piece: &Piece) -> usize {
     match piece {
         Piece::Row { key, row, .. } => key.len() + row.value.as_ref().map_or(0, Vec::len),
         Piece::Entry { entry, .. } => entry.value.len(),
@@ -193,6 +196,6 @@ fn size(piece: &Piece) -> usize {
     }
 }
 
-fn refused(what: &str) -> StoreError {
+pub(crate) fn refused(what: &str) -> StoreError {
     StoreError::Codec(format!("what the store is to be put together from: {what}"))
 }

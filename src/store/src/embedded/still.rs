@@ -383,7 +383,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{Journaled, OpenOptions, Sled};
+    use crate::{EngineKind, Journaled, OpenOptions};
 
     const THINGS: Tree<'static> = Tree { shelf: Shelf::Rows, name: "things" };
 
@@ -402,8 +402,8 @@ mod tests {
         let dir = TempDir::new().unwrap();
         crate::open(dir.path(), &OpenOptions::default()).map(drop).unwrap();
         let engine = dir.path().join("sled");
-        let sled = Sled::open(&engine, 1 << 20).unwrap();
-        let kv: Watched<Journaled<Sled>> = Watched::new(Journaled::open(sled, &engine, 1 << 10).unwrap());
+        let sled = EngineKind::Sled.open(&engine, 1 << 20).unwrap();
+        let kv: Watched<Journaled> = Watched::new(Journaled::open(sled, &engine, 1 << 10, None).unwrap());
         let before: Vec<u32> = (0..3_000).step_by(2).collect();
         before
             .chunks(100)
@@ -441,8 +441,8 @@ mod tests {
         let dir = TempDir::new().unwrap();
         crate::open(dir.path(), &OpenOptions::default()).map(drop).unwrap();
         let engine = dir.path().join("sled");
-        let sled = Sled::open(&engine, 1 << 20).unwrap();
-        let kv = Watched::new(Journaled::open(sled, &engine, 1 << 20).unwrap());
+        let sled = EngineKind::Sled.open(&engine, 1 << 20).unwrap();
+        let kv = Watched::new(Journaled::open(sled, &engine, 1 << 20, None).unwrap());
         write(&kv, &[(1, Some("before"))]);
         let nowhere = Some(dir.path().join("nowhere"));
         let copying = kv.copying_within(vec![(THINGS.shelf, THINGS.name.to_owned())], (nowhere, 0));

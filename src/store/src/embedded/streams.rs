@@ -15,9 +15,9 @@ const HEADER: usize = 40;
 
 /// The end of a stream; all zero before the first entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tail {
-    pub(super) sequence: u64,
-    pub(super) hash: [u8; 32],
+pub(crate) struct Tail {
+    pub(crate) sequence: u64,
+    pub(crate) hash: [u8; 32],
 }
 
 /// Where a stream ends.
@@ -25,19 +25,6 @@ pub(super) fn tail<K: Kv>(kv: &K, stream: &str) -> Result<Tail, StoreError> {
     let last = kv.page(Tree::new(Shelf::Stream, stream), (Bound::Unbounded, Bound::Unbounded), Way::Down, 1)?;
     let last = last.into_iter().next().map(entry).transpose()?;
     Ok(last.map(|entry| Tail { sequence: entry.sequence, hash: entry.hash }).unwrap_or_default())
-}
-
-/// Adds an entry; gives the new end.
-pub(super) fn append(
-    draft: &mut dyn Draft,
-    stream: &str,
-    tail: Tail,
-    (at, value): (Time, &[u8]),
-) -> Result<Tail, StoreError> {
-    let sequence = tail.sequence + 1;
-    let hash = chained(&tail.hash, sequence, value);
-    put(draft, stream, &Entry { sequence, at, hash, value: value.to_vec() })?;
-    Ok(Tail { sequence, hash })
 }
 
 /// Writes an entry whose place and hash are known.
@@ -50,8 +37,14 @@ pub(super) fn put(draft: &mut dyn Draft, stream: &str, entry: &Entry) -> Result<
 }
 
 impl Tail {
+    /// The entry that follows.
+    pub(super) fn next(&self, at: Time, value: &[u8]) -> Entry {
+        let sequence = self.sequence + 1;
+        Entry { sequence, at, hash: chained(&self.hash, sequence, value), value: value.to_vec() }
+    }
+
     /// Whether an entry is the next one.
-    pub(super) fn precedes(&self, entry: &Entry) -> bool {
+    pub(crate) fn precedes(&self, entry: &Entry) -> bool {
         entry.sequence == self.sequence + 1 && entry.hash == chained(&self.hash, entry.sequence, &entry.value)
     }
 }

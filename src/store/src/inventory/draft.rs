@@ -13,6 +13,7 @@ use super::{
     MemberRow, PLACES, RECORDS, RUNS, Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, TURN_QUEUE, UNJUDGED,
     WORK_QUEUE,
     index::{self, standing_byte},
+    links, owners,
     read::{chunk_key, run_key},
     reads, rows, tally,
 };
@@ -290,6 +291,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Takes in one more step.
+    pub(super) fn push(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
     /// Notes whether a source has a run of which not everything was judged.
     pub fn put_unjudged(&mut self, source: &str, is: bool) {
         let key = [UNJUDGED, source.as_bytes()].concat();
@@ -354,8 +360,10 @@ impl<'a> Draft<'a> {
             write_places(&mut ops, *id, pending, &mut present);
             write_ties(&mut ops, *id, pending);
             write_marks(&mut ops, *id, pending);
+            links::index_steps(&mut ops, *id, (pending.before.as_ref(), &pending.now));
         }
         let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
+        ops.extend(owners::steps(changes.clone()));
         let moved = tally::moved(changes);
         let speaking: BTreeSet<ScopeNo> = present.keys().copied().chain(tally::scopes(&moved)).collect();
         let unopened = self.unopened(&speaking)?;
@@ -491,7 +499,7 @@ fn write_marks(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) {
     diff(ops, MARKS, pending.before.as_ref().map(of).unwrap_or_default(), of(&pending.now));
 }
 
-fn diff(ops: &mut Vec<Op>, table: Table, before: Vec<Vec<u8>>, after: Vec<Vec<u8>>) {
+pub(super) fn diff(ops: &mut Vec<Op>, table: Table, before: Vec<Vec<u8>>, after: Vec<Vec<u8>>) {
     let gone: Vec<_> = before.iter().filter(|key| !after.contains(key)).cloned().collect();
     for key in gone {
         ops.push(Op::Delete { table, key });

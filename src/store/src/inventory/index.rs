@@ -92,7 +92,7 @@ pub(super) fn path(parts: &[&str]) -> Vec<u8> {
     key
 }
 
-fn half(parts: &[&[u8]]) -> KeyDigest {
+pub(super) fn half(parts: &[&[u8]]) -> KeyDigest {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u32).to_be_bytes());

@@ -3,16 +3,21 @@
 
 mod draft;
 mod index;
+mod links;
+mod owners;
 mod read;
 mod reads;
 mod rows;
+mod shown;
 mod tally;
 
 pub use draft::Draft;
 pub use index::digest;
+pub use links::{GroupRow, HeldRow, KeyRef, LinkDraft, LinkedBy, LinkedPart, LinkedRow, PartedRow, Word};
 pub use read::{Inventory, Version};
 pub use reads::Reads;
 pub use rows::{BaselineState, JudgedBy, MemberRow, ScopeRow, SourceRow};
+pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
 use crate::Table;
 
@@ -28,6 +33,18 @@ const PLACES: Table = Table { name: "places", versioned: false };
 const TIES: Table = Table { name: "ties", versioned: false };
 /// (digest of a fingerprint or key id, record id): places of one secret.
 const MARKS: Table = Table { name: "marks", versioned: false };
+/// (digest of a correlation key that is no mark, record id): who carries it.
+const LINKS: Table = Table { name: "links", versioned: false };
+/// Record → what was made of it when it was grouped last, with every former version.
+const LINKED: Table = Table { name: "linked", versioned: true };
+/// (sort of thing, id of its oldest record) → members of a group, with every former version: merges and splits.
+const GROUPS: Table = Table { name: "groups", versioned: true };
+/// Correlation key → why it does not unite some of its carriers.
+const HELD_KEYS: Table = Table { name: "held_keys", versioned: false };
+/// Word → which records an operator keeps apart, by whom, when and why; with every former version.
+const PARTED: Table = Table { name: "parted", versioned: true };
+/// (record, record, word): pairs that are kept apart now, both ways.
+const APART: Table = Table { name: "apart", versioned: false };
 /// (source, realm, path) → what is known of the scope.
 const SCOPES: Table = Table { name: "scopes", versioned: false };
 /// (scope, chunk) → bytes of the scope's cursor.
@@ -38,10 +55,18 @@ const HELD: Table = Table { name: "held", versioned: false };
 const SOURCES: Table = Table { name: "sources", versioned: false };
 /// (source, run id) → the run.
 const RUNS: Table = Table { name: "runs", versioned: false };
+/// Record id → what human beings said about its owner, with every former word.
+pub const OWNER_WORDS: Table = Table { name: "owner_words", versioned: true };
+/// Ids of the records that are persons and teams.
+const PEOPLE: Table = Table { name: "people", versioned: false };
 /// Single values, such as the last scope number given.
 const META: Table = Table { name: "meta", versioned: false };
 /// Its row about [`JudgedBy`].
 const JUDGED_BY: &[u8] = b"judged_by";
+/// Its row about [`LinkedBy`].
+const LINKED_BY: &[u8] = b"linked_by";
+/// Its row that every commit writes in which a person or team changes.
+const PEOPLE_CHANGED: &[u8] = b"people_changed";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
 /// With a daemon's id behind it: [`MemberRow`].

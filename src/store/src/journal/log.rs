@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufReader, Read as _},
+    io::{self, BufReader, Read as _, Seek as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
 };
@@ -94,6 +94,22 @@ impl Log {
         self.begin(sequence);
         (self.sequence, self.length) = (sequence, self.length + bytes.len() as u64);
         Ok(())
+    }
+
+    /// What is wrong with the file, read from its beginning.
+    pub(super) fn fault(&self) -> Result<Option<String>, StoreError> {
+        let mut file = self.file.try_clone()?;
+        file.rewind()?;
+        let (mut from, mut content, mut read, mut last) = (BufReader::new(file), Vec::new(), 0, 0);
+        while let Some(sequence) = next(&mut from, self.length - read, last, &mut content)? {
+            read += (HEADER + content.len()) as u64;
+            last = sequence;
+        }
+        let (length, on_disk) = (self.length, self.file.metadata()?.len());
+        if read < length || on_disk != length {
+            return Ok(Some(format!("of {length} bytes {read} can be read, the file has {on_disk}")));
+        }
+        Ok(None)
     }
 
     /// Forgets every entry.

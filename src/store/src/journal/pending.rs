@@ -14,7 +14,7 @@ const OVERHEAD: usize = 96;
 type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Writes; `None` removes a pair.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Pending {
     trees: Vec<(Shelf, Box<str>, Writes)>,
     bytes: usize,
@@ -74,8 +74,8 @@ impl Pending {
 }
 
 /// A page of a tree, with layers of writes above what the engine has. Of two layers the first is the later one.
-pub(super) fn page<E: Engine>(
-    engine: &E,
+pub(super) fn page(
+    engine: &dyn Engine,
     layers: &[&Pending],
     (tree, range): (Tree<'_>, Range<'_>),
     way: Way,
@@ -128,8 +128,8 @@ fn walk<'a>(writes: &'a Writes, range: Range<'_>, way: Way) -> Walk<'a> {
 type Owned = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// What the engine has in a range, page by page.
-struct Below<'a, E> {
-    engine: &'a E,
+struct Below<'a> {
+    engine: &'a dyn Engine,
     tree: Tree<'a>,
     /// What was not asked for yet.
     rest: Option<Owned>,
@@ -138,7 +138,7 @@ struct Below<'a, E> {
     page: Peekable<std::vec::IntoIter<Pair>>,
 }
 
-impl<E: Engine> Below<'_, E> {
+impl Below<'_> {
     /// Sees to it that the next pair is there, if there is one.
     fn fill(&mut self) -> Result<(), StoreError> {
         if self.page.peek().is_some() {

@@ -19,7 +19,7 @@ use super::{
     commit, delete, on_disk, on_each, put, read,
 };
 use crate::{
-    CommitNo, OpenOptions, Store, StoreError,
+    CommitNo, EngineKind, OpenOptions, Store, StoreError,
     archive::{ArchiveError, Backup, Contents, Former, Restored, back_up, pack, restore},
     memory, open,
 };
@@ -165,8 +165,12 @@ fn a_right_digest_does_not_make_hostile_bytes_believed() {
 
 #[test]
 fn a_backup_taken_while_a_writer_goes_on_is_the_store_as_of_its_commit() {
+    EngineKind::ALL.into_iter().for_each(backed_up_beside_a_writer);
+}
+
+fn backed_up_beside_a_writer(engine: EngineKind) {
     let (home, dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let store = on_disk(&home);
+    let store = on_disk(&home, engine);
     fill(&store);
     let (stop, seen) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|threads| {
@@ -225,7 +229,7 @@ fn a_backup_is_restored_where_nothing_is_and_where_an_empty_store_is() {
         }
         let done = restored(&directory, &path, false).unwrap();
         assert_eq!(done, Restored { contents: contents.clone(), former: Former::None });
-        assert_eq!(names(&directory), ["closed", "format.toml", "sled"], "{case}");
+        assert_eq!(names(&directory), ["closed", "format.toml", "segments", "sled"], "{case}");
         assert_eq!(taken(&open(&directory, &OpenOptions::default()).unwrap()), taken(&store), "{case}");
         assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
     }
@@ -272,7 +276,7 @@ fn a_damaged_store_is_set_aside_and_a_backup_that_is_refused_changes_nothing() {
     let bad = home.path().join("bad");
     fs::write(&bad, &fs::read(&path).unwrap()[..500]).unwrap();
     assert!(restored(&directory, &bad, true).is_err());
-    assert_eq!(names(&directory), ["closed", "format.toml", "sled"]);
+    assert_eq!(names(&directory), ["closed", "format.toml", "segments", "sled"]);
     let done = restored(&directory, &path, false).unwrap();
     let Former::Damaged { to, what } = done.former else { panic!("{:?}", done.former) };
     assert_eq!((to.file_name().unwrap().to_str().unwrap(), what.is_empty()), ("damaged-2026-11-24T13-45-00Z", false));

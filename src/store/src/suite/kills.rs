@@ -1,10 +1,10 @@
-//! A process that writes is killed at twenty-five points: what it was told is durable is there, and no half batch is.
+//! A process that writes is killed at random moments: what it was told is durable is there, and no half batch is.
 //! It must never close the store in order before the kill.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, Stdio},
+    io::{BufRead, BufReader, Lines, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -12,21 +12,27 @@ use provost_model::Time;
 use tempfile::TempDir;
 
 use super::{PLAIN, ROWS, batch, put};
-use crate::{CommitNo, Embedded, Go, Journaled, KeyRange, Op, OpenOptions, Sled, Store, Table, open};
+use crate::{CommitNo, Embedded, EngineKind, Go, Journaled, KeyRange, Op, OpenOptions, Store, Table, open};
 
+/// How often a process is killed, unless the environment says otherwise.
 const ROUNDS: u64 = 25;
+const ROUNDS_SAID: &str = "PROVOST_KILLS";
 const WIDTH: u64 = 60;
-/// Names the directory to the process that is to be killed.
+/// Names the directory, the engine and the size of the journal to the process that is to be killed.
 const DIR: &str = "PROVOST_STORE_KILLED_IN";
+const ENGINE: &str = "PROVOST_STORE_ENGINE";
+const JOURNAL: &str = "PROVOST_STORE_JOURNAL";
+/// Journals so small that they are put in place every few batches, and one that is before every batch.
+const JOURNALS: [usize; 3] = [128 << 10, 1, 32 << 10];
 
-/// With a journal so small that it is put in place every few batches.
-fn opened(dir: &Path) -> Embedded<Journaled<Sled>> {
-    let options = OpenOptions { wait: Duration::from_secs(30), journal: 128 << 10, ..OpenOptions::default() };
+pub(super) fn opened(dir: &Path, engine: EngineKind, journal: usize) -> Embedded<Journaled> {
+    let wait = Duration::from_secs(30);
+    let options = OpenOptions { wait, journal, engine: Some(engine), cache: 4 << 20 };
     open(dir, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Writes one batch over every shape there is; each of its parts tells the number of its commit.
-fn write(store: &dyn Store) -> u64 {
+pub(super) fn write(store: &dyn Store) -> u64 {
     let number = store.head().unwrap().number.0 + 1;
     let value = format!("{number} {}", "x".repeat(200));
     let mut ops = vec![Op::Append { stream: "s", value: value.clone().into() }];
@@ -39,7 +45,7 @@ fn write(store: &dyn Store) -> u64 {
 }
 
 /// Whether everything in a store is of one commit, and the past is whole.
-fn check(store: &dyn Store) {
+pub(super) fn check(store: &dyn Store) {
     let head = store.head().unwrap().number.0;
     let told =
         |value: Option<Vec<u8>>| String::from_utf8(value.unwrap()).unwrap().split(' ').next().unwrap().to_owned();
@@ -55,6 +61,7 @@ fn check(store: &dyn Store) {
     };
     all_of(PLAIN, head);
     (head.saturating_sub(3)..=head).for_each(|at| all_of(ROWS, at));
+    assert_eq!(store.check().unwrap().faults, [""; 0], "engine and segments agree");
     let due = store.due("q", Time::from_micros(i64::MAX), 9_999).unwrap();
     assert!(due.iter().all(|(at, _)| at.as_micros().cast_unsigned() == head));
     assert_eq!(due.len() as u64, if head == 0 { 0 } else { WIDTH });
@@ -71,41 +78,122 @@ fn check(store: &dyn Store) {
 #[test]
 fn a_writer_that_is_not_killed_leaves_whole_batches() {
     let spare = TempDir::new().unwrap();
-    let dir = std::env::var_os(DIR);
-    let store = opened(dir.as_deref().map_or(spare.path(), Path::new));
-    for _ in 0..dir.map_or(3, |_| u64::MAX) {
-        let number = write(&store);
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "\nacknowledged {number}").and_then(|()| out.flush()).unwrap();
-    }
+    let killed = told();
+    let batches = if killed.is_some() { usize::MAX } else { 3 };
+    let (dir, engine, journal) = killed.unwrap_or((spare.path().to_owned(), EngineKind::Sled, JOURNALS[0]));
+    let store = opened(&dir, engine, journal);
+    (0..batches).for_each(|_| write_aloud(&store));
     check(&store);
 }
 
 #[test]
-fn whatever_was_acknowledged_survives_a_kill_whole() {
+fn whatever_sled_acknowledged_survives_a_kill_whole() {
+    survives_kills(EngineKind::Sled);
+}
+
+#[test]
+fn whatever_redb_acknowledged_survives_a_kill_whole() {
+    survives_kills(EngineKind::Redb);
+}
+
+/// How often a process is to be killed.
+pub(super) fn rounds() -> u64 {
+    std::env::var(ROUNDS_SAID).map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+}
+
+fn survives_kills(engine: EngineKind) {
+    let rounds = rounds();
     let dir = TempDir::new().unwrap();
-    let (mut dice, mut before) = (0x9e37_79b9_u64, 0);
-    for round in 0..ROUNDS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "suite::kills::a_writer_that_is_not_killed_leaves_whole_batches", "--nocapture"])
-            .env(DIR, dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let number = |line: &String| line.strip_prefix("acknowledged ").and_then(|number| number.parse::<u64>().ok());
-        // Every third is killed wherever it is: opening, rehearsing, or before its first batch is durable.
-        let first = if round % 3 == 0 { before } else { lines.by_ref().find_map(|line| number(&line)).unwrap() };
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_micros((dice >> 33) % 60_000));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let last = lines.filter_map(|line| number(&line)).last().unwrap_or(first);
-        let store = opened(dir.path());
+    let test = "suite::kills::a_writer_that_is_not_killed_leaves_whole_batches";
+    let (mut dice, mut before) = (Dice::default(), 0);
+    for (round, journal) in (0..rounds).zip(JOURNALS.into_iter().cycle()) {
+        let mut writer = Writer::start(test, dir.path(), engine, journal);
+        // Every fourth is killed wherever it is: opening, rehearsing, or before its first batch is durable.
+        if round % 4 != 0 {
+            writer.says("acknowledged");
+        }
+        let last = writer.killed_after(dice.micros(60_000)).unwrap_or(before);
+        let store = opened(dir.path(), engine, journal);
         let head = store.head().unwrap().number.0;
         assert!(head == last || head == last + 1, "round {round}: {last} was acknowledged, {head} is there");
         check(&store);
         before = head;
+    }
+}
+
+/// A process that runs one of these tests, and tells what was acknowledged to it.
+pub(super) struct Writer {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    last: Option<u64>,
+}
+
+impl Writer {
+    pub(super) fn start(test: &str, dir: &Path, engine: EngineKind, journal: usize) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .envs([(DIR, dir.to_str().unwrap()), (ENGINE, engine.name()), (JOURNAL, &journal.to_string())])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines, last: None }
+    }
+
+    /// Waits until it says a word; what it says was acknowledged before is remembered. `false` if it ended.
+    pub(super) fn says(&mut self, word: &str) -> bool {
+        for line in self.lines.by_ref().map_while(Result::ok) {
+            if let Some(number) = line.strip_prefix("acknowledged ") {
+                self.last = number.parse().ok().or(self.last);
+            }
+            if line.starts_with(word) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Kills it after that time; the last batch that was acknowledged to it.
+    pub(super) fn killed_after(mut self, wait: Duration) -> Option<u64> {
+        std::thread::sleep(wait);
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        while self.says("acknowledged") {}
+        self.last
+    }
+}
+
+/// What the process that is to be killed was told: where, which engine, how large a journal.
+pub(super) fn told() -> Option<(PathBuf, EngineKind, usize)> {
+    let said = |name: &str| std::env::var(name).ok();
+    Some((PathBuf::from(said(DIR)?), EngineKind::named(&said(ENGINE)?)?, said(JOURNAL)?.parse().ok()?))
+}
+
+/// Writes a batch and says so.
+pub(super) fn write_aloud(store: &dyn Store) {
+    let number = write(store);
+    say(&format!("acknowledged {number}"));
+}
+
+/// Says something on a line of its own.
+pub(super) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{line}").and_then(|()| out.flush()).unwrap();
+}
+
+/// Moments that look random and are the same in every run.
+pub(super) struct Dice(u64);
+
+impl Default for Dice {
+    fn default() -> Self {
+        Self(0x9e37_79b9)
+    }
+}
+
+impl Dice {
+    pub(super) fn micros(&mut self, below: u64) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_micros((self.0 >> 33) % below)
     }
 }

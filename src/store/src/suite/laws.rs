@@ -247,31 +247,26 @@ fn many_rows_are_read_in_the_order_asked_for() {
 
 #[test]
 fn a_store_on_disk_is_found_again_as_it_was_left() {
-    let dir = tempfile::TempDir::new().unwrap();
-    let store = on_disk(&dir);
-    let large = "x".repeat(700_000);
-    commit(
-        &store,
-        10,
-        [put(ROWS, "a", "1"), put(ROWS, "large", &large), Op::Append { stream: "s", value: b"one".to_vec() }],
-    );
-    commit(
-        &store,
-        20,
-        [put(ROWS, "a", "2"), Op::Schedule { queue: "q", item: b"i".to_vec(), at: Time::from_seconds(30) }],
-    );
-    let fence = store.lease("l", "me", Time::from_seconds(20), Time::from_seconds(60)).unwrap().unwrap();
-    let head = store.head().unwrap();
-    drop(store);
-    let store = on_disk(&dir);
-    assert_eq!(store.head().unwrap(), head);
-    assert_eq!(read(&store, ROWS, "a", Some(1)).as_deref(), Some("1"));
-    assert_eq!(read(&store, ROWS, "large", None), Some(large));
-    assert_eq!(store.due("q", Time::from_seconds(30), 9).unwrap().len(), 1);
-    let appended = store
-        .commit(Batch { fence: Some(fence), ..batch(21, [Op::Append { stream: "s", value: b"two".to_vec() }]) })
-        .unwrap();
-    assert_eq!((appended.number, appended.appended), (CommitNo(3), vec![2]));
-    let space = store.space().unwrap();
-    assert!(space.used > 0 && space.total >= space.free && space.total < u64::MAX);
+    for engine in crate::EngineKind::ALL {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = on_disk(&dir, engine);
+        let large = "x".repeat(700_000);
+        let one = Op::Append { stream: "s", value: b"one".to_vec() };
+        commit(&store, 10, [put(ROWS, "a", "1"), put(ROWS, "large", &large), one]);
+        let due = Op::Schedule { queue: "q", item: b"i".to_vec(), at: Time::from_seconds(30) };
+        commit(&store, 20, [put(ROWS, "a", "2"), due]);
+        let fence = store.lease("l", "me", Time::from_seconds(20), Time::from_seconds(60)).unwrap().unwrap();
+        let head = store.head().unwrap();
+        drop(store);
+        let store = on_disk(&dir, engine);
+        assert_eq!(store.head().unwrap(), head);
+        assert_eq!(read(&store, ROWS, "a", Some(1)).as_deref(), Some("1"));
+        assert_eq!(read(&store, ROWS, "large", None), Some(large));
+        assert_eq!(store.due("q", Time::from_seconds(30), 9).unwrap().len(), 1);
+        let two = batch(21, [Op::Append { stream: "s", value: b"two".to_vec() }]);
+        let appended = store.commit(Batch { fence: Some(fence), ..two }).unwrap();
+        assert_eq!((appended.number, appended.appended), (CommitNo(3), vec![2]));
+        let space = store.space().unwrap();
+        assert!(space.used > 0 && space.total >= space.free && space.total < u64::MAX);
+    }
 }

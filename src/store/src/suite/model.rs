@@ -8,7 +8,7 @@ use provost_model::Time;
 use tempfile::TempDir;
 
 use super::{PLAIN, ROWS};
-use crate::{Batch, CommitNo, Go, KeyRange, Op, OpenOptions, Row, Store, Table, memory, open};
+use crate::{Batch, CommitNo, EngineKind, Go, KeyRange, Op, OpenOptions, Row, Store, Table, memory, open};
 
 /// What a store must answer, kept the simplest way: every state after every commit.
 #[derive(Default)]
@@ -130,11 +130,26 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn sled_agrees_with_the_naive_model(batches in batches(), journal in 0_usize..2_000) {
+    fn the_engines_agree_with_the_naive_model(
+        batches in batches(), journal in 0_usize..2_000, engine in proptest::sample::select(EngineKind::ALL.to_vec()),
+    ) {
         // A journal so small that it is put in place every few batches, while later ones are read above it.
         let dir = TempDir::new().unwrap();
-        agree(&open(dir.path(), &OpenOptions { journal, cache: 4 << 20, ..OpenOptions::default() }).unwrap(), &batches);
+        let options = OpenOptions { journal, cache: 4 << 20, engine: Some(engine), ..OpenOptions::default() };
+        agree(&open(dir.path(), &options).unwrap(), &batches);
     }
+}
+
+#[test]
+fn a_database_agrees_with_the_naive_model() {
+    let Some(server) = super::server::shared() else { return };
+    let config = ProptestConfig::with_cases(24);
+    proptest::test_runner::TestRunner::new(config)
+        .run(&batches(), |batches| {
+            agree(&super::in_database(&server.fresh()), &batches);
+            Ok(())
+        })
+        .unwrap();
 }

@@ -1,0 +1,173 @@
+//! What is read while records are grouped: who carries a key, who hangs together with whom, who is kept apart.
+//! It must never read more than a bounded number of records to tell what one of them hangs together with.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use provost_engine::link::{Apart, CARRIERS_MOST, Grouping, HORIZON, Member, grouping};
+use provost_model::{CorrelationKey, Record, RecordId, Unites};
+use provost_store::{
+    StoreError,
+    inventory::{Inventory, KeyRef, PartedRow},
+};
+
+/// What is read of the inventory while records are grouped, each thing once.
+pub(super) struct Around<'a> {
+    pub(super) inventory: Inventory<'a>,
+    keeps_apart: bool,
+    records: HashMap<RecordId, Option<Record>>,
+    carriers: HashMap<KeyRef, Vec<RecordId>>,
+    apart: HashMap<RecordId, BTreeSet<RecordId>>,
+    /// A word that is being said: it counts already.
+    saying: Option<(RecordId, PartedRow)>,
+}
+
+/// Whom a record hangs together with.
+pub(super) enum Met {
+    /// These, and nobody else.
+    All(Vec<RecordId>),
+    /// More than are looked at; these are some of them.
+    TooMany(Vec<RecordId>),
+}
+
+impl<'a> Around<'a> {
+    /// Nothing read yet.
+    pub(super) fn new(inventory: Inventory<'a>) -> Result<Self, StoreError> {
+        Ok(Self {
+            inventory,
+            keeps_apart: inventory.keeps_apart()?,
+            records: HashMap::new(),
+            carriers: HashMap::new(),
+            apart: HashMap::new(),
+            saying: None,
+        })
+    }
+
+    /// Counts a word that is being said.
+    pub(super) fn heed(&mut self, word: RecordId, row: &PartedRow) {
+        self.keeps_apart = true;
+        self.saying = Some((word, row.clone()));
+    }
+
+    /// A record as it is now.
+    pub(super) fn record(&mut self, id: RecordId) -> Result<Option<&Record>, StoreError> {
+        if !self.records.contains_key(&id) {
+            let record = self.inventory.record(id, None)?;
+            self.records.insert(id, record);
+        }
+        Ok(self.records.get(&id).and_then(Option::as_ref))
+    }
+
+    /// A record as it is grouped.
+    pub(super) fn member(&mut self, unites: Unites, id: RecordId) -> Result<Member, StoreError> {
+        let member = self.record(id)?.map(|record| Member::of(record, unites));
+        member.ok_or_else(|| StoreError::Codec(format!("an index names the record {id}, which is not there")))
+    }
+
+    /// Who carries a key; one more than are looked at if it is more than that.
+    pub(super) fn carriers(&mut self, key: KeyRef) -> Result<Vec<RecordId>, StoreError> {
+        if let Some(known) = self.carriers.get(&key) {
+            return Ok(known.clone());
+        }
+        let carriers = self.inventory.carriers(key, CARRIERS_MOST + 1)?;
+        self.carriers.insert(key, carriers.clone());
+        Ok(carriers)
+    }
+
+    /// Whether more carry a key than are looked at.
+    pub(super) fn is_crowded(&mut self, key: &CorrelationKey) -> Result<bool, StoreError> {
+        Ok(self.carriers(KeyRef::of(key))?.len() > CARRIERS_MOST)
+    }
+
+    fn are_apart(&mut self, one: RecordId, other: RecordId) -> Result<bool, StoreError> {
+        if !self.keeps_apart {
+            return Ok(false);
+        }
+        if !self.apart.contains_key(&one) {
+            let others = self.apart_from(one)?;
+            self.apart.insert(one, others);
+        }
+        Ok(self.apart.get(&one).is_some_and(|others| others.contains(&other)))
+    }
+
+    /// Who is kept apart from a record, the word that is being said included.
+    fn apart_from(&self, id: RecordId) -> Result<BTreeSet<RecordId>, StoreError> {
+        let mut others = self.inventory.kept_apart_from(id)?;
+        if let Some((word, row)) = &self.saying {
+            for (side, opposite) in [(&row.one, &row.other), (&row.other, &row.one)] {
+                for other in opposite.iter().filter(|_| side.contains(&id)) {
+                    let words = others.entry(*other).or_default();
+                    words.retain(|it| it != word);
+                    words.extend(row.released.is_none().then_some(*word));
+                }
+            }
+        }
+        others.retain(|_, words| !words.is_empty());
+        Ok(others.into_keys().collect())
+    }
+
+    /// Those of a key's carriers whom it could unite with one of them: nobody has parted all of one side from the other.
+    fn not_parted(&mut self, id: RecordId, carriers: Vec<RecordId>) -> Result<Vec<RecordId>, StoreError> {
+        if !self.keeps_apart {
+            return Ok(carriers);
+        }
+        let (mut met, mut left) = (vec![id], carriers);
+        left.retain(|other| *other != id);
+        let mut at = 0;
+        while let Some(one) = met.get(at).copied() {
+            at += 1;
+            let mut further = Vec::new();
+            for other in std::mem::take(&mut left) {
+                (if self.are_apart(one, other)? { &mut left } else { &mut further }).push(other);
+            }
+            met.extend(further);
+        }
+        Ok(met)
+    }
+
+    /// Everybody whom a record hangs together with by keys of that sort of thing, itself included.
+    pub(super) fn explore(&mut self, unites: Unites, id: RecordId) -> Result<Met, StoreError> {
+        let (mut met, mut known) = (vec![id], HashSet::from([id]));
+        let mut at = 0;
+        while let Some(one) = met.get(at).copied() {
+            at += 1;
+            for key in self.member(unites, one)?.keys {
+                let carriers = self.carriers(KeyRef::of(&key))?;
+                if carriers.len() > CARRIERS_MOST || carriers.len() < 2 {
+                    continue;
+                }
+                for other in self.not_parted(one, carriers)? {
+                    // The index of marks knows other records too, which the key may not unite.
+                    if !known.contains(&other) && self.member(unites, other)?.keys.contains(&key) {
+                        known.insert(other);
+                        met.push(other);
+                    }
+                }
+            }
+            if met.len() > HORIZON {
+                return Ok(Met::TooMany(met));
+            }
+        }
+        Ok(Met::All(met))
+    }
+
+    /// Groups members that hang together with nobody else.
+    pub(super) fn grouping(&mut self, members: &[Member]) -> Result<Grouping, StoreError> {
+        let mut crowded = BTreeSet::new();
+        let mut apart = Apart::default();
+        for member in members {
+            for key in &member.keys {
+                if self.is_crowded(key)? {
+                    crowded.insert(key.clone());
+                }
+            }
+            if self.keeps_apart {
+                for other in members {
+                    if member.id < other.id && self.are_apart(member.id, other.id)? {
+                        apart.insert(member.id, other.id);
+                    }
+                }
+            }
+        }
+        Ok(grouping(members, &crowded, &apart))
+    }
+}

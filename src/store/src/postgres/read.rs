@@ -1,0 +1,186 @@
+//! Reading: rows as they stand and as they stood, versions, streams, queues, the log. One statement a page, so that
+//! each page is of one moment. It must never lock a row.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+use provost_model::Time;
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+use super::trouble::{Halt, malformed};
+use crate::{CommitNo, Entry, Head, KeyRange, Row};
+
+/// A row's key and content.
+pub(super) type Found = (Vec<u8>, Row);
+
+/// A page of a scan.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    pub(super) table: i16,
+    /// Where it begins, itself included.
+    pub(super) from: Vec<u8>,
+    /// Where it ends, itself left out.
+    pub(super) to: Option<Vec<u8>>,
+    /// As of which commit.
+    pub(super) at: Option<i64>,
+    pub(super) limit: i64,
+}
+
+impl Page {
+    /// The first page of a range.
+    pub(super) fn first(table: i16, range: &KeyRange, at: Option<i64>, limit: i64) -> Self {
+        let from = match &range.from {
+            Bound::Included(key) => key.clone(),
+            Bound::Excluded(key) => next(key),
+            Bound::Unbounded => Vec::new(),
+        };
+        let to = match &range.to {
+            Bound::Included(key) => Some(next(key)),
+            Bound::Excluded(key) => Some(key.clone()),
+            Bound::Unbounded => None,
+        };
+        Self { table, from, to, at, limit }
+    }
+
+    /// The page after the one that ended with that key.
+    pub(super) fn after(&self, key: &[u8], limit: i64) -> Self {
+        Self { from: next(key), limit, ..self.clone() }
+    }
+}
+
+/// The least key greater than one.
+fn next(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+const NOW: &str = "SELECT key, commit, recorded, value FROM store_rows \
+    WHERE tbl = $1 AND key >= $2 ORDER BY key LIMIT $3";
+const NOW_TO: &str = "SELECT key, commit, recorded, value FROM store_rows \
+    WHERE tbl = $1 AND key >= $2 AND key < $4 ORDER BY key LIMIT $3";
+/// Of each key the newest version that is not later; those that are deletions are left out.
+const AT: &str = "SELECT key, commit, recorded, value FROM (SELECT DISTINCT ON (key) key, commit, recorded, value FROM ( \
+    SELECT key, commit, recorded, value FROM store_rows WHERE tbl = $1 AND key >= $2 AND commit <= $4 \
+    UNION ALL SELECT key, commit, recorded, value FROM store_past WHERE tbl = $1 AND key >= $2 AND commit <= $4) AS v \
+    ORDER BY key, commit DESC) AS newest WHERE value IS NOT NULL ORDER BY key LIMIT $3";
+const AT_TO: &str = "SELECT key, commit, recorded, value FROM (SELECT DISTINCT ON (key) key, commit, recorded, value FROM ( \
+    SELECT key, commit, recorded, value FROM store_rows WHERE tbl = $1 AND key >= $2 AND key < $5 AND commit <= $4 \
+    UNION ALL SELECT key, commit, recorded, value FROM store_past \
+    WHERE tbl = $1 AND key >= $2 AND key < $5 AND commit <= $4) AS v \
+    ORDER BY key, commit DESC) AS newest WHERE value IS NOT NULL ORDER BY key LIMIT $3";
+
+/// The rows of a page, in key order.
+pub(super) async fn page(on: &mut PgConnection, page: Arc<Page>) -> Result<Vec<Found>, Halt> {
+    let sql = match (page.at, &page.to) {
+        (None, None) => NOW,
+        (None, Some(_)) => NOW_TO,
+        (Some(_), None) => AT,
+        (Some(_), Some(_)) => AT_TO,
+    };
+    let mut query = sqlx::query(sql).bind(page.table).bind(&page.from).bind(page.limit);
+    if let Some(at) = page.at {
+        query = query.bind(at);
+    }
+    if let Some(to) = &page.to {
+        query = query.bind(to);
+    }
+    query.fetch_all(on).await?.iter().map(|found| Ok((found.try_get(0)?, row(found, 1)?))).collect()
+}
+
+/// A row at a commit (`None`: now).
+pub(super) async fn get(on: &mut PgConnection, place: (i16, &[u8]), at: Option<i64>) -> Result<Option<Row>, Halt> {
+    let now = "SELECT commit, recorded, value FROM store_rows WHERE tbl = $1 AND key = $2";
+    let then = "SELECT commit, recorded, value FROM (SELECT commit, recorded, value FROM store_rows \
+        WHERE tbl = $1 AND key = $2 AND commit <= $3 UNION ALL (SELECT commit, recorded, value FROM store_past \
+        WHERE tbl = $1 AND key = $2 AND commit <= $3 ORDER BY commit DESC LIMIT 1)) AS v ORDER BY commit DESC LIMIT 1";
+    let query = sqlx::query(if at.is_some() { then } else { now }).bind(place.0).bind(place.1);
+    let query = if let Some(at) = at { query.bind(at) } else { query };
+    let found = query.fetch_optional(on).await?.map(|found| row(&found, 0)).transpose()?;
+    Ok(found.filter(|row| row.value.is_some()))
+}
+
+/// Several rows as they stand now, each with its place among the keys.
+pub(super) async fn get_many(
+    on: &mut PgConnection,
+    table: i16,
+    keys: &[Vec<u8>],
+) -> Result<BTreeMap<usize, Row>, Halt> {
+    let sql = "SELECT n.place, r.commit, r.recorded, r.value FROM unnest($2::bytea[]) WITH ORDINALITY AS n(key, place) \
+        JOIN store_rows r ON r.tbl = $1 AND r.key = n.key";
+    let found = sqlx::query(sql).bind(table).bind(keys).fetch_all(on).await?;
+    let placed = |found: &PgRow| {
+        let place: i64 = found.try_get(0)?;
+        Ok((usize::try_from(place - 1).map_err(|_| malformed("a place among keys"))?, row(found, 1)?))
+    };
+    found.iter().map(placed).collect()
+}
+
+/// Every version of a row, oldest first.
+pub(super) async fn versions(on: &mut PgConnection, (table, key): (i16, &[u8]), past: bool) -> Result<Vec<Row>, Halt> {
+    let sql = "SELECT commit, recorded, value FROM store_past WHERE tbl = $1 AND key = $2 AND $3 \
+        UNION ALL SELECT commit, recorded, value FROM store_rows WHERE tbl = $1 AND key = $2 ORDER BY commit";
+    let found = sqlx::query(sql).bind(table).bind(key).bind(past).fetch_all(on).await?;
+    found.iter().map(|found| row(found, 0)).collect()
+}
+
+/// Where the store stands.
+pub(super) async fn head(on: &mut PgConnection) -> Result<Head, Halt> {
+    let found = sqlx::query("SELECT number, at FROM store_head").fetch_one(on).await?;
+    Ok(Head { number: number(found.try_get(0)?)?, at: Time::from_micros(found.try_get(1)?) })
+}
+
+/// The last commit not after a time.
+pub(super) async fn commit_at(on: &mut PgConnection, at: Time) -> Result<CommitNo, Halt> {
+    let sql = "SELECT number FROM store_commits WHERE at <= $1 ORDER BY at DESC, number DESC LIMIT 1";
+    let found: Option<i64> = sqlx::query_scalar(sql).bind(at.as_micros()).fetch_optional(on).await?;
+    number(found.unwrap_or_default())
+}
+
+/// Entries of a stream from a sequence number on.
+pub(super) async fn entries(
+    on: &mut PgConnection,
+    stream: &str,
+    (from, limit): (i64, i64),
+) -> Result<Vec<Entry>, Halt> {
+    let sql = "SELECT sequence, at, hash, value FROM store_streams WHERE stream = $1 AND sequence >= $2 \
+        ORDER BY sequence LIMIT $3";
+    let found = sqlx::query(sql).bind(stream).bind(from).bind(limit).fetch_all(on).await?;
+    let entry = |found: &PgRow| {
+        let hash: Vec<u8> = found.try_get(2)?;
+        Ok(Entry {
+            sequence: found.try_get::<i64, _>(0)?.cast_unsigned(),
+            at: Time::from_micros(found.try_get(1)?),
+            hash: hash.try_into().map_err(|_| malformed("an entry of a stream"))?,
+            value: found.try_get(3)?,
+        })
+    };
+    found.iter().map(entry).collect()
+}
+
+/// Items of a queue that are due, the most overdue first.
+pub(super) async fn due(
+    on: &mut PgConnection,
+    queue: &str,
+    (now, limit): (i64, i64),
+) -> Result<Vec<(Time, Vec<u8>)>, Halt> {
+    let sql = "SELECT at, item FROM store_due WHERE queue = $1 AND at <= $2 ORDER BY at, item LIMIT $3";
+    let found = sqlx::query(sql).bind(queue).bind(now).bind(limit).fetch_all(on).await?;
+    found.iter().map(|found| Ok((Time::from_micros(found.try_get(0)?), found.try_get(1)?))).collect()
+}
+
+/// Bytes that the database takes.
+pub(super) async fn used(on: &mut PgConnection) -> Result<u64, Halt> {
+    let used: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(on).await?;
+    Ok(used.cast_unsigned())
+}
+
+/// Commit, time and value, from that column on.
+fn row(found: &PgRow, from: usize) -> Result<Row, Halt> {
+    Ok(Row {
+        commit: number(found.try_get(from)?)?,
+        recorded: Time::from_micros(found.try_get(from + 1)?),
+        value: found.try_get(from + 2)?,
+    })
+}
+
+fn number(number: i64) -> Result<CommitNo, Halt> {
+    u64::try_from(number).map(CommitNo).map_err(|_| malformed("a commit's number"))
+}

@@ -1,0 +1,168 @@
+//! The second embedded engine: redb, one file, one table per tree, below the journal that makes batches atomic.
+//! It must never call pairs durable before redb has committed them: what was settled waits in one transaction until then.
+
+mod untouched;
+
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use ::redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase as _, StorageBackend, TableDefinition, TableError,
+    TableHandle as _, WriteTransaction, backends::FileBackend,
+};
+
+use self::untouched::Untouched;
+use crate::{
+    StoreError,
+    kv::{Engine, Pair, Range, Settled, Tree, Way},
+    memory::is_empty,
+};
+
+/// The one file, below the engine's directory.
+const FILE: &str = "db";
+
+/// A directory with redb's file.
+pub struct Redb {
+    path: PathBuf,
+    db: Database,
+    /// What was settled and is not durable yet.
+    settling: Mutex<Option<WriteTransaction>>,
+}
+
+impl Redb {
+    /// redb in a directory that was checked before. After a crash redb mends its file by itself: it compares the checksum of
+    /// every page and goes back to the last commit that is whole; what that lacks is in the journal.
+    pub(crate) fn open(path: &Path, cache: u64) -> Result<Self, StoreError> {
+        let mut open = OpenOptions::new();
+        let file = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(FILE))?;
+        let backend = FileBackend::new(file).map_err(|error| failed(path, error))?;
+        let this = Self::over(path, backend, builder(cache))?;
+        File::open(path)?.sync_all()?;
+        Ok(this)
+    }
+
+    /// redb over a file that is only read: what mending it would write is kept in memory. Every page is read and its
+    /// checksum compared.
+    pub(crate) fn rehearsed(path: &Path, cache: u64) -> Result<Self, StoreError> {
+        let mut builder = builder(cache);
+        builder.set_check_integrity_on_open(true);
+        Self::over(path, Untouched::over(File::open(path.join(FILE))?)?, builder)
+    }
+
+    fn over(path: &Path, backend: impl StorageBackend, builder: Builder) -> Result<Self, StoreError> {
+        let db = builder.create_with_backend(backend).map_err(|error| failed(path, error))?;
+        Ok(Self { path: path.to_owned(), db, settling: Mutex::default() })
+    }
+
+    fn settling(&self) -> MutexGuard<'_, Option<WriteTransaction>> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reading(&self) -> Result<ReadTransaction, StoreError> {
+        self.db.begin_read().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: impl Into<::redb::Error>) -> StoreError {
+        failed(&self.path, error)
+    }
+
+    /// Puts pairs into a table of an open transaction.
+    fn put(&self, writes: &WriteTransaction, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError> {
+        let name = tree.to_string();
+        let mut table = writes.open_table(definition(&name)).map_err(|error| self.failed(error))?;
+        for (key, value) in pairs {
+            match value {
+                Some(value) => table.insert(key, value).map(drop),
+                None => table.remove(key).map(drop),
+            }
+            .map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Engine for Redb {
+    fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let name = tree.to_string();
+        let table = match self.reading()?.open_table(definition(&name)) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            other => other.map_err(|error| self.failed(error))?,
+        };
+        let found = table.get(key).map_err(|error| self.failed(error))?;
+        Ok(found.map(|value| value.value().to_vec()))
+    }
+
+    fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        if is_empty(range) {
+            return Ok(Vec::new());
+        }
+        let name = tree.to_string();
+        let table = match self.reading()?.open_table(definition(&name)) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            other => other.map_err(|error| self.failed(error))?,
+        };
+        let found = table.range::<&[u8]>(range).map_err(|error| self.failed(error))?.map(|found| {
+            let (key, value) = found.map_err(|error| self.failed(error))?;
+            Ok((key.value().to_vec(), value.value().to_vec()))
+        });
+        match way {
+            Way::Up => found.take(limit).collect(),
+            Way::Down => found.rev().take(limit).collect(),
+        }
+    }
+
+    /// If it fails, nothing that was settled since the last sync is there.
+    fn settle(&self, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError> {
+        let mut settling = self.settling();
+        let writes = match settling.take() {
+            Some(writes) => writes,
+            None => self.db.begin_write().map_err(|error| self.failed(error))?,
+        };
+        self.put(&writes, tree, pairs)?;
+        *settling = Some(writes);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let writes = self.settling().take();
+        writes.map_or(Ok(()), |writes| writes.commit().map_err(|error| self.failed(error)))
+    }
+
+    fn trees(&self) -> Result<Vec<String>, StoreError> {
+        let tables = self.reading()?;
+        let tables = tables.list_tables().map_err(|error| self.failed(error))?;
+        Ok(tables.map(|table| table.name().to_owned()).collect())
+    }
+
+    fn used(&self) -> Result<u64, StoreError> {
+        Ok(std::fs::metadata(self.path.join(FILE))?.len())
+    }
+}
+
+impl std::fmt::Debug for Redb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redb").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn builder(cache: u64) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(usize::try_from(cache).unwrap_or(usize::MAX));
+    builder
+}
+
+fn definition(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+fn failed(path: &Path, error: impl Into<::redb::Error>) -> StoreError {
+    match error.into() {
+        ::redb::Error::Corrupted(what) => StoreError::Damaged { path: path.to_owned(), what },
+        ::redb::Error::Io(error) => StoreError::Io(error),
+        other => StoreError::Io(std::io::Error::other(other)),
+    }
+}
