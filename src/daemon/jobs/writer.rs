@@ -399,7 +399,9 @@ impl<'a> Writer<'a> {
         at: (PartId, Time),
         sightings: Vec<Sighting>,
     ) -> Result<(), WriteError> {
-        let number = self.listing(scope)?.row.number;
+        let row = &self.listing(scope)?.row;
+        let number = row.number;
+        draft.speak_of(row);
         let names = sightings.iter().flat_map(|sighting| match sighting {
             Sighting::Present(entity) => names_of(entity),
             Sighting::Gone(key) => vec![key.clone()],
@@ -531,8 +533,7 @@ impl<'a> Writer<'a> {
 
     /// Makes durable what the draft holds, and goes on with an empty one.
     fn commit(&mut self, draft: &mut Draft<'_>) -> Result<(), WriteError> {
-        let next = Draft::new(draft.inventory(), self.house.now());
-        let full = std::mem::replace(draft, next);
+        let full = draft.replace(self.house.now());
         let changed = full.changed() > 0;
         full.commit()?;
         self.committed |= changed;
