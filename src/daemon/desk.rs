@@ -26,7 +26,8 @@ use crate::{
     jobs::{
         Watcher, WriteError,
         anew::{self, Reached},
-        assess, judge,
+        assess,
+        judge::{self, Touched},
         jury::Jury,
         link,
         runs::{Runs, Turn},
@@ -216,8 +217,8 @@ impl Desk {
         let wiring = self.wiring();
         // Nothing of this run is taken once the lease is lost, not its verdicts either.
         let house = Arc::new(hold.house());
-        let (judging, at_work) = (Arc::clone(&house), self.at_work.clone());
-        let jury = Jury::sit(move |records| at_work.judge(&judging, records))?;
+        let (judging, at_work, at_end) = (Arc::clone(&house), self.at_work.clone(), self.at_work.clone());
+        let jury = Jury::sit(move |records| at_work.changed(&judging, records))?;
         let watcher = Attentive { turn, on, jury, clockwatch: Arc::clone(&self.clockwatch), clock: self.house.clock() };
         let (no_room, told) = (looking.no_room.clone(), stop.child_token());
         let run = tokio::select! {
@@ -229,7 +230,11 @@ impl Desk {
             return Ok(run?);
         }
         let watched = wiring.watched(source, self.house.now());
-        let assessed = tokio::task::spawn_blocking(move || assess::assess(&house, &wiring.yardstick, &watched)).await;
+        let assessed = tokio::task::spawn_blocking(move || {
+            at_end.awaited(&house)?;
+            assess::assess(&house, &wiring.yardstick, &watched)
+        });
+        let assessed = assessed.await;
         assessed.map_err(|_| WriteError::Connector("judging the source panicked".into()))??;
         Ok(run?)
     }
@@ -289,6 +294,17 @@ impl AtWork {
         let _judging = self.judging.read();
         judge::touched(house, &self.wiring().yardstick, records)
     }
+
+    fn changed(&self, house: &House, records: &[Touched]) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::changed(house, &self.wiring().yardstick, records)
+    }
+
+    /// Judges who waited for what was read again.
+    fn awaited(&self, house: &House) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::awaited(house, &self.wiring().yardstick)
+    }
 }
 
 /// Whether a run that ended so must show in the exit status: a declared blind spot does unless it is accepted.
@@ -313,7 +329,7 @@ struct Attentive {
 }
 
 impl Watcher for Attentive {
-    fn changed(&mut self, _: &House, records: Vec<RecordId>) -> Result<(), StoreError> {
+    fn changed(&mut self, _: &House, records: Vec<Touched>) -> Result<(), StoreError> {
         self.jury.hear(records)
     }
 

@@ -15,7 +15,7 @@ use std::{
 use provost::{
     cli::{self, Command, Screen},
     cluster,
-    commands::{Asked, answer},
+    commands::{Asked, answer, no_parcel},
     config::{Environment, Paths, parse},
     desk::{Desk, LookError},
     house::House,
@@ -127,7 +127,7 @@ impl Daemon {
         let look = Look::suited(false, None, true, self.desk.house.now());
         let mut screen = Screen { out: &mut out, err: &mut err, format: Format::Json, look, most: None };
         let (meter, stop) = (Arc::new(|_, _, _: &str| ()), CancellationToken::new());
-        let asked = Asked { desk: &self.desk, uid: 1000, meter, stop };
+        let asked = Asked { desk: &self.desk, uid: 1000, meter, parcel: no_parcel(), stop };
         self.runtime.block_on(answer(&asked, &Command::Cluster(cli::Cluster::Status), &mut screen)).unwrap();
         serde_json::from_slice(&out).unwrap()
     }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -14,13 +14,16 @@ use croner::{
 };
 use jiff::tz::TimeZone;
 use provost_engine::{Owning, Roster};
+use provost_model::Span;
 use provost_store::EngineKind;
 use toml::Table;
+
+use crate::jobs::retention::Keep;
 
 use super::{
     Address, Paths, Problem, Reference, Size, duration,
     problem::nearest,
-    typed::{COMMON, Typed, TypedSnapshots, TypedSource},
+    typed::{COMMON, Typed, TypedBackups, TypedSnapshots, TypedSource},
 };
 
 /// Longest drain; systemd kills after 30 seconds.
@@ -54,16 +57,31 @@ pub struct Config {
 }
 
 /// `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct StoreChoice {
     /// The directory of the embedded store; with an address, of what this daemon keeps for itself.
     pub path: PathBuf,
     /// Its engine; the one it has if `None`.
     pub engine: Option<EngineKind>,
+    /// How long history is kept.
+    pub keep: Keep,
     /// The address of a store in a database, instead of the embedded one.
     pub url: Option<Address>,
     /// What is kept free on its disk.
     pub min_free: Size,
+    /// When it is backed up, and where to.
+    pub backups: Backups,
+}
+
+/// `[store.backups]`.
+#[derive(Clone, Debug)]
+pub struct Backups {
+    /// When; only on demand if `None`.
+    pub schedule: Option<Schedule>,
+    /// How many are kept.
+    pub keep: usize,
+    /// The directory they are written to.
+    pub path: PathBuf,
 }
 
 impl StoreChoice {
@@ -238,7 +256,31 @@ impl Check {
         if engine.is_some() && typed.store.url.is_some() {
             self.fault("store.engine", "a store at an address has no engine of ours");
         }
-        StoreChoice { path, url, engine, min_free }
+        let mut days = |setting: &str, text: Option<&String>, default: u64| {
+            let length = self.length(setting.to_owned(), text, Duration::from_secs(default * 86_400));
+            if !(86_400..=100 * 366 * 86_400).contains(&length.as_secs()) {
+                self.fault(setting, "between 1d and 36600d");
+            }
+            Span::seconds(i64::try_from(length.as_secs()).unwrap_or(i64::MAX / 4_000_000))
+        };
+        let keep = Keep {
+            history: days("store.keep_history", typed.store.keep_history.as_ref(), 400),
+            daily: days("store.keep_daily", typed.store.keep_daily.as_ref(), 35),
+        };
+        let backups = self.backups(&typed.store.backups, &path);
+        StoreChoice { path, url, engine, keep, min_free, backups }
+    }
+
+    fn backups(&mut self, typed: &TypedBackups, store: &Path) -> Backups {
+        let keep = typed.keep.unwrap_or(7);
+        if keep == 0 {
+            self.fault("store.backups.keep", "at least 1");
+        }
+        Backups {
+            schedule: self.schedule("store.backups", typed.schedule.as_deref(), typed.time_zone.as_deref()),
+            keep: usize::try_from(keep).unwrap_or(usize::MAX),
+            path: self.path("store.backups.path", typed.path.as_ref(), store.join("backups")),
+        }
     }
 
     fn path(&mut self, setting: &str, text: Option<&String>, default: PathBuf) -> PathBuf {
@@ -424,6 +466,8 @@ mod tests {
             path = "relative"
             url = "postgres://x"
             engine = "rocks"
+            keep_history = "1h"
+            keep_daily = "a while"
             min_free = "5"
             [daemon]
             drain = "1m"
@@ -457,6 +501,8 @@ mod tests {
     store.min_free: write a size with its unit, such as 2GiB, 500MB or 5%
     store.path: the path must be absolute
     store.engine: either "sled" or "redb"
+    store.keep_history: between 1d and 36600d
+    store.keep_daily: write a length of time with its unit, such as 5m, 25s or 7d
     sources[0].time_zone: there is no such time zone; write one such as Europe/Paris
     sources[0].schedule: Component error: Number out of bounds; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
     sources[0].jitter: write a length of time with its unit, such as 5m, 25s or 7d

@@ -11,6 +11,7 @@ pub mod jury;
 pub mod link;
 mod listing;
 pub mod owners;
+pub mod retention;
 pub mod runs;
 pub mod scan;
 pub mod snapshot;

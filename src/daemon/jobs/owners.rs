@@ -19,12 +19,15 @@ use provost_store::{
 use super::judge::Yardstick;
 use crate::house::House;
 
+/// The people file with whom sources met, as of a commit.
+type Whole = (CommitNo, Arc<Roster>);
+
 /// People and teams of the file, and with them those that sources met, as last read.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     file: Arc<Roster>,
     /// Everybody, as of the commit in which a person or team last changed.
-    all: Arc<Mutex<Option<(CommitNo, Arc<Roster>)>>>,
+    all: Arc<Mutex<Option<Whole>>>,
 }
 
 /// Finds owners.

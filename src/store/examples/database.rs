@@ -70,7 +70,12 @@ fn main() {
         })
         .collect();
     took.sort_unstable();
-    println!("looked up: median {:?}, p95 {:?}; {} MiB", took[1_000], took[1_900], store.space().unwrap().used >> 20);
+    println!(
+        "looked up: median {:?}, p95 {:?}; {} MiB",
+        took.get(1_000),
+        took.get(1_900),
+        store.space().unwrap().used >> 20
+    );
 }
 
 fn id(number: u64, part: u8) -> RecordId {
@@ -105,7 +110,7 @@ fn household(number: u64, scope: provost_model::ScopeNo, day: i64) -> Vec<Record
         .with(field::PATH, "/service/".to_owned())
         .with(field::ARN, format!("arn:aws:iam::100000000000:user/service/svc-{number}"))
         .with(field::GROUPS, vec![format!("team-{}-deployers", number % 400)])
-        .with(field::ADMIN, number % 40 == 0)
+        .with(field::ADMIN, number.is_multiple_of(40))
         .with(field::MFA, false);
     let arn = format!("arn:aws:iam::100000000000:user/service/svc-{number}");
     let mut all = vec![record(0, Kind::User, vec![user.external.clone(), arn], facts)];

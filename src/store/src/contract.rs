@@ -346,6 +346,10 @@ pub trait Store: Send + Sync {
     /// none: nobody may use it before it is filled.
     fn rebuild(&self, next: &mut dyn FnMut() -> Result<Option<Piece>, StoreError>) -> Result<(), StoreError>;
 
+    /// Forgets single former versions, at most [`crate::MAX_OPS`] of them; gives the number forgotten. Present versions stay,
+    /// whatever is named. Whoever reads at a commit whose version is forgotten gets the version before it.
+    fn forget_versions(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError>;
+
     /// Does what was put off: for a time when nothing else is to do. Nothing is lost where it is never called.
     fn tidy(&self) -> Result<(), StoreError>;
 

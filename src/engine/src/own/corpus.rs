@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use provost_model::{Attr, Facts, Kind, Noun, Record, ScopeNo, Span, Time, field};
+use provost_model::{Attr, Facts, Noun, Record, ScopeNo, Span, Time, field};
 
 use super::{Asked, Attribution, CatalogueEntry, Owning, People, Person, Roster, Team};
 use crate::link::corpus::{Corpus, NOW};
@@ -325,6 +325,8 @@ impl Dice {
 
 #[cfg(test)]
 mod tests {
+    use provost_model::Kind;
+
     use super::*;
 
     /// The targets: owners for 85 % of identities, 95 % of those right where the confidence is 0.8 or more.

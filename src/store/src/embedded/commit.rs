@@ -26,6 +26,15 @@ pub(crate) fn check_size(batch: &Batch) -> Result<(), StoreError> {
     Err(StoreError::Io(std::io::Error::new(std::io::ErrorKind::InvalidInput, said)))
 }
 
+/// Refuses more steps than a batch may have.
+pub(crate) fn check_count(steps: usize) -> Result<(), StoreError> {
+    if steps <= MAX_OPS {
+        return Ok(());
+    }
+    let said = format!("{steps} steps at once are over the bound of {MAX_OPS}");
+    Err(StoreError::Io(std::io::Error::new(std::io::ErrorKind::InvalidInput, said)))
+}
+
 /// The streams a batch appends to.
 pub(super) fn streams_of(batch: &Batch) -> BTreeSet<&'static str> {
     batch.ops.iter().filter_map(|op| if let Op::Append { stream, .. } = op { Some(*stream) } else { None }).collect()

@@ -9,8 +9,8 @@ use provost_model::{
 };
 
 use super::{
-    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MACHINE, MARKS, MEMBER, META,
-    MemberRow, PLACES, RECORDS, RUNS, Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, TURN_QUEUE, UNJUDGED,
+    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JUDGED_BY_ALL, JudgedBy, KEYS, MACHINE, MARKS, MEMBER,
+    META, MemberRow, PLACES, RECORDS, RUNS, Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, TURN_QUEUE, UNJUDGED,
     WORK_QUEUE,
     index::{self, standing_byte},
     links, owners,
@@ -47,7 +47,7 @@ pub struct Draft<'a> {
     scopes: BTreeMap<ScopeNo, ScopeRow>,
     /// Scopes of which something is said here.
     speaking: BTreeMap<ScopeNo, (String, Scope)>,
-    ops: Vec<Op>,
+    pub(super) ops: Vec<Op>,
     /// Where others write too: which versions were read of what may be written here.
     read: Option<Reads>,
 }
@@ -257,8 +257,8 @@ impl<'a> Draft<'a> {
         self.inventory_noting().findings_of(subject)
     }
 
-    /// By what the records are judged, to be changed here; `None` before anything was.
-    pub fn judged_by(&self) -> Result<Option<JudgedBy>, StoreError> {
+    /// By what the records are judged, to be changed here.
+    pub fn judged_by(&self) -> Result<JudgedBy, StoreError> {
         self.inventory_noting().judged_by()
     }
 
@@ -274,6 +274,8 @@ impl<'a> Draft<'a> {
     /// Writes by what the records are judged.
     pub fn put_judged_by(&mut self, row: &JudgedBy) -> Result<(), StoreError> {
         self.ops.push(Op::Put { table: META, key: JUDGED_BY.to_vec(), value: rows::encode(row)? });
+        // A program of the first version that opens this store must not take its own row for true.
+        self.ops.push(Op::Delete { table: META, key: JUDGED_BY_ALL.to_vec() });
         Ok(())
     }
 

@@ -37,6 +37,9 @@ pub(super) const MEANWHILE: usize = 32 << 20;
 const SHORT: usize = 256 << 10;
 const ROUNDS: usize = 16;
 
+/// What is called for each page of a tree.
+type EachPage<'a> = dyn FnMut(Tree<'_>, &[crate::kv::Pair]) -> Result<(), StoreError> + 'a;
+
 impl Journaled {
     /// One and a half times the bytes of everything that is live.
     pub(super) fn rewrite_needs(&self) -> Result<u64, StoreError> {
@@ -103,10 +106,7 @@ impl Journaled {
     }
 
     /// Hands over every pair as readers see it, page by page.
-    fn live(
-        &self,
-        each: &mut dyn FnMut(Tree<'_>, &[crate::kv::Pair]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn live(&self, each: &mut EachPage<'_>) -> Result<(), StoreError> {
         for name in self.trees()? {
             let tree = Tree::named(&name).ok_or_else(|| StoreError::Codec(format!("the name of the tree {name:?}")))?;
             let mut from = Bound::Unbounded;

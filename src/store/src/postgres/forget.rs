@@ -20,6 +20,10 @@ const FORGET: &str = "WITH page AS MATERIALIZED (SELECT key, commit, value IS NU
     SELECT (SELECT count(*) FROM forgotten), last.key, last.commit, (SELECT count(*) FROM page) \
     FROM (SELECT key, commit FROM page ORDER BY key DESC, commit DESC LIMIT 1) AS last";
 
+/// Of versions named twice one goes.
+const SINGLE: &str = "DELETE FROM store_past p USING unnest($2::bytea[], $3::bigint[]) AS which(key, commit) \
+    WHERE p.tbl = $1 AND p.key = which.key AND p.commit = which.commit";
+
 /// A place among former versions.
 pub(super) type Place = (Vec<u8>, i64);
 
@@ -34,4 +38,13 @@ pub(super) async fn page(
     let (forgotten, seen): (i64, i64) = (found.try_get(0)?, found.try_get(3)?);
     let last = if seen < PAGE { None } else { Some((found.try_get(1)?, found.try_get(2)?)) };
     Ok((forgotten.cast_unsigned(), last))
+}
+
+/// Forgets single versions: keys and the commits of them; gives how many there were.
+pub(super) async fn single(
+    on: &mut PgConnection,
+    table: i16,
+    (keys, commits): &(Vec<Vec<u8>>, Vec<i64>),
+) -> Result<u64, Halt> {
+    Ok(sqlx::query(SINGLE).bind(table).bind(keys).bind(commits).execute(on).await?.rows_affected())
 }

@@ -308,6 +308,16 @@ impl Store for Postgres {
         self.link.ask(move |on, _| Box::pin(async move { Ok(Time::from_micros(leases::now(on, given).await?)) }))
     }
 
+    fn forget_versions(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError> {
+        crate::embedded::check_count(which.len())?;
+        let Some(number) = self.table(table)? else { return Ok(0) };
+        let which = Arc::new(which.iter().map(|(key, commit)| (key.clone(), signed(*commit))).unzip());
+        self.link.ask(move |on, _| {
+            let which = Arc::clone(&which);
+            Box::pin(async move { forget::single(on, number, &which).await })
+        })
+    }
+
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError> {
         let Some(number) = self.table(table)? else { return Ok(0) };
         let (mut forgotten, mut after) = (0, Arc::new((Vec::new(), -1)));

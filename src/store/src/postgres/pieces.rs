@@ -142,10 +142,13 @@ pub(super) struct Heap {
     commits: (Vec<i64>, Vec<i64>),
     rows: Versions,
     past: Versions,
-    entries: (Vec<String>, Vec<i64>, Vec<i64>, Vec<Vec<u8>>, Vec<Vec<u8>>),
+    entries: Entries,
     due: (Vec<String>, Vec<Vec<u8>>, Vec<i64>),
     leases: (Vec<String>, Vec<String>, Vec<i64>, Vec<i64>),
 }
+
+/// Streams, sequence numbers, times, hashes, values.
+type Entries = (Vec<String>, Vec<i64>, Vec<i64>, Vec<Vec<u8>>, Vec<Vec<u8>>);
 
 #[derive(Debug, Default)]
 struct Versions {

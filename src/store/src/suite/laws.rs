@@ -224,6 +224,25 @@ fn what_nobody_needs_any_more_is_forgotten() {
 }
 
 #[test]
+fn single_versions_are_forgotten_and_the_one_before_answers_for_them() {
+    on_each(|store| {
+        for round in 1..=5 {
+            commit(store, round, [put(ROWS, "a", &format!("{round}")), put(ROWS, "a\0", "other")]);
+        }
+        let which = |commits: &[u64]| commits.iter().map(|at| (b"a".to_vec(), CommitNo(*at))).collect::<Vec<_>>();
+        // 5 is the present one, 9 never was.
+        assert_eq!(store.forget_versions(ROWS, &which(&[2, 4, 5, 9])).unwrap(), 2);
+        assert_eq!(store.forget_versions(ROWS, &which(&[2, 4])).unwrap(), 0);
+        for (at, value) in [(1, "1"), (2, "1"), (3, "3"), (4, "3"), (5, "5")] {
+            assert_eq!(read(store, ROWS, "a", Some(at)).as_deref(), Some(value), "at {at}");
+        }
+        assert_eq!(store.versions(ROWS, b"a\0").unwrap().len(), 5);
+        assert!(store.forget_versions(ROWS, &vec![(b"a".to_vec(), CommitNo(1)); MAX_OPS + 1]).is_err());
+        assert_eq!(store.check().unwrap().faults, [""; 0]);
+    });
+}
+
+#[test]
 fn forgetting_goes_through_more_than_a_page_of_versions() {
     on_each(|store| {
         for round in 0..5 {
