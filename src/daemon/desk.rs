@@ -26,7 +26,8 @@ use crate::{
     jobs::{
         Watcher, WriteError,
         anew::{self, Reached},
-        assess, judge,
+        assess,
+        judge::{self, Touched},
         jury::Jury,
         link,
         runs::{Runs, Turn},
@@ -41,6 +42,10 @@ pub type OnProgress = Box<dyn FnMut(u64, Option<u64>, &'static str) + Send>;
 
 /// How often a run asks whether the store's disk has room.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
+
+/// How often, and how soon, a lease that is held is asked for again.
+const SOON_FREE: u32 = 20;
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// Why a source is not looked at.
 #[derive(Debug, Error)]
@@ -185,7 +190,15 @@ impl Desk {
     ) -> Result<Run, LookError> {
         let turn = self.turn(source)?;
         let work = lease_of(WORK_QUEUE, source.name.as_bytes());
-        let hold = self.tenancy.take(&work)?.ok_or_else(|| LookError::Elsewhere(source.name.clone()))?;
+        let mut hold = self.tenancy.take(&work)?;
+        // A run that has just ended in this process gives its lease back in a moment.
+        for _ in 0..SOON_FREE {
+            if hold.is_none() {
+                tokio::time::sleep(MOMENT).await;
+                hold = self.tenancy.take(&work)?;
+            }
+        }
+        let hold = hold.ok_or_else(|| LookError::Elsewhere(source.name.clone()))?;
         let looking = self.looking(source, sweep)?;
         self.look_under((turn, &hold), (source, looking), on, stop).await
     }
@@ -216,8 +229,8 @@ impl Desk {
         let wiring = self.wiring();
         // Nothing of this run is taken once the lease is lost, not its verdicts either.
         let house = Arc::new(hold.house());
-        let (judging, at_work) = (Arc::clone(&house), self.at_work.clone());
-        let jury = Jury::sit(move |records| at_work.judge(&judging, records))?;
+        let (judging, at_work, at_end) = (Arc::clone(&house), self.at_work.clone(), self.at_work.clone());
+        let jury = Jury::sit(move |records| at_work.changed(&judging, records))?;
         let watcher = Attentive { turn, on, jury, clockwatch: Arc::clone(&self.clockwatch), clock: self.house.clock() };
         let (no_room, told) = (looking.no_room.clone(), stop.child_token());
         let run = tokio::select! {
@@ -229,7 +242,11 @@ impl Desk {
             return Ok(run?);
         }
         let watched = wiring.watched(source, self.house.now());
-        let assessed = tokio::task::spawn_blocking(move || assess::assess(&house, &wiring.yardstick, &watched)).await;
+        let assessed = tokio::task::spawn_blocking(move || {
+            at_end.awaited(&house)?;
+            assess::assess(&house, &wiring.yardstick, &watched)
+        });
+        let assessed = assessed.await;
         assessed.map_err(|_| WriteError::Connector("judging the source panicked".into()))??;
         Ok(run?)
     }
@@ -289,6 +306,17 @@ impl AtWork {
         let _judging = self.judging.read();
         judge::touched(house, &self.wiring().yardstick, records)
     }
+
+    fn changed(&self, house: &House, records: &[Touched]) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::changed(house, &self.wiring().yardstick, records)
+    }
+
+    /// Judges who waited for what was read again.
+    fn awaited(&self, house: &House) -> Result<u64, StoreError> {
+        let _judging = self.judging.read();
+        judge::awaited(house, &self.wiring().yardstick)
+    }
 }
 
 /// Whether a run that ended so must show in the exit status: a declared blind spot does unless it is accepted.
@@ -313,7 +341,7 @@ struct Attentive {
 }
 
 impl Watcher for Attentive {
-    fn changed(&mut self, _: &House, records: Vec<RecordId>) -> Result<(), StoreError> {
+    fn changed(&mut self, _: &House, records: Vec<Touched>) -> Result<(), StoreError> {
         self.jury.hear(records)
     }
 

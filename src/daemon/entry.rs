@@ -80,10 +80,16 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
             logging::begin(&entry.environment, entry.err_terminal, true);
             quickstart::run(entry, &paths, wanted, screen)
         }
-        Command::Store(StoreAction::Restore { file, force }) => {
+        Command::Store(StoreAction::Restore { file, latest: _, force }) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             let config = config::load(&paths).map_err(cli::CliError::Config)?;
-            archive::restore(&config, (file, *force), &meter(entry), screen)
+            archive::restore((&config, &entry.environment), (file.as_deref(), *force), &meter(entry), screen)
+        }
+        Command::Store(StoreAction::Migrate { to, place }) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            let config = config::load(&paths).map_err(cli::CliError::Config)?;
+            let meter = meter(entry);
+            archive::migrate((&config, &entry.environment, &paths.file), (to, place), &meter, screen)
         }
         Command::Store(StoreAction::Backup { file }) => {
             logging::begin(&entry.environment, entry.err_terminal, true);

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use provost_model::{Outcome, Why};
+use provost_model::{Outcome, Time, Why};
 use provost_store::{StoreError, inventory::TURN_QUEUE, lease_of};
 use tokio::{
     sync::Semaphore,
@@ -19,12 +19,13 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    archive,
     cluster::{self, Then, Work},
     desk::{Desk, LookError},
     house::House,
     jobs::{WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source},
     tenancy::Hold,
-    wire::Wiring,
+    wire::{self, Wiring},
 };
 
 /// The scheduler's rounds: one a second.
@@ -57,6 +58,7 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     let mut shift = Shift::default();
     let mut looking = JoinSet::new();
     let mut keeping: Option<JoinHandle<()>> = None;
+    let mut backing: Option<JoinHandle<()>> = None;
     let (mut rounds, mut to_keep, mut clock_trusted) = (0_u64, false, true);
     loop {
         tokio::select! {
@@ -96,6 +98,12 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "cannot tell whether a snapshot is due"),
         }
+        if plan.backup_due.is_some_and(|at| at <= desk.house.now())
+            && backing.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            backing = Some(tokio::spawn(back_up(Arc::clone(&desk))));
+            plan.backup_due = next_backup(&desk);
+        }
         rounds += 1;
     }
     desk.house.closing().cancel();
@@ -105,6 +113,9 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
         while looking.join_next().await.is_some() {}
         if let Some(keeping) = keeping {
             let _ = keeping.await;
+        }
+        if let Some(backing) = backing {
+            let _ = backing.await;
         }
     })
     .await;
@@ -180,6 +191,8 @@ impl Shift {
 struct Plan {
     wiring: Arc<Wiring>,
     places: Arc<Semaphore>,
+    /// When the next backup is taken. Daemons that share a store each take their own.
+    backup_due: Option<Time>,
 }
 
 impl Plan {
@@ -187,7 +200,8 @@ impl Plan {
         let wiring = desk.wiring();
         logged(cluster::plan(desk), "keeps the times of the former schedules");
         let places = Arc::new(Semaphore::new(wiring.config.daemon.max_concurrent_runs));
-        Self { wiring, places }
+        let backup_due = next_backup(desk);
+        Self { wiring, places, backup_due }
     }
 }
 
@@ -280,12 +294,17 @@ async fn keep_house(
     }
     let kept = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
         let wiring = desk.wiring();
+        let judging = evaluate.clone();
         if let Some(house) = evaluate.filter(|_| clock_trusted) {
             judge::due(&house, &wiring.yardstick)?;
             let turn = retention::turn(&house, wiring.config.store.keep)?;
             if turn.forgotten > 0 {
                 tracing::info!(versions = turn.forgotten, over = turn.over, "forgot history that need not be kept");
             }
+        }
+        // Whom a run that was cut left waiting.
+        if let Some(house) = &judging {
+            judge::awaited(house, &wiring.yardstick)?;
         }
         if let Some(house) = assess {
             for source in &wiring.config.sources {
@@ -309,6 +328,19 @@ fn tell_how_far() -> impl FnMut(u64) + Send + 'static {
             tracing::info!(records = done, "judging everything anew");
             told = done;
         }
+    }
+}
+
+fn next_backup(desk: &Desk) -> Option<Time> {
+    let wiring = desk.wiring();
+    wiring.config.store.backups.schedule.as_ref().and_then(|schedule| wire::next(schedule, desk.house.now()))
+}
+
+async fn back_up(desk: Arc<Desk>) {
+    match tokio::task::spawn_blocking(move || archive::take(&desk)).await {
+        Ok(Ok(contents)) => tracing::info!(commit = contents.commit, "took a backup of the store"),
+        Ok(Err(error)) => tracing::error!(%error, "could not take a backup of the store"),
+        Err(_) => tracing::error!("taking a backup of the store panicked"),
     }
 }
 

@@ -95,7 +95,7 @@ impl Wiring {
     /// Opens the store, waiting that long for another process to give it back.
     pub fn open(&self, wait: Duration) -> Result<Arc<House>, WireError> {
         let store: Arc<dyn Store> = match &self.config.store.url {
-            Some(address) => Arc::new(self.database(address, wait)?),
+            Some(address) => Arc::new(database((&self.config, address), &self.environment, wait)?),
             None => {
                 let path = &self.config.store.path;
                 match provost_store::open(path, &options(&self.config, wait)) {
@@ -106,18 +106,6 @@ impl Wiring {
             }
         };
         Ok(Arc::new(House::new(store, Arc::new(WallClock))))
-    }
-
-    /// Opens the store in a database. What this daemon keeps for itself alone stays in its own directory.
-    fn database(&self, address: &Address, wait: Duration) -> Result<Postgres, WireError> {
-        let path = &self.config.store.path;
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(|error| WireError::NoPlace { path: path.clone(), error })?;
-        let url = address
-            .resolve(&self.environment)
-            .map_err(|error| WireError::Setting { setting: "store.url".to_owned(), said: error.to_string() })?;
-        let options = PostgresOptions { patience: wait, shown: Some(SHOWN), ..PostgresOptions::default() };
-        Ok(Postgres::open(url.expose_secret(), options)?)
     }
 
     /// What a run of that source is about.
@@ -183,6 +171,22 @@ impl Wiring {
         let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
         Watched { name: source.name.clone(), connector: source.connector.clone(), period }
     }
+}
+
+/// Opens the store in a database. What this daemon keeps for itself alone stays in its own directory.
+pub fn database(
+    (config, address): (&Config, &Address),
+    environment: &Environment,
+    wait: Duration,
+) -> Result<Postgres, WireError> {
+    let path = &config.store.path;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| WireError::NoPlace { path: path.clone(), error })?;
+    let url = address
+        .resolve(environment)
+        .map_err(|error| WireError::Setting { setting: "store.url".to_owned(), said: error.to_string() })?;
+    let options = PostgresOptions { patience: wait, shown: Some(SHOWN), ..PostgresOptions::default() };
+    Ok(Postgres::open(url.expose_secret(), options)?)
 }
 
 /// How the store of a configuration is opened.

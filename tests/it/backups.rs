@@ -91,7 +91,7 @@ fn a_damaged_store_is_set_aside_by_a_restore_and_that_is_said() {
         assert_eq!((refused.status, refused.out.as_str()), (status, ""), "{}", refused.err);
     }
     let said = place.command(&["store", "restore", file.to_str().unwrap()]).env("COLUMNS", "400").output().unwrap();
-    let said = plain(&place, std::str::from_utf8(&said.stdout).unwrap());
+    let said = plain(&place, std::str::from_utf8(&said.stdout).unwrap()).replace("\n  ", " ");
     let first = said.lines().next().unwrap();
     assert!(first.starts_with("The store that was there is damaged ("), "{said}");
     assert!(first.ends_with("); it was set aside, as it was, in /place/state/provost/damaged-N-N-NTN-N-NZ."), "{said}");
@@ -109,9 +109,62 @@ fn a_daemon_hands_a_backup_over_goes_on_and_is_never_restored_under() {
     assert!(place.done(&["store", "check"]).out.ends_with("Nothing is wrong.\n"));
     let refused = place.say(&["store", "restore", file.to_str().unwrap(), "--force"]);
     assert_eq!(refused.status, 5, "{}", refused.err);
-    assert!(refused.err.starts_with("Nobody may have the store open while it is restored: stop the daemon first.\n"));
+    assert!(
+        refused.err.starts_with("Nobody else may have the store open for this: stop the daemon first.\n"),
+        "{}",
+        refused.err
+    );
     assert!(place.done(&["status"]).out.contains("daemon"));
     drop(daemon);
     place.done(&["store", "restore", file.to_str().unwrap(), "--force"]);
+    assert_eq!(listed(&place), before);
+}
+
+#[test]
+fn a_store_moves_to_another_engine_and_the_old_one_stays() {
+    let place = scanned();
+    let (before, new) = (listed(&place), place.path("elsewhere"));
+    let words = ["store", "migrate", "--to", "redb", new.to_str().unwrap()];
+    let said = place.command(&words).env("COLUMNS", "400").output().unwrap();
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+    insta::assert_snapshot!(plain(&place, std::str::from_utf8(&said.stdout).unwrap()), @r#"
+    Copied as of commit N: N rows, N former versions, N stream entries, N due items, N leases.
+    Both were read again and compared: they hold the same.
+    The store at /place/state/provost was left as it is. To use the new one, let /place/config/provost/provost.toml say:
+    [store]
+    path = "/place/elsewhere"
+    engine = "redb"
+    in place of the path, url and engine that are there, and start the daemon.
+    "#);
+    assert_eq!(listed(&place), before, "the old one is as it was");
+    assert_eq!(place.say(&words).status, 2, "never over something");
+    let text = fs::read_to_string(place.configuration()).unwrap();
+    let text = text.replace("[store]\n", &format!("[store]\npath = {new:?}\nengine = \"redb\"\n"));
+    place.write_configuration(&text);
+    assert_eq!(listed(&place), before);
+    assert!(place.done(&["store", "check"]).out.ends_with("Nothing is wrong.\n"));
+}
+
+#[test]
+fn the_newest_whole_backup_is_found_and_restored() {
+    let place = scanned();
+    let before = listed(&place);
+    let none = place.say(&["store", "restore", "--latest", "--force"]);
+    assert_eq!((none.status, none.err.contains("there is no whole backup in ")), (2, true), "{}", none.err);
+    let backups = place.store().join("backups");
+    fs::create_dir(&backups).unwrap();
+    let whole = backups.join("2026-01-01T00-00-00Z-c1.backup");
+    place.done(&["store", "backup", whole.to_str().unwrap()]);
+    fs::write(backups.join("2026-01-02T00-00-00Z-c2.backup"), &fs::read(&whole).unwrap()[..999]).unwrap();
+    fs::write(place.store().join("sled/conf"), "garbage").unwrap();
+    let said = place.command(&["store", "restore", "--latest"]).env("COLUMNS", "400").output().unwrap();
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+    let err = plain(&place, std::str::from_utf8(&said.stderr).unwrap());
+    let lines: Vec<&str> = err.lines().collect();
+    assert!(
+        lines[0].starts_with("Passed over: the backup /place/state/provost/backups/N-N-NTN-N-NZ-cN.backup is not"),
+        "{err}"
+    );
+    assert!(lines[1].starts_with("The newest whole backup is /place/state/provost/backups/"), "{err}");
     assert_eq!(listed(&place), before);
 }

@@ -353,10 +353,22 @@ pub enum StoreAction {
     /// Put a backup where the store is to be; nobody may have the store open
     Restore {
         /// The backup
-        file: PathBuf,
+        #[arg(required_unless_present = "latest", conflicts_with = "latest")]
+        file: Option<PathBuf>,
+        /// The newest whole backup of store.backups, and what the segments of streams hold beyond it
+        #[arg(long)]
+        latest: bool,
         /// Set a store that is there and not empty aside, and restore the backup in its place
         #[arg(long)]
         force: bool,
+    },
+    /// Copy the store to another engine or to PostgreSQL, and compare; nobody may have the store open
+    Migrate {
+        /// To what
+        #[arg(long, value_name = "ENGINE", value_parser = PossibleValuesParser::new(["sled", "redb", "postgres"]))]
+        to: String,
+        /// The new directory; for postgres an address without a password, or where one is: env:NAME, file:/path
+        place: String,
     },
     /// Read everything through and say what is wrong
     Check,
@@ -469,6 +481,9 @@ mod tests {
             "provost baseline work aws-prod",
             "provost store backup /backups/today",
             "provost store restore /backups/today --force",
+            "provost store restore --latest",
+            "provost store migrate --to redb /srv/new",
+            "provost store migrate --to postgres postgres://db/provost",
             "provost store check -o json",
             "provost store compact",
             "provost config check --config x.toml",
@@ -501,6 +516,8 @@ mod tests {
             "provost store",
             "provost store backup",
             "provost store restore",
+            "provost store restore --latest x",
+            "provost store migrate --to rocks /srv/new",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

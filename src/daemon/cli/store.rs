@@ -65,7 +65,32 @@ pub fn restored(restored: &Restored, store: &Path, screen: &mut Screen<'_>) -> R
         ))?,
     }
     screen.prose(&format!("Restored as of commit {}: {}.", contents.commit, told(contents)))?;
+    if restored.from_segments > 0 {
+        let entries = restored.from_segments;
+        screen.prose(&format!("{entries} later entries of streams came from the segments beside the engine."))?;
+    }
+    if let Some(why) = &restored.segments_refused {
+        screen.prose(&format!("The segments beside the engine were left out ({why}); they are set aside too."))?;
+    }
     screen.prose(&format!("The store at {} can be used now: provost status", store.display()))?;
+    Ok(Exit::Done)
+}
+
+/// Says what was copied to another engine or database, and what to change so that it is used.
+pub fn migrated(
+    contents: &Contents,
+    (old, lines): (&Path, &str),
+    configuration: &Path,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CliError> {
+    let old = old.display();
+    screen.prose(&format!("Copied as of commit {}: {}.", contents.commit, told(contents)))?;
+    screen.prose("Both were read again and compared: they hold the same.")?;
+    let file = configuration.display();
+    screen.prose(&format!("The store at {old} was left as it is. To use the new one, let {file} say:"))?;
+    screen.line("[store]")?;
+    screen.lines(lines)?;
+    screen.prose("in place of the path, url and engine that are there, and start the daemon.")?;
     Ok(Exit::Done)
 }
 
@@ -129,24 +154,46 @@ mod tests {
         let (out, _) = written(Format::Table, |screen| {
             assert_eq!(checked(&report, screen).unwrap(), Exit::Store);
         });
-        insta::assert_snapshot!(out, @"");
+        insta::assert_snapshot!(out, @r"
+        Read through: 3 commits, 7 rows, 0 former versions, 0 stream entries, 0 due items.
+        1 faults:
+          rows/things, key 61: …
+        Stop the daemon and restore the last backup: provost store restore FILE --force (the store that is
+          there is set aside, not thrown away).
+        ");
         let (out, _) = written(Format::Json, |screen| {
             assert_eq!(checked(&Report { faults: vec![], ..report.clone() }, screen).unwrap(), Exit::Done);
         });
-        insta::assert_snapshot!(out, @"");
+        insta::assert_snapshot!(out, @r#"{"commits":3,"rows":7,"versions":0,"entries":0,"due":0,"faults":[]}"#);
     }
 
     #[test]
     fn what_was_set_aside_is_said_with_its_place() {
         let contents = Contents { commit: 9, rows: 4, versions: 3, ..Contents::default() };
         let said = |former| {
-            let restored = Restored { contents: contents.clone(), former };
+            let restored = Restored { contents: contents.clone(), former, from_segments: 2, segments_refused: None };
             written(Format::Table, |screen| drop(super::restored(&restored, Path::new("/s"), screen))).0
         };
         let to = || Path::new("/s/damaged-2026-11-24T03-00-00Z").to_owned();
-        insta::assert_snapshot!(said(Former::Damaged { to: to(), what: "sled/db is cut off".into() }), @"");
-        insta::assert_snapshot!(said(Former::SetAside { to: to(), commit: 4711 }), @"");
-        insta::assert_snapshot!(said(Former::None), @"");
+        insta::assert_snapshot!(said(Former::Damaged { to: to(), what: "sled/db is cut off".into() }), @r"
+        The store that was there is damaged (sled/db is cut off); it was set aside, as it was, in
+          /s/damaged-2026-11-24T03-00-00Z.
+        Restored as of commit 9: 4 rows, 3 former versions, 0 stream entries, 0 due items, 0 leases.
+        2 later entries of streams came from the segments beside the engine.
+        The store at /s can be used now: provost status
+        ");
+        insta::assert_snapshot!(said(Former::SetAside { to: to(), commit: 4711 }), @r"
+        The store that was there (last commit 4711) was set aside, as it was, in
+          /s/damaged-2026-11-24T03-00-00Z.
+        Restored as of commit 9: 4 rows, 3 former versions, 0 stream entries, 0 due items, 0 leases.
+        2 later entries of streams came from the segments beside the engine.
+        The store at /s can be used now: provost status
+        ");
+        insta::assert_snapshot!(said(Former::None), @r"
+        Restored as of commit 9: 4 rows, 3 former versions, 0 stream entries, 0 due items, 0 leases.
+        2 later entries of streams came from the segments beside the engine.
+        The store at /s can be used now: provost status
+        ");
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub fn needs_store(command: &Command) -> bool {
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
-        | Command::Store(StoreAction::Restore { .. })
+        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. })
         | Command::Config(_)
         | Command::Completions { .. } => false,
     }
@@ -116,7 +116,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
-        | Command::Store(StoreAction::Restore { .. })
+        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. })
         | Command::Config(_)
         | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }

@@ -18,7 +18,7 @@ pub enum Address {
 
 impl Address {
     /// What `store.url` says.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             let reference = text.parse().map(Self::Secret);
             return reference.map_err(|_| {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -23,7 +23,7 @@ use crate::jobs::retention::Keep;
 use super::{
     Address, Paths, Problem, Reference, Size, duration,
     problem::nearest,
-    typed::{COMMON, Typed, TypedSnapshots, TypedSource},
+    typed::{COMMON, Typed, TypedBackups, TypedSnapshots, TypedSource},
 };
 
 /// Longest drain; systemd kills after 30 seconds.
@@ -57,7 +57,7 @@ pub struct Config {
 }
 
 /// `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct StoreChoice {
     /// The directory of the embedded store; with an address, of what this daemon keeps for itself.
     pub path: PathBuf,
@@ -69,6 +69,19 @@ pub struct StoreChoice {
     pub url: Option<Address>,
     /// What is kept free on its disk.
     pub min_free: Size,
+    /// When it is backed up, and where to.
+    pub backups: Backups,
+}
+
+/// `[store.backups]`.
+#[derive(Clone, Debug)]
+pub struct Backups {
+    /// When; only on demand if `None`.
+    pub schedule: Option<Schedule>,
+    /// How many are kept.
+    pub keep: usize,
+    /// The directory they are written to.
+    pub path: PathBuf,
 }
 
 impl StoreChoice {
@@ -254,7 +267,20 @@ impl Check {
             history: days("store.keep_history", typed.store.keep_history.as_ref(), 400),
             daily: days("store.keep_daily", typed.store.keep_daily.as_ref(), 35),
         };
-        StoreChoice { path, url, engine, keep, min_free }
+        let backups = self.backups(&typed.store.backups, &path);
+        StoreChoice { path, url, engine, keep, min_free, backups }
+    }
+
+    fn backups(&mut self, typed: &TypedBackups, store: &Path) -> Backups {
+        let keep = typed.keep.unwrap_or(7);
+        if keep == 0 {
+            self.fault("store.backups.keep", "at least 1");
+        }
+        Backups {
+            schedule: self.schedule("store.backups", typed.schedule.as_deref(), typed.time_zone.as_deref()),
+            keep: usize::try_from(keep).unwrap_or(usize::MAX),
+            path: self.path("store.backups.path", typed.path.as_ref(), store.join("backups")),
+        }
     }
 
     fn path(&mut self, setting: &str, text: Option<&String>, default: PathBuf) -> PathBuf {

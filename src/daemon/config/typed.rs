@@ -53,6 +53,22 @@ pub struct TypedStore {
     pub keep_daily: Option<String>,
     /// Space kept free on the store's disk, such as `2GiB` or `5%`; by default the larger of 1 GiB and 5 %.
     pub min_free: Option<String>,
+    /// When the store is backed up, and where to.
+    pub backups: TypedBackups,
+}
+
+/// `[store.backups]`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TypedBackups {
+    /// When one is taken: five cron fields. None are taken by schedule if this is missing.
+    pub schedule: Option<String>,
+    /// Time zone of the schedule; UTC by default.
+    pub time_zone: Option<String>,
+    /// How many are kept; 7 by default.
+    pub keep: Option<u32>,
+    /// Directory they are written to, better on another disk; `backups` in the store's directory by default.
+    pub path: Option<String>,
 }
 
 /// `[daemon]`.

@@ -1,11 +1,16 @@
-//! Judges every record anew when what is judged by has changed: thresholds, owning, people, rules of another version.
-//! It must never say that a yardstick holds before every record was judged by it.
+//! Judges anew where what a rule judges by has changed: its figures, its version, how owners are found if it asks.
+//! It must never say that a rule holds before every record it is about was judged by it.
 
-use provost_engine::rules::{ALL, Rule};
-use provost_model::{Noun, Record, RecordId};
+use std::collections::{BTreeMap, HashSet};
+
+use provost_engine::{
+    Neighbour,
+    rules::{ALL, Rule},
+};
+use provost_model::Record;
 use provost_store::{
     StoreError,
-    inventory::{Draft, Inventory, JudgedBy},
+    inventory::{Draft, Inventory, JudgedBy, RuleDigest, UnderWay},
 };
 
 use super::{
@@ -15,8 +20,8 @@ use super::{
 };
 use crate::house::House;
 
-/// Records judged between two notes of how far it is.
-const PAGE: usize = 256;
+/// Records read between two notes of how far it is.
+const PAGE: usize = 1024;
 
 /// How far a turn got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,39 +34,35 @@ pub enum Reached {
     NotYet,
 }
 
-/// Judges every record by this yardstick, unless that was done. Before each page `go_on` is told how many records this
-/// turn has done, and says whether to go on.
+/// Judges by this yardstick every record that a rule is about which judges otherwise than before. Before each page `go_on`
+/// is told how many records this turn has passed, and says whether to go on.
 pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -> bool) -> Result<Reached, StoreError> {
-    let digest = digest(yardstick, &Owners::new(house.inventory(), yardstick, None)?.digest(), ALL);
-    let known = house.inventory().judged_by()?.filter(|known| known.digest == digest);
-    let mut mark = known.unwrap_or(JudgedBy { digest, up_to: None, everything: false });
-    if mark.everything {
-        return Ok(Reached::Already);
+    let mut mark = house.inventory().judged_by()?;
+    let wanted = digests(yardstick, &owners(house.inventory(), yardstick)?, ALL);
+    let Some(mut under_way) = rest(&mark, &wanted) else { return Ok(Reached::Already) };
+    if mark.under_way.as_ref() != Some(&under_way) {
+        // Written first: from the first verdict on, what these rules judged by before does not hold everywhere any more.
+        mark.rules.retain(|it| !under_way.rules.iter().any(|rule| rule.rule == it.rule));
+        note(house, &mut mark, Some(&under_way))?;
     }
-    // Written first: from the first verdict on, the former yardstick does not hold everywhere any more.
-    if known.is_none() {
-        note(house, &mark)?;
-    }
-    let mut done = 0;
+    let (mut done, mut met) = (0, HashSet::new());
+    let rules: Vec<&Rule> = under_way.rules.iter().filter_map(|it| Rule::of_id(&it.rule)).collect();
+    // A rule that is gone leaves findings about any kind.
+    let gone = rules.len() < under_way.rules.len();
+    let concerned = |record: &Record| gone || rules.iter().any(|rule| rule.needs.contains(&record.kind));
     loop {
         if !go_on(done) {
             return Ok(Reached::NotYet);
         }
-        let page = house.inventory().records_after(mark.up_to, PAGE)?;
+        let page = house.inventory().records_after(under_way.up_to, PAGE)?;
         let Some(last) = page.last() else { break };
-        let mut ids: Vec<RecordId> = Vec::with_capacity(page.len());
-        for record in &page {
-            if !judged_with_its_identity(house.inventory(), record)? {
-                ids.push(record.id);
-            }
-        }
-        judge::touched(house, yardstick, &ids)?;
-        mark.up_to = Some(last.id);
+        under_way.up_to = Some(last.id);
         done += page.len() as u64;
-        note(house, &mark)?;
+        judge::page(house, yardstick, (&page, &concerned), &mut met)?;
+        note(house, &mut mark, Some(&under_way))?;
     }
-    mark = JudgedBy { up_to: None, everything: true, ..mark };
-    note(house, &mark)?;
+    mark.rules = wanted;
+    note(house, &mut mark, None)?;
     Ok(Reached::Now)
 }
 
@@ -80,9 +81,10 @@ fn take_up_once(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Sto
     }
     let mut draft = Draft::new(inventory, house.now());
     cut.iter().for_each(|source| draft.put_unjudged(source, false));
-    if let Some(mark) = draft.judged_by()? {
-        draft.put_judged_by(&JudgedBy { up_to: None, everything: false, ..mark })?;
-    }
+    // Read to be refused where another process writes it too.
+    draft.judged_by()?;
+    // Whoever changed may stand before the place that is reached, whatever rules are under way.
+    draft.put_judged_by(&JudgedBy::default())?;
     draft.commit()?;
     tracing::info!(sources = cut.join(", "), "runs were cut before everything they changed was judged");
     Ok(())
@@ -90,12 +92,33 @@ fn take_up_once(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Sto
 
 /// Whether every record was judged by this yardstick.
 pub fn holds(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<bool, StoreError> {
-    let known = inventory.judged_by()?;
-    let owners = Owners::new(inventory, yardstick, None)?.digest();
-    Ok(known.is_some_and(|known| known.everything && known.digest == digest(yardstick, &owners, ALL)))
+    Ok(rest(&inventory.judged_by()?, &digests(yardstick, &owners(inventory, yardstick)?, ALL)).is_none())
 }
 
-fn note(house: &House, mark: &JudgedBy) -> Result<(), StoreError> {
+/// What is left to do until the rules hold that are wanted; `None` if they do.
+fn rest(mark: &JudgedBy, wanted: &[RuleDigest]) -> Option<UnderWay> {
+    let by_id = |all: &[RuleDigest]| -> BTreeMap<String, [u8; 16]> {
+        all.iter().map(|it| (it.rule.clone(), it.digest)).collect()
+    };
+    let (held, new) = (by_id(&mark.rules), by_id(wanted));
+    let mut rules: Vec<RuleDigest> =
+        wanted.iter().filter(|it| held.get(&it.rule) != Some(&it.digest)).cloned().collect();
+    // Rules that are gone, and those that a former turn took up and nobody wants any more.
+    let begun = mark.under_way.iter().flat_map(|it| &it.rules);
+    let gone = mark.rules.iter().chain(begun).filter(|it| !new.contains_key(&it.rule));
+    rules.extend(gone.cloned());
+    if rules.is_empty() {
+        return mark.under_way.is_some().then(UnderWay::default);
+    }
+    // What a former turn began goes on where it was.
+    match &mark.under_way {
+        Some(begun) if begun.rules == rules => Some(begun.clone()),
+        _ => Some(UnderWay { rules, up_to: None }),
+    }
+}
+
+fn note(house: &House, mark: &mut JudgedBy, under_way: Option<&UnderWay>) -> Result<(), StoreError> {
+    mark.under_way = under_way.cloned();
     house.again(|| {
         let _pen = house.pen();
         let mut draft = Draft::new(house.inventory(), house.now());
@@ -105,56 +128,74 @@ fn note(house: &House, mark: &JudgedBy) -> Result<(), StoreError> {
     })
 }
 
-/// Whether the record's turn comes with that of the identity it belongs to.
-fn judged_with_its_identity(inventory: Inventory<'_>, record: &Record) -> Result<bool, StoreError> {
-    let Some(key) = &record.identity else { return Ok(false) };
-    let Some(id) = inventory.resolve(key)? else { return Ok(false) };
-    let identity = inventory.record(id, None)?;
-    Ok(identity.is_some_and(|it| {
-        let called_so = it.realm == key.realm && it.kind == key.kind && it.externals.contains(&key.external);
-        called_so && it.identity.is_none() && it.kind.noun() == Noun::Identity
-    }))
+/// Digest of everything that owners rest on beside records and words.
+fn owners(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<String, StoreError> {
+    Ok(Owners::new(inventory, yardstick, None)?.digest())
 }
 
-/// Digest of everything a verdict rests on beside the records.
-fn digest(yardstick: &Yardstick, owners: &str, rules: &[&Rule]) -> [u8; 16] {
-    let figures = [yardstick.policy.digest().as_bytes().to_vec(), owners.as_bytes().to_vec()];
-    let rules = rules.iter().flat_map(|rule| [rule.id.as_bytes().to_vec(), rule.version.to_be_bytes().to_vec()]);
-    digest::half(figures.into_iter().chain(rules))
+/// For each rule, the digest of everything its verdicts rest on beside the records.
+fn digests(yardstick: &Yardstick, owners: &str, rules: &[&Rule]) -> Vec<RuleDigest> {
+    let of = |rule: &&Rule| {
+        let owners = rule.looks_at(Neighbour::Owner).then(|| owners.to_owned());
+        let figures = [rule.version.to_string(), yardstick.policy.digest_of(rule)];
+        RuleDigest { rule: rule.id.to_owned(), digest: digest::half(figures.into_iter().chain(owners)) }
+    };
+    rules.iter().map(of).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use provost_engine::{Owning, Policy, PolicyConfig};
+    use provost_model::RecordId;
 
     use super::*;
 
-    fn yardstick(policy: &str, owners: &[&str]) -> Yardstick {
+    /// The digests of rules by that policy, where those tags name owners.
+    fn judged_by(policy: &str, owners: &[&str], rules: &[&Rule]) -> Vec<RuleDigest> {
         let config: PolicyConfig = toml::from_str(policy).unwrap();
         let tags = owners.iter().map(|it| (*it).to_owned()).collect();
         let owning = Owning { tags, ..Owning::default() };
-        Yardstick { policy: Policy::new(config).unwrap(), owning, ..Yardstick::default() }
+        let yardstick = Yardstick { policy: Policy::new(config).unwrap(), owning, ..Yardstick::default() };
+        digests(&yardstick, &yardstick.owners_digest(), rules)
+    }
+
+    /// The rules left to judge by after one list of digests, for another.
+    fn left(mark: &[RuleDigest], wanted: &[RuleDigest]) -> Vec<String> {
+        let mark = JudgedBy { rules: mark.to_vec(), under_way: None };
+        rest(&mark, wanted).into_iter().flat_map(|it| it.rules).map(|it| it.rule).collect()
     }
 
     #[test]
-    fn thresholds_owners_and_rules_each_move_the_digest() {
-        let of = |policy: &str, owners: &[&str], rules: &[&Rule]| {
-            let yardstick = yardstick(policy, owners);
-            digest(&yardstick, &yardstick.owners_digest(), rules)
-        };
-        let usual = of("", &["owner"], ALL);
+    fn only_rules_that_judge_otherwise_are_left_to_judge_by() {
+        let usual = judged_by("", &["owner"], ALL);
         let newer = Rule { version: ALL[0].version + 1, ..ALL[0].clone() };
         let mut rules = ALL.to_vec();
         rules[0] = &newer;
-        let others = [
-            of("thresholds = { grace_days = 8 }", &["owner"], ALL),
-            of("", &["contact"], ALL),
-            of("", &["owner"], &rules),
-            of("", &["owner"], &ALL[1..]),
-        ];
-        assert_eq!(of("thresholds = { grace_days = 7 }", &["owner"], ALL), usual);
-        for (at, other) in others.iter().enumerate() {
-            assert!(*other != usual && !others[..at].contains(other), "{at}");
-        }
+        let none: [&str; 0] = [];
+        assert_eq!(left(&usual, &judged_by("thresholds = { grace_days = 7 }", &["owner"], ALL)), none);
+        let idle = judged_by("thresholds = { idle_role_days = 8 }", &["owner"], ALL);
+        assert_eq!(left(&usual, &idle), ["ID-IDLE"]);
+        let contact = judged_by("", &["contact"], ALL);
+        assert_eq!(left(&usual, &contact), ["AI-AGENT-UNGOV", "OWN-LEFT", "OWN-MOVED", "OWN-NONE"]);
+        assert_eq!(left(&usual, &judged_by("", &["owner"], &rules)), [ALL[0].id]);
+        assert_eq!(left(&usual, &usual[1..]), [ALL[0].id], "a rule that is gone");
+        assert_eq!(left(&[], &usual).len(), ALL.len());
+    }
+
+    #[test]
+    fn what_was_begun_goes_on_and_what_was_begun_otherwise_begins_anew() {
+        let usual = judged_by("", &["owner"], ALL);
+        let idle = judged_by("thresholds = { idle_role_days = 8 }", &["owner"], ALL);
+        let mut mark = JudgedBy { rules: usual.clone(), under_way: None };
+        let mut begun = rest(&mark, &idle).unwrap();
+        begun.up_to = Some(RecordId::from_bytes([7; 16]));
+        mark.rules.retain(|it| it.rule != "ID-IDLE");
+        mark.under_way = Some(begun.clone());
+        assert_eq!(rest(&mark, &idle), Some(begun));
+        let back = rest(&mark, &usual).unwrap();
+        assert_eq!((back.up_to, back.rules.len()), (None, 1), "some were judged by the figure that is taken back");
+        let both = judged_by("thresholds = { idle_role_days = 8, rsa_bits = 9 }", &["owner"], ALL);
+        let both = rest(&mark, &both).unwrap();
+        assert_eq!((both.up_to, both.rules.len()), (None, 2));
     }
 }

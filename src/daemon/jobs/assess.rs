@@ -2,7 +2,7 @@
 //! It must never judge what a source sees; that is `judge`.
 
 use provost_engine::{
-    Case, Rule, SourceView, rejudge,
+    Case, Measure, Rule, SourceView, rejudge,
     rules::{Held, ScopeView},
     source_subject, withdraw,
 };
@@ -47,7 +47,7 @@ fn assess_once(house: &House, yardstick: &Yardstick, watched: &Watched) -> Resul
             source: Some(&watched.name),
             presence: Presence::Present,
             baseline: false,
-            policy: thresholds.digest(),
+            measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
             now,
         };
         changed += u64::from(rejudge(&mut findings, &verdict, &case));

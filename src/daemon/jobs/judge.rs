@@ -1,24 +1,31 @@
-//! Judges what changed, and what time alone may have changed: loads each subject with its neighbourhood, asks every rule
-//! about it, writes down the findings that differ. It must never judge on half a neighbourhood.
+//! Judges what a change or the time concerns: loads each subject with its neighbourhood, asks every rule about it and
+//! writes down what differs. It must never judge on half a neighbourhood, nor leave out whom a change concerns.
+
+mod concern;
+mod household;
+mod verdicts;
 
 use std::collections::HashSet;
 
-use provost_engine::{Case, Covered, Neighbour, Owning, Place, Policy, Rule, Subject, rejudge, withdraw};
-use provost_model::{Key, Noun, PartId, Reading, Record, RecordId, Time, field};
+use provost_engine::{Covered, News, Owning, Policy, Subject};
+use provost_model::{PartId, Record, RecordId, Time};
 use provost_store::{
     StoreError,
-    inventory::{Draft, Inventory, JUDGE_QUEUE, Reads, ScopeRow},
+    inventory::{Draft, JUDGE_QUEUE, Reads, ScopeRow},
 };
 
-use super::owners::{Known, Owners};
+use self::{
+    concern::Concerned,
+    household::{Bench, Household},
+    verdicts::write,
+};
+use super::owners::Known;
 use crate::house::House;
 
-/// Subjects taken from the due queue at a time.
+/// Subjects taken from a queue at a time.
 const BATCH: usize = 256;
-/// Records judged between two commits.
+/// Changed records whose consequences are judged between two commits.
 const PART: usize = 400;
-/// Places of one secret that are looked at; more than that are somebody's test value.
-const PLACES_MAX: usize = 50;
 
 /// The figures that rules and owning go by.
 #[derive(Clone, Debug, Default)]
@@ -38,47 +45,73 @@ impl Yardstick {
     }
 }
 
-/// Judges these records and whomever their change concerns; gives the number of findings that changed.
+/// A record, and what is different about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Which record.
+    pub id: RecordId,
+    /// What is different.
+    pub news: News,
+}
+
+impl Touched {
+    /// A record about which anything may be different.
+    pub fn wholly(id: RecordId) -> Self {
+        Self { id, news: News::everything() }
+    }
+}
+
+/// Judges these records and whomever they concern, whatever changed; gives the number of findings that changed.
 pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
-    let scopes = house.again(|| house.inventory().scopes(None))?;
-    // Where other processes write too, a verdict is refused if what it rests on moved meanwhile.
-    let reads = Reads::default();
-    let bench = Bench::new(house.inventory().noting(&reads), yardstick, covers(&scopes))?;
+    let records: Vec<Touched> = records.iter().copied().map(Touched::wholly).collect();
+    changed(house, yardstick, &records)
+}
+
+/// Judges whom these changes concern, by what each rule declared to read; gives the number of findings that changed.
+pub fn changed(house: &House, yardstick: &Yardstick, records: &[Touched]) -> Result<u64, StoreError> {
     // Verdicts are written by one at a time. What changes after it was read here is judged again by whoever changed it.
     let _gavel = house.gavel();
-    let (mut changed, mut met) = (0, HashSet::new());
+    let (mut changed, mut met) = (0, Concerned::default());
     for part in records.chunks(PART) {
-        let mut first = true;
-        let findings = house.again(|| {
-            reads.clear();
+        let (mut subjects, mut first) = (0, true);
+        let findings = in_one_piece(house, yardstick, &mut |bench, draft| {
             // Whom a try met that failed is not judged yet.
-            let mut anew = HashSet::new();
-            judge_part(house, &bench, part, if std::mem::take(&mut first) { &mut met } else { &mut anew })
+            let mut anew = Concerned::default();
+            let loaded = {
+                // Nobody writes while neighbours are read, so that they are of one moment.
+                let _pen = house.pen();
+                bench.concerned(part, if std::mem::take(&mut first) { &mut met } else { &mut anew })?
+            };
+            subjects = loaded.iter().map(|it| it.subjects.len()).sum::<usize>();
+            write_all(bench, draft, &loaded, house.now())
         })?;
-        tracing::debug!(records = part.len(), findings, "judged a part");
+        tracing::debug!(records = part.len(), subjects, findings, "judged a part");
         changed += findings;
     }
     Ok(changed)
 }
 
-fn judge_part(
+/// Does a step of judging until nobody was faster, and commits it; under the gavel. Where other processes write too, a
+/// verdict is refused if what it rests on moved meanwhile.
+fn in_one_piece(
     house: &House,
-    bench: &Bench<'_>,
-    part: &[RecordId],
-    met: &mut HashSet<Concerned>,
+    yardstick: &Yardstick,
+    step: &mut dyn for<'b> FnMut(&Bench<'b>, &mut Draft<'b>) -> Result<u64, StoreError>,
 ) -> Result<u64, StoreError> {
-    let households = {
-        // Nobody writes while neighbours are read, so that they are of one moment.
-        let _pen = house.pen();
-        bench.households(part, met)?
-    };
-    let mut draft = Draft::new(bench.inventory, house.now());
-    let mut changed = 0;
-    for household in &households {
-        changed += bench.judge(&mut draft, household, house.now())?;
-    }
-    draft.commit()?;
-    Ok(changed)
+    house.again(|| {
+        let reads = Reads::default();
+        let inventory = house.inventory().noting(&reads);
+        let scopes = house.inventory().scopes(None)?;
+        let bench = Bench::new(inventory, yardstick, &scopes)?;
+        let mut draft = Draft::new(inventory, house.now());
+        let changed = step(&bench, &mut draft)?;
+        draft.commit()?;
+        Ok(changed)
+    })
+}
+
+fn write_all<'a>(bench: &Bench<'a>, draft: &mut Draft<'a>, loaded: &[Household], now: Time) -> Result<u64, StoreError> {
+    loaded.iter().try_fold(0, |changed, household| Ok(changed + write(bench, draft, household, now)?))
 }
 
 /// Judges what is due by time alone; gives the number of subjects that were.
@@ -94,16 +127,90 @@ pub fn due(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
         if ids.is_empty() {
             return Ok(judged);
         }
-        // Taken out first: whatever is still to come is put in again by the verdict.
-        house.again(|| {
-            let _pen = house.pen();
-            let mut draft = Draft::new(house.inventory(), house.now());
-            ids.iter().for_each(|id| draft.judge_at(*id, None));
-            draft.commit()
-        })?;
         judged += ids.len() as u64;
-        touched(house, yardstick, &ids)?;
+        by_themselves(house, yardstick, &ids, &mut |draft, id| {
+            // Whatever is still to come is put in again by the verdict, in the same commit.
+            draft.judge_at(id, None);
+            Ok(())
+        })?;
     }
+}
+
+/// Judges who waited for a scope that was read again meanwhile; gives the number of subjects that did.
+pub fn awaited(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
+    let inventory = house.inventory();
+    let awaited = inventory.awaited()?;
+    if awaited.is_empty() {
+        return Ok(0);
+    }
+    let scopes = inventory.scopes_by_number()?;
+    let mut judged = 0;
+    for (scope, told) in awaited {
+        let Some(read) = scopes.get(&scope).and_then(|row| row.as_of) else { continue };
+        if told.is_some_and(|told| told >= read) {
+            continue;
+        }
+        let mut after = None;
+        loop {
+            let ids = inventory.awaiting(scope, (read, after), BATCH)?;
+            let Some(last) = ids.last() else { break };
+            after = Some(*last);
+            judged += ids.len() as u64;
+            by_themselves(house, yardstick, &ids, &mut |draft, id| {
+                draft.wait_no_more(scope, id);
+                Ok(())
+            })?;
+        }
+        let _gavel = house.gavel();
+        house.again(|| {
+            let wait_on = !inventory.awaiting(scope, (Time::from_micros(i64::MAX), None), 1)?.is_empty();
+            let mut draft = Draft::new(inventory, house.now());
+            draft.put_awaited(scope, wait_on.then_some(read))?;
+            draft.commit()?;
+            Ok(())
+        })?;
+    }
+    Ok(judged)
+}
+
+/// Judges these subjects and nobody else. `first` says what goes with each verdict, before it.
+fn by_themselves(
+    house: &House,
+    yardstick: &Yardstick,
+    ids: &[RecordId],
+    first: &mut dyn FnMut(&mut Draft<'_>, RecordId) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let _gavel = house.gavel();
+    in_one_piece(house, yardstick, &mut |bench, draft| {
+        let loaded = {
+            let _pen = house.pen();
+            bench.only(ids)?
+        };
+        ids.iter().try_for_each(|id| first(draft, *id))?;
+        write_all(bench, draft, &loaded, house.now())
+    })?;
+    Ok(())
+}
+
+/// Who of a page is meant.
+pub(super) type Which<'a> = &'a dyn Fn(&Record) -> bool;
+
+/// Judges every record of a page whose kind `which` names, each with its neighbourhood but nobody else; gives the number of
+/// findings that changed. `met` remembers who was judged before its turn.
+pub(super) fn page(
+    house: &House,
+    yardstick: &Yardstick,
+    (records, which): (&[Record], Which<'_>),
+    met: &mut HashSet<RecordId>,
+) -> Result<u64, StoreError> {
+    let _gavel = house.gavel();
+    in_one_piece(house, yardstick, &mut |bench, draft| {
+        let loaded = {
+            let _pen = house.pen();
+            bench.page(records, which, met)?
+        };
+        write_all(bench, draft, &loaded, house.now())
+    })
 }
 
 /// Shows a record with the neighbourhood in which it is judged, to whoever explains a finding about it.
@@ -114,227 +221,24 @@ pub fn examine(
     look: &mut dyn FnMut(&Subject<'_>),
 ) -> Result<(), StoreError> {
     let scopes = house.inventory().scopes(None)?;
-    let bench = Bench::new(house.inventory(), yardstick, covers(&scopes))?;
-    for household in bench.households(&[id], &mut HashSet::new())? {
-        bench.each_subject(&household, house.now(), &mut |subject| {
-            if subject.record.id == id {
-                look(subject);
-            }
-            Ok(())
-        })?;
+    let bench = Bench::new(house.inventory(), yardstick, &scopes)?;
+    for household in bench.only(&[id])? {
+        for subject in &household.subjects {
+            bench.show(&household, subject, (true, house.now()), look)?;
+        }
     }
     Ok(())
 }
 
-/// Records that are judged together: an identity with its credentials, or a record by itself.
-struct Household {
-    identity: Option<Record>,
-    /// Those that are there come first.
-    members: Vec<Record>,
-    there: usize,
-}
-
-impl Household {
-    fn of(identity: Option<Record>, mut members: Vec<Record>) -> Self {
-        members.sort_by_key(|it| !is_there(it));
-        let there = members.iter().take_while(|it| is_there(it)).count();
-        Self { identity, members, there }
-    }
-}
-
-/// Whom a change concerns.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Concerned {
-    /// An identity and its credentials.
-    Household(Key),
-    /// A record by itself.
-    Alone(RecordId),
-}
-
-impl Concerned {
-    fn by(record: &Record) -> Self {
-        match &record.identity {
-            Some(identity) => Self::Household(identity.clone()),
-            None if record.kind.noun() == Noun::Identity => Self::Household(record.key()),
-            None => Self::Alone(record.id),
-        }
-    }
-}
-
-/// What judging needs, loaded once.
-struct Bench<'a> {
-    inventory: Inventory<'a>,
-    yardstick: &'a Yardstick,
-    covers: Vec<Covered<'a>>,
-    owners: Owners<'a>,
-    /// Digest of what is configured about owners.
-    owners_by: String,
-}
-
-impl<'a> Bench<'a> {
-    fn new(inventory: Inventory<'a>, yardstick: &'a Yardstick, covers: Vec<Covered<'a>>) -> Result<Self, StoreError> {
-        let owners = Owners::new(inventory, yardstick, None)?;
-        let owners_by = yardstick.owners_digest();
-        Ok(Self { inventory, yardstick, covers, owners, owners_by })
-    }
-
-    /// Whom a change of these records concerns: themselves, their identities, and whoever keeps the same secret. Each once,
-    /// and not who was met before; in the order of the records, as what lies together in the store is read fastest.
-    fn households(&self, ids: &[RecordId], met: &mut HashSet<Concerned>) -> Result<Vec<Household>, StoreError> {
-        let mut households = Vec::new();
-        let mut meet = |record: Record| -> Result<(), StoreError> {
-            let who = Concerned::by(&record);
-            if met.insert(who.clone()) {
-                households.push(self.household(who, record)?);
-            }
-            Ok(())
-        };
-        for id in ids {
-            let Some(record) = self.inventory.record(*id, None)? else { continue };
-            for twin in self.twins(&record)? {
-                self.inventory.record(twin, None)?.map_or(Ok(()), &mut meet)?;
-            }
-            meet(record)?;
-        }
-        Ok(households)
-    }
-
-    fn twins(&self, record: &Record) -> Result<Vec<RecordId>, StoreError> {
-        let mut twins = Vec::new();
-        for attr in [field::FINGERPRINT, field::KEY_ID, field::OPENS] {
-            if let Reading::Known(value) = record.get(attr) {
-                twins.extend(self.inventory.marked(&value)?.into_iter().take(PLACES_MAX));
-            }
-        }
-        twins.sort_unstable();
-        twins.dedup();
-        twins.retain(|id| *id != record.id);
-        Ok(twins)
-    }
-
-    /// Those who are judged together, one of whom was read already.
-    fn household(&self, who: Concerned, read: Record) -> Result<Household, StoreError> {
-        let Concerned::Household(key) = who else { return Ok(Household::of(None, vec![read])) };
-        let key = &key;
-        let identity = match self.inventory.resolve(key)? {
-            Some(id) if id == read.id => Some(read),
-            Some(id) => self.inventory.record(id, None)?,
-            None => None,
-        };
-        let mut names = vec![key.clone()];
-        if let Some(identity) = &identity {
-            let others = identity.externals.iter().filter(|external| **external != key.external);
-            names.extend(others.map(|external| Key::new(key.realm.clone(), key.kind, external.clone())));
-        }
-        let mut members = Vec::new();
-        for name in &names {
-            for id in self.inventory.tied_to(name)? {
-                let record = self.inventory.record(id, None)?;
-                members.extend(record.filter(|record| record.identity.as_ref() == Some(name)));
-            }
-        }
-        Ok(Household::of(identity, members))
-    }
-
-    fn judge(&self, draft: &mut Draft<'a>, household: &Household, now: Time) -> Result<u64, StoreError> {
-        let mut changed = 0;
-        self.each_subject(household, now, &mut |subject| {
-            changed += self.ask(draft, subject, now)?;
-            if draft.is_full() {
-                std::mem::replace(draft, Draft::new(self.inventory, now)).commit()?;
-            }
-            Ok(())
-        })?;
-        Ok(changed)
-    }
-
-    /// Every member of a household, with its neighbourhood.
-    fn each_subject(
-        &self,
-        household: &Household,
-        now: Time,
-        each: &mut dyn FnMut(&Subject<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let identity = household.identity.as_ref();
-        let (there, _) = household.members.split_at(household.there);
-        if let Some(identity) = identity {
-            let places = self.places(identity)?;
-            let owner = self.owners.of(identity, None, now)?;
-            each(&Subject {
-                credentials: there,
-                places: &places,
-                owner: owner.as_ref(),
-                covers: &self.covers,
-                ..Subject::alone(identity)
-            })?;
-        }
-        for record in &household.members {
-            let places = self.places(record)?;
-            let owner = self.owners.of(record, identity, now)?;
-            each(&Subject {
-                identity,
-                siblings: there,
-                places: &places,
-                owner: owner.as_ref(),
-                covers: &self.covers,
-                ..Subject::alone(record)
-            })?;
-        }
-        Ok(())
-    }
-
-    fn places(&self, record: &Record) -> Result<Vec<Place>, StoreError> {
-        let mut places = Vec::new();
-        for id in self.twins(record)? {
-            let twin = self.inventory.record(id, None)?;
-            places.extend(twin.filter(is_there).map(|twin| Place::of(&twin)));
-        }
-        Ok(places)
-    }
-
-    /// Asks every rule about one subject.
-    fn ask(&self, draft: &mut Draft<'_>, subject: &Subject<'_>, now: Time) -> Result<u64, StoreError> {
-        let record = subject.record;
-        let mut findings = self.inventory.findings_of(record.id)?;
-        let thresholds = self.yardstick.policy.of_record(record, &self.covers);
-        // What a rule about owners goes by is more than thresholds.
-        let with_owners = format!("{}-{}", thresholds.digest(), self.owners_by);
-        let (mut changed, mut until) = (0, None::<Time>);
-        for rule in Rule::about(record.kind) {
-            let verdict = rule.of_record(subject, &thresholds, now);
-            let by_owner = rule.neighbours.contains(&Neighbour::Owner);
-            let case = Case {
-                rule,
-                subject: record.id,
-                external_id: record.external(),
-                source: None,
-                presence: record.presence(),
-                baseline: record.baseline,
-                policy: if by_owner { &with_owners } else { thresholds.digest() },
-                now,
-            };
-            until = [until, verdict.until].into_iter().flatten().min();
-            changed += u64::from(rejudge(&mut findings, &verdict, &case));
-        }
-        changed += withdraw(&mut findings, Rule::about(record.kind), now);
-        if changed > 0 {
-            draft.put_findings(record.id, &findings)?;
-        }
-        if let Some(until) = until {
-            draft.judge_at(record.id, Some(until));
-        }
-        Ok(changed)
-    }
-}
-
-fn is_there(record: &Record) -> bool {
-    matches!(record.presence(), provost_model::Presence::Present | provost_model::Presence::Missing)
-}
-
+/// How far every scope was read, in the order of scopes.
 fn covers(scopes: &[ScopeRow]) -> Vec<Covered<'_>> {
-    let covered = scopes.iter().filter_map(|row| {
-        let as_of = row.as_of?;
-        Some(Covered { scope: row.number, part: PartId::WHOLE, as_of, source: &row.source, path: &row.scope.path })
-    });
-    covered.collect()
+    let mut covers: Vec<Covered<'_>> = scopes
+        .iter()
+        .map(|row| {
+            let as_of = row.as_of.unwrap_or(Covered::NEVER);
+            Covered { scope: row.number, part: PartId::WHOLE, as_of, source: &row.source, path: &row.scope.path }
+        })
+        .collect();
+    covers.sort_by_key(|it| it.scope);
+    covers
 }

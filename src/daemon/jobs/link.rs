@@ -21,15 +21,13 @@ use crate::house::House;
 const PAGE: usize = 256;
 /// Records grouped under one hold of the pen, so that a run's writer gets its turn.
 const PART: usize = 64;
-/// How often grouping is tried again where another process grouped meanwhile.
-const TRIES: usize = 20;
 
 /// Groups these records anew, and whomever their change concerns; gives the number of groups that changed.
 pub fn touched(house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
     let all: HashSet<RecordId> = records.iter().copied().collect();
     let mut changed = 0;
     for part in records.chunks(PART) {
-        changed += again(|| {
+        changed += house.again(|| {
             let _pen = house.pen();
             let mut turn = Turn::begin(house, &all)?;
             for id in part {
@@ -74,24 +72,13 @@ pub fn take_up(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Stor
 }
 
 fn note(house: &House, mark: LinkedBy) -> Result<(), StoreError> {
-    again(|| {
+    house.again(|| {
         let _pen = house.pen();
         let mut draft = LinkDraft::new(house.inventory(), house.now(), VERSION)?;
         draft.put_linked_by(mark);
         draft.commit()?;
         Ok(())
     })
-}
-
-/// Again, on fresh reads, where another process grouped meanwhile.
-fn again<T>(mut step: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    for _ in 1..TRIES {
-        match step() {
-            Err(StoreError::Conflict(_)) => {}
-            done => return done,
-        }
-    }
-    step()
 }
 
 /// What one record hangs together with, as the grouping of now has it: for whoever wants to know why.
@@ -257,11 +244,6 @@ impl<'a> Turn<'a> {
             return Ok(());
         }
         if let Some(former) = &former {
-            if let Some(known) =
-                former.group.map(|id| self.around.inventory.group(unites, id, None)).transpose()?.flatten()
-            {
-                self.to_do.extend(known.it.members.iter().map(|id| (unites, *id)));
-            }
             // A group is there as long as its oldest record is in it.
             if former.group == Some(member.id) && group != Some(member.id) {
                 self.draft.put_group(&GroupRow { unites, id: member.id, members: Vec::new() })?;

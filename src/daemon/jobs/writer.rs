@@ -4,19 +4,20 @@
 mod cover;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Instant,
 };
 
 use provost_connectors::Event;
 use provost_engine::{
+    News,
     absence::{self, Vanishing},
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
     CallCount, Change, Entity, Key, Outcome, PartId, Reading, Realm, RecordId, Run, Scope, ScopeNo, Sighting, Span,
-    Time, Trouble, Why,
+    Time, Trouble, What, Why,
 };
 use provost_store::{
     StoreError,
@@ -26,6 +27,7 @@ use thiserror::Error;
 
 use super::{
     cascade::with_dependents,
+    judge::Touched,
     listing::{Listing, Step},
 };
 use crate::{house::House, ids::Ids, tries::Tries};
@@ -62,8 +64,8 @@ pub enum WriteError {
 
 /// What a run does beside writing: judging what it touched, and showing how far it is.
 pub trait Watcher: Send {
-    /// Records that changed in scopes that can now be judged.
-    fn changed(&mut self, house: &House, records: Vec<RecordId>) -> Result<(), StoreError>;
+    /// Records that changed in scopes that can now be judged, each with what is different, in the order of ids.
+    fn changed(&mut self, house: &House, records: Vec<Touched>) -> Result<(), StoreError>;
     /// Everything was told; returns when nothing is left to do for it.
     fn over(&mut self) -> Result<(), StoreError>;
     /// How far it is: done, expected in all if known, of what.
@@ -83,7 +85,7 @@ pub struct Writer<'a> {
     run: Run,
     listings: BTreeMap<String, Listing>,
     vanishing: Vanishing,
-    touched: BTreeSet<RecordId>,
+    touched: BTreeMap<RecordId, News>,
     calls: BTreeMap<String, CallCount>,
     held: bool,
     committed: bool,
@@ -105,7 +107,7 @@ struct Staged {
     events: usize,
     /// Sightings of the event at hand that are wholly in it or were durable before, and those that were.
     sightings: (usize, usize),
-    touched: Vec<RecordId>,
+    touched: Vec<(RecordId, News)>,
     /// Scopes that were begun, scopes whose listing has steps staged, and covers that are wholly in it.
     begun: Vec<String>,
     listings: Vec<String>,
@@ -144,7 +146,7 @@ impl<'a> Writer<'a> {
             run,
             listings: BTreeMap::new(),
             vanishing: Vanishing { absent: 0, present },
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
             calls: BTreeMap::new(),
             held: false,
             committed: false,
@@ -230,7 +232,7 @@ impl<'a> Writer<'a> {
         let house = self.house;
         self.run = house.again(|| self.close(gave_up)).map_err(|error| told(house, error))?;
         self.judge()?;
-        self.watcher.over()?;
+        self.watcher.over().map_err(|error| told(house, error))?;
         let judged = house.again(|| {
             let _pen = house.pen();
             let mut draft = Draft::new(house.inventory(), house.now());
@@ -397,7 +399,9 @@ impl<'a> Writer<'a> {
         at: (PartId, Time),
         sightings: Vec<Sighting>,
     ) -> Result<(), WriteError> {
-        let number = self.listing(scope)?.row.number;
+        let row = &self.listing(scope)?.row;
+        let number = row.number;
+        draft.speak_of(row);
         let names = sightings.iter().flat_map(|sighting| match sighting {
             Sighting::Present(entity) => names_of(entity),
             Sighting::Gone(key) => vec![key.clone()],
@@ -462,12 +466,20 @@ impl<'a> Writer<'a> {
     fn apply(&mut self, draft: &mut Draft<'_>, path: &str, change: Change) -> Result<(), WriteError> {
         for change in with_dependents(draft, change)? {
             self.stage(path, Step::Changed(change.what));
-            self.staged.touched.push(change.after.id);
-            draft.apply(change)?;
+            self.keep(draft, change)?;
             if draft.is_full() {
                 self.commit(draft)?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes one change into the draft, and remembers what it makes different.
+    fn keep(&mut self, draft: &mut Draft<'_>, change: Change) -> Result<(), WriteError> {
+        let before = if change.what == What::Appeared { None } else { draft.record(change.after.id)? };
+        let news = News::between(before, &change.after);
+        self.staged.touched.push((change.after.id, news));
+        draft.apply(change)?;
         Ok(())
     }
 
@@ -477,8 +489,7 @@ impl<'a> Writer<'a> {
         for mut row in below.into_iter().filter(|row| row.watched && scope.holds(&row.scope)) {
             for (_, id) in draft.inventory().places(row.number)? {
                 if let Some(change) = draft.record(id)?.and_then(|record| absence::unwatch(record, row.number)) {
-                    self.staged.touched.push(id);
-                    draft.apply(change)?;
+                    self.keep(draft, change)?;
                 }
                 if draft.is_full() {
                     self.commit(draft)?;
@@ -522,15 +533,16 @@ impl<'a> Writer<'a> {
 
     /// Makes durable what the draft holds, and goes on with an empty one.
     fn commit(&mut self, draft: &mut Draft<'_>) -> Result<(), WriteError> {
-        let next = Draft::new(draft.inventory(), self.house.now());
-        let full = std::mem::replace(draft, next);
+        let full = draft.replace(self.house.now());
         let changed = full.changed() > 0;
         full.commit()?;
         self.committed |= changed;
         let Staged { events, sightings: (done, _), touched, listings, covers, .. } = std::mem::take(&mut self.staged);
         self.staged.sightings = (done, done);
         self.waiting.drain(..events.min(self.waiting.len()));
-        self.touched.extend(touched);
+        for (id, news) in touched {
+            self.touched.entry(id).or_default().add(news);
+        }
         covers.iter().for_each(|path| drop(self.closed.remove(path)));
         for path in listings {
             self.listings.get_mut(&path).map_or(Ok(()), |listing| listing.keep(self.house))?;
@@ -553,9 +565,11 @@ impl<'a> Writer<'a> {
     }
 
     fn judge(&mut self) -> Result<(), WriteError> {
-        let touched: Vec<RecordId> = std::mem::take(&mut self.touched).into_iter().collect();
+        let touched = std::mem::take(&mut self.touched).into_iter().map(|(id, news)| Touched { id, news });
+        let touched: Vec<Touched> = touched.collect();
         if !touched.is_empty() {
-            self.watcher.changed(self.house, touched)?;
+            let house = self.house;
+            self.watcher.changed(house, touched).map_err(|error| told(house, error))?;
         }
         Ok(())
     }

@@ -28,11 +28,11 @@ impl Environment {
 
 /// What a record says of its environment: the attribute if known, else the first telling tag.
 pub fn environment_of(record: &Record) -> Option<Environment> {
-    if let Some(name) = record.get(field::ENVIRONMENT).known().filter(|it| !it.trim().is_empty()) {
+    if let Some(name) = record.text(field::ENVIRONMENT).known().filter(|it| !it.trim().is_empty()) {
         let name = name.trim().to_lowercase();
         return Some(Environment { because: format!("environment {name}"), name });
     }
-    let tags = record.get(field::TAGS).known()?;
+    let tags = record.pairs(field::TAGS).known()?;
     TAGS.iter().find_map(|wanted| {
         let (key, value) = tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted))?;
         let name = value.trim().to_lowercase();

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use provost_model::{Finding, FindingState, Reading, Time, Value};
+use provost_model::{FieldSet, Finding, FindingState, Reading, Time, Value};
 
 use crate::{
     own::told,
@@ -82,11 +82,11 @@ fn state(finding: &Finding) -> String {
 
 /// One line per attribute the rule reads: the reading, its time, who says it.
 fn rests_on(rule: Option<&Rule>, subject: &Subject<'_>) -> Vec<String> {
-    let fields = rule.map_or(&[][..], |rule| rule.reads);
+    let fields = rule.map_or(FieldSet::EMPTY, |rule| rule.reads);
     let mut lines: Vec<String> = fields
         .iter()
         .filter_map(|field| {
-            let (reading, said) = subject.record.said(*field)?;
+            let (reading, said) = subject.record.said(field)?;
             let by = subject.covers.iter().find(|it: &&Covered<'_>| it.scope == said.scope);
             let by = by.map_or_else(|| format!("scope {}", said.scope.0), |it| format!("{} ({})", it.source, it.path));
             let fresh = subject.freshness(said);
@@ -126,7 +126,7 @@ fn now(told: &Told<'_>) -> Vec<String> {
         Outcome::Pass => "the fault is not there".to_owned(),
         Outcome::NotApplicable => "the rule does not apply".to_owned(),
         Outcome::Fail(because) => because.words.clone(),
-        Outcome::Inconclusive(why) => format!("cannot be told: {}", why.words),
+        Outcome::Inconclusive(why) => format!("cannot be told: {}", why.words()),
     };
     std::iter::once(said).chain(as_of).collect()
 }
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        judge::{Case, judge},
+        judge::{Case, Measure, judge},
         rules::sample::{NOW, ago, key, user},
         thresholds::Thresholds,
     };
@@ -207,7 +207,7 @@ mod tests {
             source: None,
             presence: Presence::Present,
             baseline: true,
-            policy: thresholds.digest(),
+            measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
             now: NOW,
         };
         let finding = judge(None, &verdict, &case).unwrap();

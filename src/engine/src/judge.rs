@@ -1,12 +1,13 @@
 //! The life of a finding, as one pure function of what it was and what the rule says now.
 //! It must never resolve a finding by silence, doubt or older data.
 
-use provost_model::{Finding, FindingId, FindingState, Presence, RecordId, Resolution, Time};
+use provost_model::{Believed, Finding, FindingId, FindingState, Presence, RecordId, Resolution, Time};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    rules::{Because, Outcome, Rule, Verdict},
+    rules::{Because, Neighbour, Outcome, Rule, Subject, Verdict},
     severity::weigh,
+    thresholds::Thresholds,
 };
 
 /// What a verdict is about, and when.
@@ -24,11 +25,101 @@ pub struct Case<'a> {
     pub presence: Presence,
     /// Whether the source's first complete run is not over, or was this one.
     pub baseline: bool,
-    /// Digest of what was judged by: [`Thresholds::digest`](crate::Thresholds::digest), and for rules that ask for the
-    /// owner that of the owner tags behind it.
-    pub policy: &'a str,
+    /// What it was judged by.
+    pub measure: Measure<'a>,
     /// The time.
     pub now: Time,
+}
+
+/// Digests of what a rule judges by, beside the data: the figures it compares with and, for rules that ask for the
+/// owner, where owners are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure<'a> {
+    /// See [`Thresholds::digest_of`].
+    pub figures: &'a str,
+    /// Of the owner tags.
+    pub owners: Option<&'a str>,
+}
+
+/// What came of judging one record by all rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// How many findings changed.
+    pub changed: u64,
+    /// When time alone may change something.
+    pub until: Option<Time>,
+    /// Whether a later reading that says the same again may change something.
+    pub waits: bool,
+}
+
+/// Asks every rule about a record, and brings its findings up to date. `owners` is the digest of the owner tags. Words
+/// are made only for a fault that is there and for a finding that stands.
+pub fn judge_record(
+    subject: &Subject<'_>,
+    findings: &mut Vec<Finding>,
+    (thresholds, owners): (&Thresholds, &str),
+    now: Time,
+) -> Judgement {
+    let record = subject.record;
+    let presence = record.presence();
+    let mut all = Judgement::default();
+    // Of what is not there nothing new can be said, and time changes nothing.
+    if presence != Presence::Present && findings.iter().all(|it| it.state == FindingState::Resolved) {
+        return all;
+    }
+    let believed = Believed::of(record);
+    for rule in Rule::about(record.kind) {
+        let known = findings.iter().find(|it| it.rule == rule.id);
+        let stands = known.is_some_and(|it| it.state != FindingState::Resolved);
+        if presence != Presence::Present && !stands {
+            continue;
+        }
+        let accepted = known.filter(|it| it.resolution == Some(Resolution::Accepted)).and_then(|it| it.until);
+        let opened_as_of = known.filter(|_| stands).map(|it| it.opened_as_of);
+        let mut verdict = rule.in_short(subject, &believed, (thresholds, now));
+        if stands || verdict.is_fail() {
+            verdict = rule.in_words(subject, &believed, (thresholds, now));
+            let case = Case {
+                rule,
+                subject: record.id,
+                external_id: record.external(),
+                source: None,
+                presence,
+                baseline: record.baseline,
+                measure: Measure {
+                    figures: thresholds.digest_of(rule.id),
+                    owners: rule.looks_at(Neighbour::Owner).then_some(owners),
+                },
+                now,
+            };
+            all.changed += u64::from(rejudge(findings, &verdict, &case));
+        }
+        if presence == Presence::Present {
+            let ends = verdict.until.into_iter().chain(accepted.filter(|it| *it > now));
+            all.until = ends.chain(all.until).min();
+            let older = opened_as_of.is_some_and(|opened| verdict.as_of.is_some_and(|as_of| as_of < opened));
+            all.waits |= verdict.waits || older;
+        }
+    }
+    all.changed += withdraw(findings, Rule::about(record.kind).iter().copied(), now);
+    all
+}
+
+impl Measure<'_> {
+    /// Whether that is what a finding says it was judged by.
+    fn is(&self, said: &str) -> bool {
+        match self.owners {
+            None => said == self.figures,
+            Some(owners) => said.split_once('-') == Some((self.figures, owners)),
+        }
+    }
+}
+
+impl std::fmt::Display for Measure<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.figures)?;
+        self.owners.map_or(Ok(()), |owners| write!(f, "-{owners}"))
+    }
 }
 
 /// The finding as it is after a verdict, if it is any different from before. `None` if nothing changes, and if there is
@@ -62,6 +153,9 @@ pub fn rejudge(findings: &mut Vec<Finding>, verdict: &Verdict, case: &Case<'_>) 
 /// Resolves a subject's findings that none of the rules about it asks about any more: the rule is gone, or is about other
 /// things now. Gives the number of findings that changed.
 pub fn withdraw(findings: &mut [Finding], rules: impl Iterator<Item = &'static Rule>, now: Time) -> u64 {
+    if findings.iter().all(|it| it.state == FindingState::Resolved) {
+        return 0;
+    }
     let rules: Vec<&str> = rules.map(|rule| rule.id).collect();
     let left =
         findings.iter_mut().filter(|it| it.state != FindingState::Resolved && !rules.contains(&it.rule.as_str()));
@@ -135,7 +229,7 @@ fn standing(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Finding {
             }
             let reason = if finding.rule_version != case.rule.version {
                 Resolution::RuleChanged
-            } else if finding.policy != case.policy {
+            } else if !case.measure.is(&finding.policy) {
                 Resolution::PolicyChanged
             } else {
                 Resolution::Fixed
@@ -158,7 +252,9 @@ fn confirmed(mut finding: Finding, because: &Because, verdict: &Verdict, case: &
     (finding.severity, finding.severity_steps) = weigh(case.rule.severity, &because.raisers);
     finding.because.clone_from(&because.words);
     finding.rule_version = case.rule.version;
-    finding.policy = case.policy.to_owned();
+    if !case.measure.is(&finding.policy) {
+        finding.policy = case.measure.to_string();
+    }
     finding.external_id = case.external_id.to_owned();
     finding.until = verdict.until;
     finding.unconfirmed_since = None;
@@ -181,26 +277,65 @@ fn resolved(mut finding: Finding, reason: Resolution, now: Time) -> Finding {
 
 /// Whether two states of a finding tell the reader the same. Counts of days grow by themselves and are no news.
 fn same(before: &Finding, after: &Finding) -> bool {
-    if timeless(&before.because) != timeless(&after.because) {
-        return false;
-    }
-    let worded = Finding { because: before.because.clone(), ..after.clone() };
-    *before == worded
+    // Taken apart, so that a new field cannot be forgotten here.
+    let Finding {
+        id,
+        rule,
+        rule_version,
+        subject,
+        external_id,
+        source,
+        state,
+        severity,
+        severity_steps,
+        opened_at,
+        opened_as_of,
+        resolved_at,
+        resolution,
+        unconfirmed_since,
+        baseline,
+        because,
+        until,
+        policy,
+    } = before;
+    let what = (*id, *subject, *state, *severity, *baseline, *rule_version);
+    let when = (*opened_at, *opened_as_of, *resolved_at, *resolution, *unconfirmed_since, *until);
+    what == (after.id, after.subject, after.state, after.severity, after.baseline, after.rule_version)
+        && when
+            == (
+                after.opened_at,
+                after.opened_as_of,
+                after.resolved_at,
+                after.resolution,
+                after.unconfirmed_since,
+                after.until,
+            )
+        && *rule == after.rule
+        && *external_id == after.external_id
+        && *source == after.source
+        && *policy == after.policy
+        && *severity_steps == after.severity_steps
+        && (*because == after.because || timeless(because).eq(timeless(&after.because)))
 }
 
 /// The words without the number in every `… days ago`, `at least … days old` and the like: whatever precedes "days"
-/// and follows neither "over" nor "within", which introduce thresholds.
-fn timeless(words: &str) -> Vec<&str> {
-    let all: Vec<&str> = words.split(' ').collect();
-    let mut kept = Vec::with_capacity(all.len());
-    for (at, word) in all.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| all.get(at)).copied().unwrap_or("");
-        let counts = all.get(at + 1).is_some_and(|next| next.starts_with("day")) && word.parse::<i64>().is_ok();
-        if !counts || matches!(before, "over" | "within") {
-            kept.push(*word);
+/// and follows neither "over" nor "within", which introduce thresholds. One day and two days read alike.
+pub(crate) fn timeless(words: &str) -> impl Iterator<Item = &str> {
+    let mut all = words.split(' ').peekable();
+    let (mut before, mut counted) = ("", false);
+    std::iter::from_fn(move || {
+        loop {
+            let word = all.next()?;
+            let counts = all.peek().is_some_and(|next| next.starts_with("day")) && word.parse::<i64>().is_ok();
+            let threshold = matches!(before, "over" | "within");
+            let unit = std::mem::replace(&mut counted, counts && !threshold);
+            before = word;
+            if !counted {
+                let bare = word.strip_prefix("days").or_else(|| word.strip_prefix("day"));
+                return Some(bare.filter(|_| unit).unwrap_or(word));
+            }
         }
-    }
-    kept
+    })
 }
 
 /// First half of SHA-256 over the parts, with the bits of a UUID of version 8.

@@ -1,7 +1,7 @@
 //! The arithmetic of badness: a base, raised one step for what makes a fault worse, with every step shown.
 //! It must never raise by more than one step, nor without saying why.
 
-use provost_model::{Reading, Record, Severity, field};
+use provost_model::{FieldSet, Reading, Record, Severity, field};
 
 use crate::environment::environment_of;
 
@@ -30,17 +30,31 @@ impl Raiser {
     }
 }
 
+/// Attributes that severity rests on, of a record and of the identity behind it.
+pub const RESTS_ON: FieldSet = FieldSet::of(&[
+    field::ADMIN.field(),
+    field::ADMIN_BECAUSE.field(),
+    field::ENVIRONMENT.field(),
+    field::TAGS.field(),
+    field::POLICIES.field(),
+]);
+
+/// Whether a record is known to hold administrator rights.
+pub fn is_privileged(record: &Record) -> bool {
+    record.get(field::ADMIN) == Reading::Known(true)
+}
+
 /// What makes faults of a record worse, seen on itself or on the identity behind it.
 pub fn raisers(record: &Record, identity: Option<&Record>) -> Vec<Raiser> {
     let both = || std::iter::once(record).chain(identity);
-    let privileged = both().find(|it| it.get(field::ADMIN) == Reading::Known(true)).map(|it| {
+    let privileged = both().find(|it| is_privileged(it)).map(|it| {
         let because = it.get(field::ADMIN_BECAUSE).known().filter(|words| !words.is_empty());
         Raiser::Privileged(because.unwrap_or_else(|| "administrator rights".into()))
     });
     let prod = both().find_map(environment_of).filter(|it| it.is_prod()).map(|it| Raiser::Prod(it.because));
     let leaked = both().find_map(|it| {
-        let policies = it.get(field::POLICIES).known()?;
-        let quarantine = policies.into_iter().find(|policy| policy.contains(QUARANTINE))?;
+        let policies = it.list(field::POLICIES).known()?;
+        let quarantine = policies.iter().find(|policy| policy.contains(QUARANTINE))?;
         Some(Raiser::Leaked(format!("AWS attached {quarantine}")))
     });
     [privileged, prod, leaked].into_iter().flatten().collect()

@@ -1,13 +1,18 @@
 //! Every figure a rule compares with, its default, and where the configuration sets it otherwise.
 //! It must never hold a figure that no rule reads, nor let an override match by accident.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use provost_model::{Kind, Record, Span, field};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::rules::{Covered, Rule};
+use crate::rules::{self, Covered, Rule};
 
 /// The figures that hold for one subject. Days are of 24 hours.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,9 +73,9 @@ pub struct Thresholds {
     pub source_credential_days: u32,
     /// Ids of rules that are off.
     pub off: Vec<String>,
-    /// Digest of all of the above.
+    /// For each rule in the order of ids, the digest of the figures it compares with.
     #[serde(skip)]
-    digest: String,
+    digests: Vec<String>,
 }
 
 /// Figures as typed: what is left out stays as it is.
@@ -146,12 +151,16 @@ pub struct PolicyConfig {
 }
 
 /// The policy as meant: validated.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Policy {
-    everywhere: Thresholds,
+    everywhere: Arc<Thresholds>,
     overrides: Vec<Override>,
-    digest: String,
+    /// The figures for every choice of overrides met so far: there are few, and records there are many of.
+    met: Mutex<HashMap<Vec<usize>, Arc<Thresholds>>>,
 }
+
+/// Choices of overrides that are remembered.
+const MET_MAX: usize = 1000;
 
 /// A policy that makes no sense, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,9 +197,9 @@ impl Default for Thresholds {
             source_periods: 3,
             source_credential_days: 14,
             off: Vec::new(),
-            digest: String::new(),
+            digests: Vec::new(),
         };
-        it.digest = digest_of(&it);
+        it.digests = digests(&it);
         it
     }
 }
@@ -201,9 +210,11 @@ impl Thresholds {
         self.off.iter().any(|off| off.eq_ignore_ascii_case(rule))
     }
 
-    /// Sixteen hexadecimal digits that differ when any figure does.
-    pub fn digest(&self) -> &str {
-        &self.digest
+    /// Sixteen hexadecimal digits that differ when any figure does that the rule compares with, or it is switched on or
+    /// off. Nothing for a rule that is not known.
+    pub fn digest_of(&self, rule: &str) -> &str {
+        let at = rules::ALL.binary_search_by(|it| it.id.cmp(rule)).ok();
+        at.and_then(|at| self.digests.get(at)).map_or("", String::as_str)
     }
 
     /// These figures with others where `limits` says so.
@@ -243,7 +254,7 @@ impl Thresholds {
         put(&mut self.source_credential_days, &limits.source_credential_days);
         put(&mut self.off, &limits.off);
         self.expiring_days.sort_unstable_by(|a, b| b.cmp(a));
-        self.digest = digest_of(&self);
+        self.digests = digests(&self);
         self
     }
 }
@@ -264,31 +275,63 @@ impl Policy {
     }
 
     fn of(everywhere: Thresholds, overrides: Vec<Override>) -> Self {
-        let digest = digest_of(&(&everywhere, &overrides));
-        Self { everywhere, overrides, digest }
+        Self { everywhere: Arc::new(everywhere), overrides, met: Mutex::default() }
     }
 
-    /// Digest of the whole policy, defaults included: when it differs, everything is judged anew.
-    pub fn digest(&self) -> &str {
-        &self.digest
+    /// Digest of whatever a rule compares with anywhere: when it differs, the rule judges anew. An override counts only
+    /// for rules that compare with what it sets.
+    pub fn digest_of(&self, rule: &Rule) -> String {
+        let mut parts = vec![Value::String(self.everywhere.digest_of(rule.id).to_owned())];
+        for each in &self.overrides {
+            let figures = figures_of(rule, &each.thresholds);
+            if !figures.is_empty() {
+                parts.push(Value::Array(figures));
+                parts.push(serde_json::to_value(&each.matching).unwrap_or_default());
+            }
+        }
+        digest_of(&parts)
     }
 
     /// The figures that hold for a source as such.
-    pub fn of_source(&self, name: &str) -> Cow<'_, Thresholds> {
+    pub fn of_source(&self, name: &str) -> Arc<Thresholds> {
         self.overlaid(|it| *it == Matcher { source: Some(name.to_owned()), ..Matcher::default() })
     }
 
-    /// The figures that hold for a record. `covers` are those of its scopes.
-    pub fn of_record(&self, record: &Record, covers: &[Covered<'_>]) -> Cow<'_, Thresholds> {
+    /// The figures that hold for a record. `covers` are those of its scopes, or more, in the order of scopes.
+    pub fn of_record(&self, record: &Record, covers: &[Covered<'_>]) -> Arc<Thresholds> {
         self.overlaid(|it| it.matches(record, covers))
     }
 
-    fn overlaid(&self, applies: impl Fn(&Matcher) -> bool) -> Cow<'_, Thresholds> {
-        let mut figures = Cow::Borrowed(&self.everywhere);
-        for each in self.overrides.iter().filter(|it| applies(&it.matching)) {
-            figures = Cow::Owned(figures.into_owned().with(&each.thresholds));
+    fn overlaid(&self, applies: impl Fn(&Matcher) -> bool) -> Arc<Thresholds> {
+        let chosen = self.overrides.iter().enumerate().filter(|(_, it)| applies(&it.matching));
+        let chosen: Vec<usize> = chosen.map(|(at, _)| at).collect();
+        if chosen.is_empty() {
+            return Arc::clone(&self.everywhere);
         }
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = met.get(&chosen) {
+            return Arc::clone(known);
+        }
+        let limits = chosen.iter().filter_map(|at| self.overrides.get(*at)).map(|it| &it.thresholds);
+        let figures = Arc::new(limits.fold(Thresholds::clone(&self.everywhere), Thresholds::with));
+        if met.len() >= MET_MAX {
+            met.clear();
+        }
+        met.insert(chosen, Arc::clone(&figures));
         figures
+    }
+}
+
+impl Clone for Policy {
+    fn clone(&self) -> Self {
+        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { everywhere: Arc::clone(&self.everywhere), overrides: self.overrides.clone(), met: Mutex::new(met) }
+    }
+}
+
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        self.everywhere == other.everywhere && self.overrides == other.overrides
     }
 }
 
@@ -301,9 +344,9 @@ impl Default for Policy {
 impl Matcher {
     /// Whether everything stated holds for that record.
     pub fn matches(&self, record: &Record, covers: &[Covered<'_>]) -> bool {
-        let speaking = |it: &&Covered<'_>| record.statements.iter().any(|said| said.scope == it.scope);
-        let source = self.source.as_ref().is_none_or(|it| covers.iter().filter(speaking).any(|by| by.source == it));
-        let scope = self.scope.as_ref().is_none_or(|it| covers.iter().filter(speaking).any(|by| below(by.path, it)));
+        let speaking = || record.statements.iter().flat_map(|said| rules::covers_of(covers, said.scope));
+        let source = self.source.as_ref().is_none_or(|it| speaking().any(|by| by.source == it));
+        let scope = self.scope.as_ref().is_none_or(|it| speaking().any(|by| below(by.path, it)));
         let realm = self.realm.as_ref().is_none_or(|it| {
             let realm = &record.realm;
             realm.as_str() == it || realm.provider() == it
@@ -331,7 +374,7 @@ fn below(path: &str, prefix: &str) -> bool {
 }
 
 fn tagged(record: &Record, tag: &str) -> bool {
-    let Some(tags) = record.get(field::TAGS).known() else { return false };
+    let Some(tags) = record.pairs(field::TAGS).known() else { return false };
     match tag.split_once('=') {
         Some((name, value)) => tags.iter().any(|(key, it)| key.eq_ignore_ascii_case(name) && it == value),
         None => tags.keys().any(|key| key.eq_ignore_ascii_case(tag)),
@@ -358,6 +401,27 @@ fn check(limits: &Limits) -> Result<(), InvalidPolicy> {
         return wrong("source_periods must be at least 1".into());
     }
     Ok(())
+}
+
+/// The digest of each rule's figures.
+fn digests(thresholds: &Thresholds) -> Vec<String> {
+    let figures = serde_json::to_value(thresholds).unwrap_or_default();
+    let of = |rule: &&Rule| {
+        let named: Vec<&Value> = rule.figures.iter().filter_map(|name| figures.get(name)).collect();
+        digest_of(&(named, thresholds.is_off(rule.id)))
+    };
+    rules::ALL.iter().map(of).collect()
+}
+
+/// What an override sets of the figures that a rule compares with, each under its name.
+fn figures_of(rule: &Rule, limits: &Limits) -> Vec<Value> {
+    let set = serde_json::to_value(limits).unwrap_or_default();
+    let named = rule.figures.iter().filter_map(|name| {
+        let figure = set.get(name).filter(|it| !it.is_null())?;
+        Some(serde_json::json!([name, figure]))
+    });
+    let off = limits.off.as_ref().map(|off| off.iter().any(|it| it.eq_ignore_ascii_case(rule.id)).into());
+    named.chain(off).collect()
 }
 
 /// The first half of a half of SHA-256 over the JSON form; struct fields keep their order, so it is canonical.
@@ -431,18 +495,49 @@ mod tests {
         }
     }
 
+    /// The ids of rules whose digest under a policy is another than under the usual one.
+    fn moved(text: &str) -> Vec<&'static str> {
+        let (usual, other) = (Policy::default(), policy(text).unwrap());
+        rules::ALL.iter().filter(|rule| usual.digest_of(rule) != other.digest_of(rule)).map(|rule| rule.id).collect()
+    }
+
     #[test]
-    fn every_figure_moves_the_digest_and_nothing_else_does() {
-        assert_eq!(policy("").unwrap().digest(), Policy::default().digest());
-        assert_eq!(Thresholds::default().with(&Limits::default()), Thresholds::default());
-        let usual = policy("thresholds = { grace_days = 7 }").unwrap();
-        assert_eq!(usual.digest(), Policy::default().digest(), "a default typed out is the default");
-        for other in [
-            "thresholds = { grace_days = 8 }",
-            "thresholds = { off = [\"CRED-AGE\"] }",
-            "[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { grace_days = 8 }",
+    fn a_figure_moves_the_digests_of_the_rules_that_compare_with_it() {
+        let graced = ["AI-AGENT-UNGOV", "CFG-PLAINTEXT-STORE", "CRED-REUSED", "CRED-WEAK-KEY", "PRIV-ADMIN"];
+        for (text, expected) in [
+            ("thresholds = { grace_days = 7 }", &[][..]),
+            ("thresholds = { grace_days = 8 }", &graced[..]),
+            ("thresholds = { off = [\"CRED-AGE\"] }", &["CRED-AGE"]),
+            ("thresholds = { expiring_days = [9, 3] }", &["CRED-EXPIRING"]),
+            ("[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { grace_days = 8 }", &graced),
+            ("[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { idle_role_days = 8 }", &["ID-IDLE"]),
         ] {
-            assert_ne!(policy(other).unwrap().digest(), Policy::default().digest(), "{other}");
+            assert_eq!(moved(text), expected, "{text}");
         }
+        let one = policy("[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { rsa_bits = 4096 }").unwrap();
+        let other = policy("[[overrides]]\nmatch = { realm = \"gcp\" }\nthresholds = { rsa_bits = 4096 }").unwrap();
+        let rule = Rule::of_id("CRED-WEAK-KEY").unwrap();
+        assert_ne!(one.digest_of(rule), other.digest_of(rule), "whom it is for counts too");
+    }
+
+    #[test]
+    fn every_figure_is_compared_with_by_a_rule_that_says_so() {
+        let figures = serde_json::to_value(Thresholds::default()).unwrap();
+        let named: Vec<&str> = rules::ALL.iter().flat_map(|rule| rule.figures).copied().collect();
+        for figure in figures.as_object().unwrap().keys().filter(|it| *it != "off") {
+            assert!(named.contains(&figure.as_str()), "{figure}");
+        }
+        for name in named {
+            assert!(figures.get(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn overridden_figures_are_made_once() {
+        let policy =
+            policy("[[overrides]]\nmatch = { kind = \"access_key\" }\nthresholds = { age_key_days = 60 }").unwrap();
+        let (key, user) = (sample::key().build(), sample::user().build());
+        assert!(Arc::ptr_eq(&policy.of_record(&key, &[]), &policy.of_record(&key, &[])));
+        assert_eq!((policy.of_record(&key, &[]).age_key_days, policy.of_record(&user, &[]).age_key_days), (60, 90));
     }
 }

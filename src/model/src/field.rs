@@ -1,13 +1,14 @@
 //! The vocabulary of attributes: each has a name, a stable number, a type, and whether it is volatile.
 //! It must never hold an attribute that only one provider understands; those go into `tags` or a decision.
 
+mod set;
 mod vocabulary;
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use self::vocabulary::*;
+pub use self::{set::FieldSet, vocabulary::*};
 use crate::{Reading, Status, Time};
 
 /// A value of any attribute.
@@ -83,6 +84,11 @@ impl Field {
         ALL.iter().copied().find(|field| field.0.name == name)
     }
 
+    /// Its number on disk.
+    pub const fn code(self) -> u16 {
+        self.0.code
+    }
+
     /// Everything there is to know about it.
     pub fn spec(self) -> &'static FieldSpec {
         self.0
@@ -151,6 +157,11 @@ impl Facts {
     pub fn reading(&self, field: Field) -> Reading<&Value> {
         let found = self.0.binary_search_by_key(&field, |(field, _)| *field).ok().and_then(|at| self.0.get(at));
         found.map_or(Reading::NotCollected, |(_, reading)| reading.as_ref())
+    }
+
+    /// What is said in that place, counted from zero in the order of attribute numbers.
+    pub(crate) fn at(&self, place: usize) -> Option<&Reading<Value>> {
+        self.0.get(place).map(|(_, reading)| reading)
     }
 
     /// Everything said, in the order of attribute numbers.

@@ -1,6 +1,7 @@
 //! The nouns of Provost: what connectors see, what the inventory keeps, what rules say of it.
 //! It must never do anything: no I/O, no clock, no randomness, no asynchronous code.
 
+mod believed;
 mod change;
 mod clock;
 mod correlation;
@@ -18,12 +19,13 @@ mod scope;
 mod secret;
 mod time;
 
+pub use believed::Believed;
 pub use change::{Change, FieldChange, What};
 pub use clock::Clock;
 pub use correlation::{CorrelationKey, Sort, Unites};
 pub use decision::{Decision, Order, Purpose, Recorded, Remedy};
 pub use entity::Entity;
-pub use field::{Attr, Facts, Field, Value};
+pub use field::{Attr, Facts, Field, FieldSet, Value};
 pub use finding::{Finding, FindingId, FindingState, Resolution, Severity};
 pub use key::{Key, KeyDigest, MalformedId, Realm, RecordId};
 pub use kind::{Kind, Noun, UnknownKind};

@@ -1,6 +1,8 @@
 //! A record of the inventory: what each scope said of one thing, and what follows from it.
 //! It must never prefer an older statement to a newer one, nor call a thing gone that one scope still vouches for.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -148,9 +150,24 @@ impl Record {
         self.reading(attr.field()).typed()
     }
 
+    /// What is believed of an attribute that is a text.
+    pub fn text(&self, attr: Attr<String>) -> Reading<&str> {
+        self.reading(attr.field()).text()
+    }
+
+    /// What is believed of an attribute that is a list.
+    pub fn list(&self, attr: Attr<Vec<String>>) -> Reading<&[String]> {
+        self.reading(attr.field()).list()
+    }
+
+    /// What is believed of an attribute that is a map.
+    pub fn pairs(&self, attr: Attr<BTreeMap<String, String>>) -> Reading<&BTreeMap<String, String>> {
+        self.reading(attr.field()).pairs()
+    }
+
     /// What is believed of an attribute, and the statement it comes from.
     pub fn said(&self, field: Field) -> Option<(Reading<&Value>, &Statement)> {
-        let speaking = self.statements.iter().filter(|said| counts(said));
+        let speaking = self.statements.iter().filter(|said| said.counts());
         speaking
             .map(|said| (said.facts.reading(field), said))
             .filter(|(reading, _)| *reading != Reading::NotCollected)
@@ -162,7 +179,7 @@ impl Record {
         let mut fields: Vec<Field> = self
             .statements
             .iter()
-            .filter(|said| counts(said))
+            .filter(|said| said.counts())
             .flat_map(|said| said.facts.iter().map(|(field, _)| field))
             .collect();
         fields.sort_unstable();
@@ -177,11 +194,7 @@ impl Record {
 
     /// Whether it works now. `expires_at` in the past makes an active thing expired.
     pub fn status(&self, now: Time) -> Status {
-        let said = self.get(field::STATUS).known().unwrap_or(Status::Unknown);
-        match (said, self.get(field::EXPIRES_AT)) {
-            (Status::Active | Status::Unknown, Reading::Known(end)) if end <= now => Status::Expired,
-            _ => said,
-        }
+        Status::at(self.get(field::STATUS), &self.get(field::EXPIRES_AT), now)
     }
 
     /// The latest provider's time any statement carries.
@@ -190,12 +203,23 @@ impl Record {
     }
 }
 
-/// What a scope said stays believed when the thing is gone or nobody looks any more, unless the record was merged away.
-fn counts(said: &Statement) -> bool {
-    said.standing != Standing::Gone(Because::Merged)
+impl Statement {
+    /// What a scope said stays believed when the thing is gone or nobody looks any more, unless the record was merged
+    /// away.
+    pub(crate) fn counts(&self) -> bool {
+        self.standing != Standing::Gone(Because::Merged)
+    }
 }
 
 impl Status {
+    /// Whether a thing works at that time, by what is said of it: an end in the past makes an active thing expired.
+    pub(crate) fn at(said: Reading<Status>, end: &Reading<Time>, now: Time) -> Status {
+        match (said.known().unwrap_or(Status::Unknown), end) {
+            (Status::Active | Status::Unknown, Reading::Known(end)) if *end <= now => Status::Expired,
+            (said, _) => said,
+        }
+    }
+
     /// The pinned word.
     pub fn name(self) -> &'static str {
         match self {

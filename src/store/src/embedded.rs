@@ -43,6 +43,8 @@ pub struct Embedded<K> {
     writer: Mutex<Writer>,
     /// The last durable commit; apart from the writer's, so that asking for it never waits for a write.
     head: RwLock<Head>,
+    /// Entries the engine got back from the segments.
+    given_back: u64,
 }
 
 /// What the writer knows without asking the engine.
@@ -64,17 +66,22 @@ impl<K: Kv> Embedded<K> {
 
     /// The store in an engine whose last commit is known.
     pub(crate) fn at(kv: K, head: Head) -> Self {
-        Self { kv: Watched::new(kv), writer: Mutex::default(), head: RwLock::new(head) }
+        Self { kv: Watched::new(kv), writer: Mutex::default(), head: RwLock::new(head), given_back: 0 }
     }
 
-    /// The same, with its streams kept in a directory outside the engine too; and how many entries the engine had lost that
-    /// were found there.
-    pub(crate) fn with_segments(self, directory: &Path) -> Result<(Self, u64), StoreError> {
+    /// The same, with its streams kept in a directory outside the engine too.
+    pub(crate) fn with_segments(mut self, directory: &Path) -> Result<Self, StoreError> {
         let mut segments = Segments::open(directory)?;
         let (head, given_back) = kept::together(&self.kv, &mut segments, self.stands())?;
         self.writer().segments = Some(segments);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
-        Ok((self, given_back))
+        self.given_back = given_back;
+        Ok(self)
+    }
+
+    /// Entries of streams that the engine had lost and got back from the segments when the store was opened.
+    pub fn given_back(&self) -> u64 {
+        self.given_back
     }
 
     /// What is wrong with the segments, a sentence each.

@@ -110,7 +110,7 @@ pub(crate) fn open_locked(path: &Path, options: &OpenOptions, dir: File) -> Resu
         format::write(path, &hold.place())?;
     }
     let store = Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)?;
-    Ok(store.with_segments(&path.join(segments::NAME))?.0)
+    store.with_segments(&path.join(segments::NAME))
 }
 
 /// Where the engine is, and whether the store has a journal; a store that is not there is made.

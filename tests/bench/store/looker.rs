@@ -19,7 +19,7 @@ use provost::{
     },
 };
 use provost_connectors::{Access, Bookmarks, Connector, Emitter, Reach, Spec};
-use provost_model::{Clock, Cover, Kind, Outcome, RecordId, Span, Time, Trouble};
+use provost_model::{Clock, Cover, Kind, Outcome, Span, Time, Trouble};
 use provost_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -142,7 +142,7 @@ impl Connector for Shown {
 struct Nobody;
 
 impl Watcher for Nobody {
-    fn changed(&mut self, _: &House, _: Vec<RecordId>) -> Result<(), StoreError> {
+    fn changed(&mut self, _: &House, _: Vec<provost::jobs::judge::Touched>) -> Result<(), StoreError> {
         Ok(())
     }
     fn over(&mut self) -> Result<(), StoreError> {

@@ -1,5 +1,5 @@
 //! The store and the judging under load, beside SQLite doing the same: one table, in one run, with machine, date and commit.
-//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled]`
+//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may end")]
 
@@ -25,7 +25,7 @@ use crate::{
     table::Table,
 };
 
-const USAGE: &str = "bench store [--identities N] [--days N] [--directory DIR] [--engine sled]
+const USAGE: &str = "bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb]
   --identities N   identities of the estate, each with two credentials (default 50000)
   --days N         daily scans simulated, of one identity in fifty, 1000 at least (default 365)
   --directory DIR  where the data lies meanwhile (default: below the build directory)";

@@ -20,7 +20,11 @@ use provost::{
     rows::Rows,
 };
 use provost_model::RecordId;
-use provost_store::{CommitNo, Go, OpenOptions, Store, inventory::Inventory, open};
+use provost_store::{
+    CommitNo, EngineKind, Go, OpenOptions, Store,
+    inventory::{FINDINGS, Inventory, RECORDS},
+    open,
+};
 
 use crate::{
     estate::{Estate, mixed},
@@ -214,22 +218,30 @@ impl Work {
             }
         }
         store.tidy()?;
-        drop((place, store));
         let mut counted = figures(&since, 0, 0, &self.directory.join("store"));
+        store.compact()?;
+        let kept = bytes_below(&self.directory.join("store"));
+        // What is live is what readers of today need: no version that another one replaced.
+        let now = store.head()?.number;
+        for table in [RECORDS, FINDINGS] {
+            store.forget_before(table, now)?;
+        }
+        store.compact()?;
+        drop((place, store));
         let fresh = self.store("fresh")?;
         Place::over(Arc::clone(&fresh), self.days)?.look(self.estate(self.days - 1), &mut |_| {})?;
-        fresh.tidy()?;
+        fresh.compact()?;
         drop(fresh);
+        counted.insert("kept".into(), kept as f64);
+        counted.insert("live".into(), bytes_below(&self.directory.join("store")) as f64);
         counted.insert("fresh".into(), bytes_below(&self.directory.join("fresh")) as f64);
         Ok(counted)
     }
 }
 
 fn opened(directory: &Path, engine: &str) -> Result<Arc<dyn Store>> {
-    match engine {
-        "sled" => Ok(Arc::new(open(directory, &OpenOptions::default())?)),
-        other => bail!("there is no engine {other:?}: sled"),
-    }
+    let engine = EngineKind::named(engine).with_context(|| format!("there is no engine {engine:?}: sled, redb"))?;
+    Ok(Arc::new(open(directory, &OpenOptions { engine: Some(engine), ..OpenOptions::default() })?))
 }
 
 /// A page as a list shows it: rows with owner and sources, from somewhere on, those that the filter keeps.

@@ -16,6 +16,7 @@ const KEYS: Table = Table { name: "keys", versioned: false };
 const PLACES: Table = Table { name: "places", versioned: false };
 const TIES: Table = Table { name: "ties", versioned: false };
 const MARKS: Table = Table { name: "marks", versioned: false };
+const LINKS: Table = Table { name: "links", versioned: false };
 /// Records of one batch.
 const A_BATCH: u64 = 1_000;
 
@@ -48,5 +49,6 @@ fn put(ops: &mut Vec<Op>, rows: Rows) {
     let (scope, part) = rows.place;
     add(PLACES, [&scope.0.to_be_bytes()[..], &part.0.to_be_bytes(), id].concat(), vec![1]);
     rows.ties.iter().for_each(|digest| add(TIES, [*digest, *id].concat(), Vec::new()));
+    rows.links.iter().for_each(|digest| add(LINKS, [*digest, *id].concat(), Vec::new()));
     rows.marks.iter().for_each(|digest| add(MARKS, [*digest, *id].concat(), Vec::new()));
 }

@@ -4,7 +4,9 @@
 use anyhow::Result;
 use provost::ids::Ids;
 use provost_engine::reconcile::{Birth, Said, present};
-use provost_model::{Change, Entity, Key, PartId, Reading, Record, RecordId, ScopeNo, Time, field};
+use provost_model::{
+    Change, CorrelationKey, Entity, Key, PartId, Reading, Record, RecordId, ScopeNo, Time, Unites, field,
+};
 use provost_store::{codec, inventory::digest};
 use sha2::{Digest as _, Sha256};
 
@@ -19,6 +21,8 @@ pub(crate) struct Rows {
     pub(crate) ties: Vec<[u8; 16]>,
     /// Digests of what it is recognised by.
     pub(crate) marks: Vec<[u8; 16]>,
+    /// Digests of the other keys by which it is linked.
+    pub(crate) links: Vec<[u8; 16]>,
 }
 
 /// A thing under all its names.
@@ -48,6 +52,8 @@ impl Rows {
             Reading::Known(value) => Some(mark(&value)),
             _ => None,
         });
+        let links = CorrelationKey::all_of(record);
+        let links = links.iter().filter(|key| key.within.is_some() || key.unites() != Unites::Secrets);
         Ok(Self {
             id: record.id,
             value: codec::record::encode(record)?,
@@ -55,6 +61,7 @@ impl Rows {
             place: (scope, PartId::WHOLE),
             ties,
             marks: marks.collect(),
+            links: links.map(|key| mark(&format!("{:?}{}", key.sort, key.value))).collect(),
         })
     }
 }

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS places (scope INTEGER, part INTEGER, id BLOB, standin
     PRIMARY KEY (scope, part, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ties (digest BLOB, id BLOB, PRIMARY KEY (digest, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (digest BLOB, id BLOB, PRIMARY KEY (digest, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS links (digest BLOB, id BLOB, PRIMARY KEY (digest, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commits (number INTEGER PRIMARY KEY, at INTEGER NOT NULL);";
 
 /// The inventory in SQLite.
@@ -140,6 +141,9 @@ impl Sqlite {
         }
         for digest in &rows.marks {
             self.cached("INSERT INTO marks VALUES (?1, ?2)")?.execute(params![digest, id])?;
+        }
+        for digest in &rows.links {
+            self.cached("INSERT INTO links VALUES (?1, ?2)")?.execute(params![digest, id])?;
         }
         Ok(())
     }

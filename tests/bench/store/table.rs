@@ -145,10 +145,12 @@ impl Table {
 
     /// What a year leaves behind.
     pub(crate) fn days(&mut self, days: u64, figures: &Figures) {
-        let (disk, fresh) = (of(figures, "disk"), of(figures, "fresh"));
-        let figure = format!("{:.1} × live data ({:.0} of {:.0} MiB)", disk / fresh, disk / MIB, fresh / MIB);
-        let met = disk / fresh <= 3.0;
-        self.add(&format!("after {days} daily rescans"), figure, "", "≤ 3 × after compaction", met);
+        let fresh = of(figures, "fresh");
+        let times = |name: &str| format!("{:.1} × ({:.0} MiB)", of(figures, name) / fresh, of(figures, name) / MIB);
+        self.note(&format!("{days} daily rescans beside a fresh store, before compaction"), times("disk"));
+        self.note("  compacted, every version of every day kept", times("kept"));
+        let met = of(figures, "live") <= 3.0 * fresh;
+        self.add("  compacted, former versions forgotten", times("live"), "", "≤ 3 × after compaction", met);
         self.see(figures);
     }
 

@@ -7,16 +7,16 @@ use provost::jobs::{
     Watcher,
     anew::{Reached, follow, holds, take_up},
     assess::{Watched, assess},
-    judge::Yardstick,
+    judge::{Touched, Yardstick},
 };
 use provost_engine::{Owning, Policy, PolicyConfig, finding_id, source_subject};
-use provost_model::{Finding, FindingState, RecordId, Resolution, Span};
+use provost_model::{Finding, FindingState, Resolution, Span};
 use provost_store::{Go, StoreError, inventory::Draft};
 
 use super::script::{Act, Desk};
 
 /// More than three pages.
-const USERS: usize = 800;
+const USERS: usize = 3200;
 
 fn yardstick(policy: &str, owners: &[&str]) -> Yardstick {
     let config: PolicyConfig = toml::from_str(policy).unwrap();
@@ -166,7 +166,7 @@ fn findings_of_a_rule_that_a_release_took_away_say_that_the_rule_changed() {
 struct Cut;
 
 impl Watcher for Cut {
-    fn changed(&mut self, _: &House, _: Vec<RecordId>) -> Result<(), StoreError> {
+    fn changed(&mut self, _: &House, _: Vec<Touched>) -> Result<(), StoreError> {
         Err(StoreError::Io(std::io::Error::other("cut")))
     }
     fn over(&mut self) -> Result<(), StoreError> {

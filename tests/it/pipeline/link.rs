@@ -239,7 +239,7 @@ proptest! {
         }
         let before = kept(&desk);
         let numbers: BTreeMap<u16, (Vec<u16>, bool)> =
-            first.iter().flatten().filter(|it| it.0 % 4 < 2).map(|it| (it.0, (it.1.clone(), it.2))).collect();
+            first.iter().flat_map(|seen| seen.iter()).filter(|it| it.0 % 4 < 2).map(|it| (it.0, (it.1.clone(), it.2))).collect();
         prop_assume!(numbers.len() > 1);
         let at = *numbers.keys().nth(joins[0].index(numbers.len())).unwrap();
         let keys: Vec<u16> = numbers.values().flat_map(|it| it.0.clone()).collect();
@@ -254,6 +254,8 @@ proptest! {
         let (one, other) = (side(at), side(carriers[0]));
         // A key that one side carries, and only that side.
         prop_assume!(carriers.iter().all(|it| other.contains(it)) && !other.contains(&at));
+        let shared = |side: &[u16]| -> BTreeSet<u16> { side.iter().flat_map(|it| numbers[it].0.clone()).collect() };
+        prop_assume!(shared(&one).is_disjoint(&shared(&other)));
         let (mut learned, there) = numbers[&at].clone();
         learned.push(key);
         happen(&desk, &Event::Seen(vec![(at, learned, there)]));

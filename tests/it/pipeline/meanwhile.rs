@@ -4,10 +4,11 @@ use provost::{
     house::House,
     jobs::{
         Watcher,
+        judge::Touched,
         sources::{baseline, change_source},
     },
 };
-use provost_model::{Outcome, RecordId, Span, Time};
+use provost_model::{Outcome, Span, Time};
 use provost_store::{StoreError, inventory::BaselineState};
 
 use super::script::{Desk, listing};
@@ -18,7 +19,7 @@ const NEXT: Time = Time::from_seconds(1_800_000_000);
 struct Busy;
 
 impl Watcher for Busy {
-    fn changed(&mut self, house: &House, _: Vec<RecordId>) -> Result<(), StoreError> {
+    fn changed(&mut self, house: &House, _: Vec<Touched>) -> Result<(), StoreError> {
         change_source(house, "test", |row, _| row.next_run = Some(NEXT))?;
         baseline(house, "test", BaselineState::Accepted, "known since the audit")
     }

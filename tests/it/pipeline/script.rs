@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -13,13 +13,14 @@ use provost::{
     house::House,
     jobs::{
         Watcher, WriteError,
+        judge::Touched,
         scan::{Looking, scan},
     },
 };
 use provost_connectors::{Access, Bookmarks, Connector, Emitter, Reach, Spec};
 use provost_model::{
-    Clock, Cover, Cursor, Entity, Key, Kind, Presence, Realm, Record, RecordId, Run, Scope, Span, Status, Time,
-    Trouble, Why, field,
+    Clock, Cover, Cursor, Entity, Key, Kind, Presence, Realm, Record, Run, Scope, Span, Status, Time, Trouble, Why,
+    field,
 };
 use provost_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -51,12 +52,23 @@ pub(crate) enum Act {
     Day,
 }
 
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    micros: AtomicI64,
+    stands: AtomicBool,
+}
+
+impl TestClock {
+    /// From now on time passes only where a test says so.
+    pub(crate) fn stop(&self) {
+        self.stands.store(true, Ordering::SeqCst);
+    }
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Time {
         // Every look at the clock takes a millisecond, as in life.
-        Time::from_micros(self.0.fetch_add(1000, Ordering::SeqCst))
+        let passes = if self.stands.load(Ordering::SeqCst) { 0 } else { 1000 };
+        Time::from_micros(self.micros.fetch_add(passes, Ordering::SeqCst))
     }
 }
 
@@ -93,7 +105,8 @@ impl Desk {
     }
 
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
-        let clock = Arc::new(TestClock(AtomicI64::new(1_790_000_000_000_000)));
+        let clock =
+            Arc::new(TestClock { micros: AtomicI64::new(1_790_000_000_000_000), stands: AtomicBool::new(false) });
         Self { house: Arc::new(House::new(store, clock.clone())), clock, source: "test".into() }
     }
 
@@ -111,7 +124,7 @@ impl Desk {
 
     /// Lets time go by.
     pub(crate) fn pass(&self, time: Span) {
-        self.clock.0.fetch_add(time.as_micros(), Ordering::SeqCst);
+        self.clock.micros.fetch_add(time.as_micros(), Ordering::SeqCst);
     }
 
     /// One run that says this.
@@ -190,7 +203,7 @@ pub(crate) fn listing(names: &[&'static str]) -> Vec<Act> {
 pub(crate) struct Nobody;
 
 impl Watcher for Nobody {
-    fn changed(&mut self, _: &House, _: Vec<RecordId>) -> Result<(), StoreError> {
+    fn changed(&mut self, _: &House, _: Vec<Touched>) -> Result<(), StoreError> {
         Ok(())
     }
     fn over(&mut self) -> Result<(), StoreError> {
@@ -262,7 +275,7 @@ impl Connector for Scripted {
                     to.stop().cancelled().await;
                     return Ok(());
                 }
-                Act::Day => drop(self.clock.0.fetch_add(86_400_000_000, Ordering::SeqCst)),
+                Act::Day => drop(self.clock.micros.fetch_add(86_400_000_000, Ordering::SeqCst)),
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! An operator's word that two records are not one, or that they are after all.
 //! It must never be forgotten: what is taken back is kept too.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use provost_model::{RecordId, Unites};
 use provost_store::{
@@ -9,7 +9,7 @@ use provost_store::{
     inventory::{Inventory, PartedRow, Word},
 };
 
-use super::{Turn, again, neighbourhood};
+use super::{Turn, neighbourhood};
 use crate::{house::House, ids::Ids};
 
 /// Keeps two records apart for good, and with them those who were with each of them before they came together.
@@ -50,7 +50,7 @@ pub fn link_again(
 /// Writes a word, and groups anew whom it concerns, in one commit.
 fn say(house: &House, (id, row): (RecordId, &PartedRow)) -> Result<(), StoreError> {
     let concerned: HashSet<RecordId> = row.one.iter().chain(&row.other).copied().collect();
-    again(|| {
+    house.again(|| {
         let _pen = house.pen();
         let mut turn = Turn::begin(house, &concerned)?;
         turn.draft.put_parted(id, row)?;
@@ -69,12 +69,13 @@ fn sides(
     unites: Unites,
     (one, other): (RecordId, RecordId),
 ) -> Result<(Vec<RecordId>, Vec<RecordId>), StoreError> {
-    let mut changes: Vec<CommitNo> = Vec::new();
-    for id in [one, other] {
-        changes.extend(inventory.linked_versions(id)?.iter().map(|version| version.commit));
-    }
-    changes.sort_unstable();
-    changes.dedup();
+    let changes_of = |ids: &[RecordId]| -> Result<BTreeSet<CommitNo>, StoreError> {
+        let mut changes = BTreeSet::new();
+        for id in ids {
+            changes.extend(inventory.linked_versions(*id)?.iter().map(|version| version.commit));
+        }
+        Ok(changes)
+    };
     let group_at = |id: RecordId, at: CommitNo| -> Result<Option<RecordId>, StoreError> {
         Ok(inventory.linked(id, Some(at))?.part(unites).and_then(|part| part.group))
     };
@@ -82,19 +83,25 @@ fn sides(
         let group = group_at(one, at)?;
         Ok(group.is_some() && group == group_at(other, at)?)
     };
-    // Since when they are together; or since when they get into each other's way.
-    let Some(mut since) = changes.pop() else { return Ok((Vec::new(), Vec::new())) };
-    if together(since)? {
-        while let Some(at) = changes.pop() {
-            if !together(at)? {
+    let around_of = |ids: &[RecordId]| -> Result<Vec<RecordId>, StoreError> {
+        Ok(neighbourhood(inventory, unites, ids)?.0.iter().map(|member| member.id).collect())
+    };
+    let around = around_of(&[one, other])?;
+    let now = inventory.store().head()?.number;
+    let mut changes = changes_of(&[one, other])?;
+    let mut before = now;
+    if together(now)? {
+        // Since when they are together.
+        while let Some(since) = changes.pop_last() {
+            if !together(since)? {
                 break;
             }
-            since = at;
+            before = CommitNo(since.0.saturating_sub(1));
         }
+    } else if around_of(&[one])?.contains(&other) {
+        // Keys lead from one to the other, but do not unite them: since that was found out, as far as it changed anything.
+        before = changes_of(&around)?.pop_last().map_or(now, |since| CommitNo(since.0.saturating_sub(1)));
     }
-    let before = CommitNo(since.0.saturating_sub(1));
-    let around: HashSet<RecordId> =
-        neighbourhood(inventory, unites, &[one, other])?.0.iter().map(|member| member.id).collect();
     let side = |id: RecordId| -> Result<Vec<RecordId>, StoreError> {
         let Some(group) = group_at(id, before)? else { return Ok(Vec::new()) };
         let members = inventory.group(unites, group, Some(before))?.map_or_else(Vec::new, |known| known.it.members);

@@ -11,7 +11,6 @@ use crate::{
         sample::{NOW, World, ago, key, user},
     },
     severity::Raiser,
-    thresholds::Thresholds,
 };
 
 fn rule() -> &'static Rule {
@@ -26,9 +25,13 @@ fn case<'a>(presence: Presence, now: Time) -> Case<'a> {
         source: None,
         presence,
         baseline: false,
-        policy: "p1",
+        measure: by("p1"),
         now,
     }
+}
+
+fn by(figures: &str) -> Measure<'_> {
+    Measure { figures, owners: None }
 }
 
 fn present(now: Time) -> Case<'static> {
@@ -89,7 +92,7 @@ fn an_open_finding_ends_by_a_fresh_pass_or_by_the_end_of_its_subject() {
 #[test]
 fn a_resolution_names_what_changed() {
     let pass = as_of(Verdict::pass(), NOW);
-    let policy = Case { policy: "p2", ..present(NOW) };
+    let policy = Case { measure: by("p2"), ..present(NOW) };
     assert_eq!(judge(Some(&open()), &pass, &policy).unwrap().resolution, Some(Resolution::PolicyChanged));
     let before = Finding { rule_version: 0, ..open() };
     assert_eq!(judge(Some(&before), &pass, &policy).unwrap().resolution, Some(Resolution::RuleChanged));
@@ -183,7 +186,7 @@ proptest! {
         for (sort, there, policy, lag, wait) in turns {
             now = now + Span::days(wait);
             let verdict = verdict(sort, now - Span::days(lag));
-            let case = Case { policy: if policy { "p1" } else { "p2" }, ..case(presence(there), now) };
+            let case = Case { measure: by(if policy { "p1" } else { "p2" }), ..case(presence(there), now) };
             let before = finding.clone();
             let Some(after) = judge(before.as_ref(), &verdict, &case) else { continue };
             // Twice is once.
@@ -244,11 +247,4 @@ proptest! {
             }
         }
     }
-}
-
-#[test]
-fn thresholds_have_a_digest_each() {
-    let usual = Thresholds::default();
-    let other = usual.clone().with(&crate::thresholds::Limits { age_key_days: Some(91), ..Default::default() });
-    assert_ne!(usual.digest(), other.digest());
 }

@@ -17,7 +17,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use provost_model::{Owner, OwnerWord, Record, ScopeNo, Time};
+use provost_model::{FieldSet, Owner, OwnerWord, Record, ScopeNo, Time, field};
 
 use catalogue::Catalogue;
 
@@ -25,6 +25,26 @@ pub use catalogue::CatalogueEntry;
 pub use roster::{Fault, People, Person, Roster, Team};
 pub use told::told;
 pub use weights::{HalfLives, Owning, Weights};
+
+/// Attributes of a record, and of the identity behind it, that say who answers for it.
+pub const RESTS_ON: FieldSet = FieldSet::of(&[
+    field::NAME.field(),
+    field::PATH.field(),
+    field::NATURE.field(),
+    field::TAGS.field(),
+    field::EMAILS.field(),
+    field::APP_OWNER.field(),
+    field::CODEOWNERS.field(),
+    field::AUTHORS.field(),
+    field::AUTHORED_AT.field(),
+    field::CREATED_AT.field(),
+    field::CREATED_BY.field(),
+    field::REPO_ADMINS.field(),
+    field::LAST_HUMAN_USER.field(),
+    field::LAST_HUMAN_USE_AT.field(),
+    field::FILE_OWNER.field(),
+    field::FILE_OWNER_UID.field(),
+]);
 
 /// A record whose owner is asked for.
 #[derive(Clone, Copy, Debug)]

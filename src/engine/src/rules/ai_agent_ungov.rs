@@ -1,7 +1,7 @@
 //! AI-AGENT-UNGOV: an AI agent or tool server that nobody answers for, that may do anything, or whose key lies idle.
 //! It must never call an agent unlimited because its limits could not be seen.
 
-use provost_model::{Kind, Reading, Severity, Status, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Status, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::{Thresholds, days};
@@ -21,7 +21,7 @@ pub(super) static SPEC: Rule = Rule {
         other: &[("nist_sp_800_53_r5", "AC-6"), ("iso_27001_2022", "A.5.15")],
     },
     needs: &[Kind::AiAgent],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -30,8 +30,18 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
+    ]),
+    neighbours: &[
+        Neighbour::Owner.reading(&[]),
+        Neighbour::Credentials.reading(&[
+            field::NAME.field(),
+            field::STATUS.field(),
+            field::EXPIRES_AT.field(),
+            field::LAST_USED_AT.field(),
+        ]),
     ],
-    neighbours: &[Neighbour::Owner, Neighbour::Credentials],
+    dates: false,
+    figures: &["grace_days", "owner_confidence", "agent_key_stale_days"],
     check: Check::Record(check),
 };
 
@@ -54,30 +64,32 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         Reading::Known(_) | Reading::NotReported => {}
         unknown => doubt = doubt.or_else(|| Some(Verdict::unknown("tools", &unknown))),
     }
-    let mut until = None;
+    let (mut until, mut waits) = (None, false);
     let limit = thresholds.agent_key_stale_days;
-    for credential in view.credentials().iter().filter(|it| it.status(now) == Status::Active) {
+    for credential in view.credentials().filter(|it| it.status(now) == Status::Active) {
         let Some(used) = credential.get(field::LAST_USED_AT).known() else { continue };
-        let as_of = view.neighbour_as_of(credential, field::LAST_USED_AT.field()).unwrap_or(now);
+        let as_of = credential.as_of(field::LAST_USED_AT.field()).unwrap_or(now);
         match life::over(used, days(limit), as_of, now) {
             Ok(ago) => faults.push(format!(
                 "its key {} was last used {} ago, over {limit} days",
                 credential.name(),
                 life::count(ago)
             )),
-            Err(quiet) => until = until.into_iter().chain(quiet.until).min(),
+            Err(quiet) => {
+                until = until.into_iter().chain(quiet.until).min();
+                waits |= quiet.waits;
+            }
         }
     }
     if faults.is_empty() {
         let mut verdict = doubt.map_or_else(|| Ok(Verdict::pass()), Err);
-        if let (Ok(it) | Err(it), Some(until)) = (&mut verdict, until) {
-            it.until = Some(until);
-        }
+        let (Ok(it) | Err(it)) = &mut verdict;
+        (it.until, it.waits) = (until, waits);
         return verdict;
     }
     life::usual_grace(view, thresholds, now)?;
-    let mut verdict = Verdict::fail(format!("{working}; {}", faults.join("; ")), view.raisers());
-    verdict.until = until;
+    let mut verdict = Verdict::fail(view.says(|| format!("{working}; {}", faults.join("; "))), view.raisers());
+    (verdict.until, verdict.waits) = (until, waits);
     Ok(verdict)
 }
 

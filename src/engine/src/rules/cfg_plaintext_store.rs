@@ -1,7 +1,7 @@
 //! CFG-PLAINTEXT-STORE: a secret written out where configuration belongs, or where others can read it.
 //! It must never count a program's own credential file that only its user can read.
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::Thresholds;
@@ -29,7 +29,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -40,8 +40,10 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
-    neighbours: &[Neighbour::Identity],
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[])],
+    dates: false,
+    figures: &["grace_days"],
     check: Check::Record(check),
 };
 
@@ -73,7 +75,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         Reading::NotReported | Reading::NotCollected => return Ok(Verdict::not_applicable()),
         denied => return Err(Verdict::unknown("plaintext", &denied)),
     }
-    let kind = view.get(field::STORE_KIND).known().unwrap_or_default();
+    let kind = view.text(field::STORE_KIND).known().unwrap_or_default();
     let configuration = CONFIGURATION.iter().any(|start| kind.starts_with(start));
     let others = view.get(field::READABLE_BY_OTHERS);
     let open = others == Reading::Known(true);
@@ -84,14 +86,17 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         };
     }
     life::usual_grace(view, thresholds, now)?;
-    let place = if kind.is_empty() { "a file".to_owned() } else { kind };
-    let mut words = format!("{working}, written out in {place}");
-    if open {
-        words.push_str(", readable by other users");
-        if let Some(mode) = view.get(field::MODE).known() {
-            words.push_str(&format!(" (mode {mode})"));
+    let words = view.says(|| {
+        let place = if kind.is_empty() { "a file" } else { kind };
+        let mut words = format!("{working}, written out in {place}");
+        if open {
+            words.push_str(", readable by other users");
+            if let Some(mode) = view.text(field::MODE).known() {
+                words.push_str(&format!(" (mode {mode})"));
+            }
         }
-    }
+        words
+    });
     Ok(Verdict::fail(words, view.raisers()))
 }
 

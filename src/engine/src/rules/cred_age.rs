@@ -1,7 +1,7 @@
 //! CRED-AGE: a working credential that has not been replaced for too long.
 //! It must never pass off a lower bound of age as an age.
 
-use provost_model::{Kind, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::{Thresholds, days};
@@ -35,7 +35,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -43,8 +43,13 @@ pub(super) static SPEC: Rule = Rule {
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
         field::MODIFIED_AT.field(),
+    ]),
+    neighbours: &[
+        Neighbour::Identity.reading(&[field::NATURE.field(), field::ARN.field()]),
+        Neighbour::SameSecret.reading(&[]),
     ],
-    neighbours: &[Neighbour::Identity, Neighbour::SameSecret],
+    dates: false,
+    figures: &["age_key_days", "age_ssh_key_days", "age_client_secret_days", "age_secret_days", "age_certificate_days"],
     check: Check::Record(check),
 };
 
@@ -60,35 +65,36 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         Kind::Certificate => thresholds.age_certificate_days,
         _ => thresholds.age_key_days,
     };
-    let birth = life::birth(view)?;
+    let birth = life::birth_or_file(view)?;
     let age = match life::over(birth.at, days(limit), birth.as_of, now) {
-        Ok(age) => life::count(age),
+        Ok(age) => age,
         Err(young) if birth.may_be_older => {
-            let words = format!("{} {}; when it was created is not collected yet", birth.label, life::date(birth.at));
-            let mut doubt = Verdict::inconclusive(super::Lack::Collection, words);
-            doubt.until = young.until;
-            return Err(doubt);
+            let words =
+                || format!("{} {}; when it was created is not collected yet", birth.label, life::date(birth.at));
+            let doubt = Verdict::inconclusive(super::Lack::Collection, view.says(words));
+            return Err(Verdict { until: young.until, waits: young.waits, ..doubt });
         }
         Err(young) => return Err(young),
     };
-    let (label, born) = (birth.label, life::date(birth.at));
-    let words = if label.starts_with("file") {
-        format!("{working}, {label} {born}, so at least {age} old, over {limit} days")
-    } else {
-        format!("{working}, {label} {born}, {age} ago, over {limit} days")
-    };
+    let words = view.says(|| {
+        let (label, born, age) = (birth.label, life::date(birth.at), life::count(age));
+        if label.starts_with("file") {
+            format!("{working}, {label} {born}, so at least {age} old, over {limit} days")
+        } else {
+            format!("{working}, {label} {born}, {age} ago, over {limit} days")
+        }
+    });
     Ok(Verdict::fail(words, view.raisers()))
 }
 
 /// Whether age is a fault of this credential, and it is judged here rather than at its provider.
 fn concerned(view: &View<'_>) -> bool {
     // People choose better passwords when they are not made to change them (NIST SP 800-63B).
-    let human = view.kind() == Kind::Password && view.identity().is_some_and(who::is_human);
+    let human = view.kind() == Kind::Password && view.identity().is_some_and(|it| who::is_human(&it));
     let root = view.kind() == Kind::Password && who::authenticates_as_root(view);
     // A host key is the name of a machine: replacing it makes every client doubt.
-    let location = view.get(field::LOCATION).known();
-    let host_key =
-        location.as_ref().is_some_and(|path| path.rsplit('/').next().is_some_and(|it| it.starts_with("ssh_host_")));
+    let location = view.text(field::LOCATION).known();
+    let host_key = location.is_some_and(|path| path.rsplit('/').next().is_some_and(|it| it.starts_with("ssh_host_")));
     // What its own provider dates needs no guess from a file's time.
     let at_provider = location.is_some() && view.places().iter().any(|place| place.location.is_none());
     !human && !root && !host_key && !at_provider && life::keeps_secret(view)

@@ -1,7 +1,7 @@
 //! CRED-EXPIRED-LEFT: a credential that ended long ago is still lying about.
 //! It must never count a public certificate without its key.
 
-use provost_model::{Kind, Reading, Severity, Status, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Status, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::{Thresholds, days};
@@ -30,8 +30,10 @@ pub(super) static SPEC: Rule = Rule {
         Kind::OauthGrant,
         Kind::Secret,
     ],
-    reads: &[field::STATUS.field(), field::EXPIRES_AT.field(), field::LOCATION.field()],
-    neighbours: &[Neighbour::Identity, Neighbour::SameSecret],
+    reads: FieldSet::of(&[field::STATUS.field(), field::EXPIRES_AT.field(), field::LOCATION.field()]),
+    neighbours: &[Neighbour::Identity.reading(&[]), Neighbour::SameSecret.reading(&[])],
+    dates: true,
+    figures: &["expired_left_days"],
     check: Check::Record(check),
 };
 
@@ -50,8 +52,11 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     };
     // It was still there when its scope was last read.
     let ago = life::over(end, days(limit), view.seen_as_of(), now)?;
-    let (end, ago) = (life::date(end), life::count(ago));
-    Ok(Verdict::fail(format!("{since} {end}, {ago} ago, over {limit} days, and still there"), view.raisers()))
+    let words = || {
+        let (end, ago) = (life::date(end), life::count(ago));
+        format!("{since} {end}, {ago} ago, over {limit} days, and still there")
+    };
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

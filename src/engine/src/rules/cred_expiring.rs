@@ -1,9 +1,9 @@
 //! CRED-EXPIRING: a credential in use is about to end, and nothing is there to follow it.
 //! It must never be raised for what is renewed as a matter of course, such as tokens of an hour.
 
-use provost_model::{Kind, Reading, Record, Severity, Span, Status, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Span, Status, Time, field};
 
-use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
+use super::{Check, Judged, Mapping, Near, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::{Thresholds, days};
 
 /// What this rule is.
@@ -25,7 +25,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -34,8 +34,14 @@ pub(super) static SPEC: Rule = Rule {
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
         field::MODIFIED_AT.field(),
+    ]),
+    neighbours: &[
+        Neighbour::Identity.reading(&[]),
+        Neighbour::Siblings.reading(&[field::STATUS.field(), field::EXPIRES_AT.field()]),
+        Neighbour::SameSecret.reading(&[]),
     ],
-    neighbours: &[Neighbour::Identity, Neighbour::Siblings, Neighbour::SameSecret],
+    dates: false,
+    figures: &["expiring_days", "expiring_used_days"],
     check: Check::Record(check),
 };
 
@@ -52,44 +58,71 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if !life::keeps_secret(view) {
         return Ok(Verdict::not_applicable());
     }
-    let whole = life::birth(view).ok().map(|birth| end - birth.at);
+    let whole = life::birth_or_file(view).ok().map(|birth| end - birth.at);
     let counts = |step: &&u32| whole.is_none_or(|whole| days(**step).as_micros() <= whole.as_micros() / PART_OF_LIFE);
     let steps: Vec<u32> = thresholds.expiring_days.iter().filter(counts).copied().collect();
     let Some(step) = steps.iter().rev().copied().find(|step| now >= end - days(*step)) else {
         let first = steps.first().map(|step| Verdict::pass_until(end - days(*step)));
         return Ok(first.unwrap_or_else(Verdict::not_applicable));
     };
-    let use_words = used(view, days(thresholds.expiring_used_days), now)?;
-    if view.siblings().any(|it| succeeds(it, view.kind(), end, now)) {
+    let used = used(view, days(thresholds.expiring_used_days), now)?;
+    if view.siblings().any(|it| succeeds(&it, view.kind(), end, now)) {
         return Ok(Verdict::pass());
     }
     let next = steps.iter().copied().find(|shorter| *shorter < step).map_or(end, |shorter| end - days(shorter));
-    let left = life::count((end - now).whole_days());
-    let words = format!("{working}, expires {}, in {left}, within {step} days, {use_words}", life::date(end));
-    Ok(Verdict::fail(words, view.raisers()).until(next))
+    let words = || {
+        let left = life::count((end - now).whole_days());
+        format!("{working}, expires {}, in {left}, within {step} days, {}", life::date(end), used.words())
+    };
+    let next = used.until(days(thresholds.expiring_used_days)).map_or(next, |at| at.min(next));
+    let verdict = Verdict::fail(view.says(words), view.raisers()).until(next);
+    Ok(Verdict { waits: matches!(used, Used::KnownOf(_)), ..verdict })
 }
 
-/// How to speak of its use; a pass if it is not in use. What is not known counts as used: nobody misses a warning less.
-fn used(view: &View<'_>, lately: Span, now: Time) -> Result<String, Verdict> {
-    match view.get(field::LAST_USED_AT) {
-        Reading::Known(used) if now - used <= lately => Ok(format!("last used {}", life::date(used))),
-        Reading::Known(used) if view.as_of(field::LAST_USED_AT.field()) - used <= lately => {
-            Ok(format!("last known use {}", life::date(used)))
+/// What is known of its use, where it counts as used.
+enum Used {
+    /// Lately.
+    At(Time),
+    /// Lately, when the data were taken: a later reading may say that it has fallen silent.
+    KnownOf(Time),
+    /// It cannot be told.
+    Untold(&'static str),
+}
+
+impl Used {
+    fn words(&self) -> String {
+        match self {
+            Used::At(used) => format!("last used {}", life::date(*used)),
+            Used::KnownOf(used) => format!("last known use {}", life::date(*used)),
+            Used::Untold(why) => format!("whether it is used {why}"),
         }
-        Reading::Known(_) | Reading::Never => Err(Verdict::pass()),
-        Reading::NotReported => Ok("whether it is used is not reported".into()),
-        Reading::NotPermitted => Ok("whether it is used may not be seen".into()),
-        Reading::NotCollected => Ok("whether it is used is not known".into()),
+    }
+
+    /// When time alone makes it another.
+    fn until(&self, lately: Span) -> Option<Time> {
+        if let Used::At(used) = self { Some(*used + lately + Span::micros(1)) } else { None }
     }
 }
 
-fn succeeds(sibling: &Record, kind: Kind, end: Time, now: Time) -> bool {
+/// What is known of its use; a pass if it is not in use. What is not known counts as used: nobody misses a warning less.
+fn used(view: &View<'_>, lately: Span, now: Time) -> Result<Used, Verdict> {
+    match view.get(field::LAST_USED_AT) {
+        Reading::Known(used) if now - used <= lately => Ok(Used::At(used)),
+        Reading::Known(used) if view.as_of(field::LAST_USED_AT.field()) - used <= lately => Ok(Used::KnownOf(used)),
+        Reading::Known(_) | Reading::Never => Err(Verdict::pass()),
+        Reading::NotReported => Ok(Used::Untold("is not reported")),
+        Reading::NotPermitted => Ok(Used::Untold("may not be seen")),
+        Reading::NotCollected => Ok(Used::Untold("is not known")),
+    }
+}
+
+fn succeeds(sibling: &Near<'_>, kind: Kind, end: Time, now: Time) -> bool {
     let outlives = match sibling.get(field::EXPIRES_AT) {
         Reading::Known(its_end) => its_end > end,
         Reading::Never | Reading::NotReported => true,
         Reading::NotPermitted | Reading::NotCollected => false,
     };
-    sibling.kind == kind && sibling.status(now) == Status::Active && outlives
+    sibling.kind() == kind && sibling.status(now) == Status::Active && outlives
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! CRED-INACTIVE-LEFT: a credential that was switched off long ago is still there.
 //! It must never take a credential's age for the time since it was switched off.
 
-use provost_model::{Kind, Reading, Severity, Status, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Status, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::{Thresholds, days};
@@ -24,8 +24,10 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::OauthGrant,
     ],
-    reads: &[field::STATUS.field(), field::EXPIRES_AT.field(), field::ROTATED_AT.field()],
-    neighbours: &[Neighbour::Identity],
+    reads: FieldSet::of(&[field::STATUS.field(), field::EXPIRES_AT.field(), field::ROTATED_AT.field()]),
+    neighbours: &[Neighbour::Identity.reading(&[])],
+    dates: true,
+    figures: &["inactive_left_days"],
     check: Check::Record(check),
 };
 
@@ -45,8 +47,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let limit = thresholds.inactive_left_days;
     let off = life::over(since, days(limit), view.as_of(field::STATUS.field()), now)?;
     let words =
-        format!("inactive since {} at the latest, {} ago, over {limit} days", life::date(since), life::count(off));
-    Ok(Verdict::fail(words, view.raisers()))
+        || format!("inactive since {} at the latest, {} ago, over {limit} days", life::date(since), life::count(off));
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! CRED-MULTI-ACTIVE: an identity keeps an older credential active beside a newer one of the same kind.
 //! It must never be raised for the newest one, nor during the overlap of a rotation.
 
-use provost_model::{Kind, Reading, Record, Severity, Status, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Status, Time, field};
 
-use super::{Check, Judged, Lack, Mapping, Neighbour, Rule, Verdict, View, life};
+use super::{Check, Judged, Lack, Mapping, Near, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::{Thresholds, days};
 
 /// What this rule is.
@@ -20,7 +20,7 @@ pub(super) static SPEC: Rule = Rule {
         other: &[("cis_aws_5.0", "1.12"), ("nist_sp_800_53_r5", "IA-5")],
     },
     needs: &[Kind::AccessKey, Kind::ClientSecret, Kind::Certificate, Kind::ServiceSpecificCredential],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -29,52 +29,66 @@ pub(super) static SPEC: Rule = Rule {
         field::ISSUED_AT.field(),
         field::MULTI_ACTIVE_ALLOWED.field(),
         field::SERVICE.field(),
+    ]),
+    neighbours: &[
+        Neighbour::Identity.reading(&[]),
+        Neighbour::Siblings.reading(&[
+            field::STATUS.field(),
+            field::EXPIRES_AT.field(),
+            field::CREATED_AT.field(),
+            field::ROTATED_AT.field(),
+            field::ISSUED_AT.field(),
+            field::SERVICE.field(),
+        ]),
     ],
-    neighbours: &[Neighbour::Identity, Neighbour::Siblings],
+    dates: false,
+    figures: &["overlap_days"],
     check: Check::Record(check),
 };
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
     let allowed = view.get(field::MULTI_ACTIVE_ALLOWED) == Reading::Known(true);
-    if allowed || !view.has_identity() || view.get(field::LOCATION).known().is_some() {
+    if allowed || !view.has_identity() || view.knows(field::LOCATION) {
         return Ok(Verdict::not_applicable());
     }
-    let rivals: Vec<&Record> = view.siblings().filter(|it| rivals(view, it, now)).collect();
+    let rivals: Vec<Near<'_>> = view.siblings().filter(|it| rivals(view, it, now)).collect();
     if rivals.is_empty() {
         return Ok(Verdict::pass());
     }
     let own = life::birth(view)?;
-    let mut newer: Vec<(Time, Time, &Record)> = Vec::new();
+    let mut newer: Vec<(Time, Time, Near<'_>)> = Vec::new();
     for rival in rivals {
-        let Some(birth) = life::birth_of(view, rival) else {
-            let words = format!("when {} was created is not known", rival.external());
-            return Err(Verdict::inconclusive(Lack::Collection, words));
+        let Some(birth) = life::birth_of(&rival) else {
+            let words = || format!("when {} was created is not known", rival.external());
+            return Err(Verdict::inconclusive(Lack::Collection, view.says(words)));
         };
-        if (birth.at, rival.id) > (own.at, view.id()) {
+        if (birth.at, rival.id()) > (own.at, view.id()) {
             newer.push((birth.at, birth.as_of, rival));
         }
     }
-    let Some((born, as_of, rival)) = newer.into_iter().min_by_key(|(born, _, rival)| (*born, rival.id)) else {
+    let Some((born, as_of, rival)) = newer.into_iter().min_by_key(|(born, _, rival)| (*born, rival.id())) else {
         return Ok(Verdict::pass());
     };
     let limit = thresholds.overlap_days;
     let overlap = life::over(born, days(limit), as_of.min(own.as_of), now)?;
-    let words = format!(
-        "{working}, {} {}, beside {} of {}, together for {}, over {limit} days",
-        own.label,
-        life::date(own.at),
-        rival.external(),
-        life::date(born),
-        life::count(overlap),
-    );
-    Ok(Verdict::fail(words, view.raisers()))
+    let words = || {
+        format!(
+            "{working}, {} {}, beside {} of {}, together for {}, over {limit} days",
+            own.label,
+            life::date(own.at),
+            rival.external(),
+            life::date(born),
+            life::count(overlap),
+        )
+    };
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 /// Whether a sibling does the same work: active, of the same kind, for the same service.
-fn rivals(view: &View<'_>, sibling: &Record, now: Time) -> bool {
-    let same_service = view.get(field::SERVICE).known() == sibling.get(field::SERVICE).known();
-    sibling.kind == view.kind() && sibling.status(now) == Status::Active && same_service
+fn rivals(view: &View<'_>, sibling: &Near<'_>, now: Time) -> bool {
+    let same_service = view.text(field::SERVICE).known() == sibling.text(field::SERVICE).known();
+    sibling.kind() == view.kind() && sibling.status(now) == Status::Active && same_service
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! CRED-NEVER: a working credential that was never used though it has long been there.
 //! It must never call a credential unused that its provider merely does not watch.
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::{Thresholds, days};
@@ -29,7 +29,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::OauthGrant,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -38,8 +38,10 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
-    neighbours: &[Neighbour::Identity],
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[field::ARN.field()])],
+    dates: false,
+    figures: &["never_used_days"],
     check: Check::Record(check),
 };
 
@@ -57,8 +59,11 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let (born, label) = life::birth(view).map_or((view.first_seen(), "seen since"), |birth| (birth.at, birth.label));
     let limit = thresholds.never_used_days;
     let age = life::quiet(view, born, days(limit), now)?;
-    let (born, age) = (life::date(born), life::count(age));
-    Ok(Verdict::fail(format!("{working}, never used, {label} {born}, {age} ago, over {limit} days"), view.raisers()))
+    let words = || {
+        let (born, age) = (life::date(born), life::count(age));
+        format!("{working}, never used, {label} {born}, {age} ago, over {limit} days")
+    };
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! CRED-NO-EXPIRY: a credential that could have an end and has none.
 //! It must never be raised where the provider knows no expiry for that kind.
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::{Thresholds, days};
@@ -25,15 +25,17 @@ pub(super) static SPEC: Rule = Rule {
         Kind::OauthGrant,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
-    neighbours: &[Neighbour::Identity],
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[])],
+    dates: false,
+    figures: &["no_expiry_days"],
     check: Check::Record(check),
 };
 
@@ -48,7 +50,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let limit = thresholds.no_expiry_days;
     // The threshold takes the place of the usual grace; by default there is none.
     life::grace(view, days(limit), now)?;
-    Ok(Verdict::fail(format!("{working}, an expiry could be set and is not"), view.raisers()))
+    let words = || format!("{working}, an expiry could be set and is not");
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

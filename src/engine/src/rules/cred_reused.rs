@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Place, Rule, Verdict, View, life};
 use crate::thresholds::Thresholds;
@@ -31,7 +31,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -41,8 +41,10 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
-    neighbours: &[Neighbour::Identity, Neighbour::SameSecret],
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[]), Neighbour::SameSecret.reading(&[])],
+    dates: false,
+    figures: &["grace_days", "reused_in"],
     check: Check::Record(check),
 };
 
@@ -51,12 +53,13 @@ const NAMED: usize = 5;
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let recognised = [view.get(field::FINGERPRINT), view.get(field::KEY_ID), view.get(field::OPENS)];
+    let recognised = [view.text(field::FINGERPRINT), view.text(field::KEY_ID), view.text(field::OPENS)];
     if !recognised.iter().any(Reading::is_answered) {
         let denied = recognised.iter().find(|it| **it == Reading::NotPermitted);
         return Err(denied.map_or_else(Verdict::not_applicable, |denied| Verdict::unknown("fingerprint", denied)));
     }
-    let own = view.as_place();
+    // One place shares with nobody.
+    let Some(own) = view.as_place().filter(|_| !view.places().is_empty()) else { return Ok(Verdict::pass()) };
     let everywhere: Vec<&Place> = std::iter::once(&own).chain(view.places()).collect();
     let shared = Shared::among(&everywhere);
     if shared.most() < thresholds.reused_in as usize {
@@ -68,7 +71,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::pass());
     }
     life::usual_grace(view, thresholds, now)?;
-    Ok(Verdict::fail(format!("{working}, {}", shared.words(&everywhere)), view.raisers()))
+    let words = || format!("{working}, {}", shared.words(&everywhere));
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 /// Who shares a secret.

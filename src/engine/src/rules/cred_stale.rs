@@ -1,7 +1,7 @@
 //! CRED-STALE: a working credential that nobody has used for a long time.
 //! It must never call a credential unused for a time in which uses were not recorded.
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::{Thresholds, days};
@@ -29,14 +29,16 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::OauthGrant,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
         field::LAST_USED_AT.field(),
         field::USAGE_SINCE.field(),
-    ],
-    neighbours: &[Neighbour::Identity],
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[field::ARN.field()])],
+    dates: false,
+    figures: &["stale_key_days", "stale_other_days"],
     check: Check::Record(check),
 };
 
@@ -56,8 +58,11 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         unknown => return Err(Verdict::unknown("last_used_at", &unknown)),
     };
     let quiet = life::quiet(view, used, days(limit), now)?;
-    let (used, quiet) = (life::date(used), life::count(quiet));
-    Ok(Verdict::fail(format!("{working}, last used {used}, {quiet} ago, over {limit} days"), view.raisers()))
+    let words = || {
+        let (used, quiet) = (life::date(used), life::count(quiet));
+        format!("{working}, last used {used}, {quiet} ago, over {limit} days")
+    };
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! CRED-USAGE-UNKNOWN: nobody can tell whether a privileged credential is used.
 //! It must never be raised for what is merely not collected yet.
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
 use crate::{severity::Raiser, thresholds::Thresholds};
@@ -24,14 +24,16 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ServiceSpecificCredential,
         Kind::OauthGrant,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
         field::LAST_USED_AT.field(),
         field::ADMIN.field(),
-    ],
-    neighbours: &[Neighbour::Identity],
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[field::ADMIN.field()])],
+    dates: false,
+    figures: &[],
     check: Check::Record(check),
 };
 
@@ -51,7 +53,8 @@ fn check(view: &View<'_>, _: &Thresholds, now: Time) -> Judged {
     };
     // Being privileged is the fault itself here, no reason to raise it.
     let raisers = view.raisers().into_iter().filter(|it| !matches!(it, Raiser::Privileged(_))).collect();
-    Ok(Verdict::fail(format!("{working} and privileged, and {why}"), raisers))
+    let words = || format!("{working} and privileged, and {why}");
+    Ok(Verdict::fail(view.says(words), raisers))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! CRED-WEAK-KEY: a key or signature that can be broken.
 //! It must never judge a root certificate by its own signature, which nobody relies on.
 
-use provost_model::{Kind, Noun, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Noun, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life};
 use crate::thresholds::Thresholds;
@@ -16,7 +16,7 @@ pub(super) static SPEC: Rule = Rule {
     remedy: "Make a new key (Ed25519, ECDSA P-256, RSA of 3072 bits) and a certificate signed over SHA-256.",
     frameworks: Mapping { owasp_nhi: &["NHI4"], nist_csf: &["PR.AA-03"], other: &[("nist_sp_800_53_r5", "IA-5(2)")] },
     needs: &[Kind::SshKey, Kind::Certificate, Kind::Secret],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -28,8 +28,10 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
-    neighbours: &[Neighbour::Identity, Neighbour::SameSecret],
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[]), Neighbour::SameSecret.reading(&[])],
+    dates: false,
+    figures: &["grace_days", "rsa_bits", "ec_bits"],
     check: Check::Record(check),
 };
 
@@ -39,7 +41,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if view.kind() == Kind::Certificate && !life::keeps_secret(view) {
         return Ok(Verdict::not_applicable());
     }
-    let algorithm = match view.get(field::ALGORITHM) {
+    let algorithm = match view.text(field::ALGORITHM) {
         Reading::Known(algorithm) => algorithm.to_lowercase(),
         Reading::NotReported => return Ok(Verdict::not_applicable()),
         Reading::NotCollected if view.kind().noun() == Noun::Secret => return Ok(Verdict::not_applicable()),
@@ -51,7 +53,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     };
     let Some(fault) = fault else { return Ok(Verdict::pass()) };
     life::usual_grace(view, thresholds, now)?;
-    Ok(Verdict::fail(format!("{working}, {fault}"), view.raisers()))
+    Ok(Verdict::fail(view.says(|| format!("{working}, {fault}")), view.raisers()))
 }
 
 fn weak_key(algorithm: &str, bits: Reading<i64>, thresholds: &Thresholds) -> Result<Option<String>, Verdict> {
@@ -74,8 +76,8 @@ fn weak_key(algorithm: &str, bits: Reading<i64>, thresholds: &Thresholds) -> Res
 }
 
 fn weak_signature(view: &View<'_>) -> Option<String> {
-    let signature = view.get(field::SIGNATURE_ALGORITHM).known()?;
-    let (subject, issuer) = (view.get(field::SUBJECT).known(), view.get(field::ISSUER).known());
+    let signature = view.text(field::SIGNATURE_ALGORITHM).known()?;
+    let (subject, issuer) = (view.text(field::SUBJECT).known(), view.text(field::ISSUER).known());
     if subject.is_some() && subject == issuer {
         return None;
     }

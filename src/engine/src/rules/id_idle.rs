@@ -1,9 +1,9 @@
 //! ID-IDLE: an identity that has shown no activity for a long time.
 //! It must never call an identity idle that has a credential whose uses nobody sees.
 
-use provost_model::{Kind, Reading, Record, Severity, Status, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Status, Time, field};
 
-use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
+use super::{Check, Judged, Mapping, Near, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::{Thresholds, days};
 
 /// What this rule is.
@@ -20,7 +20,7 @@ pub(super) static SPEC: Rule = Rule {
         other: &[("nist_sp_800_53_r5", "AC-2(3)"), ("pci_dss_4.0.1", "7.2.5.1"), ("soc_2", "CC6.2")],
     },
     needs: &[Kind::User, Kind::ServiceAccount, Kind::Role, Kind::ServicePrincipal, Kind::Application, Kind::Workload],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -32,8 +32,16 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
-    neighbours: &[Neighbour::Credentials],
+    ]),
+    neighbours: &[Neighbour::Credentials.reading(&[
+        field::NAME.field(),
+        field::STATUS.field(),
+        field::EXPIRES_AT.field(),
+        field::LAST_USED_AT.field(),
+        field::USAGE_SINCE.field(),
+    ])],
+    dates: false,
+    figures: &["idle_role_days", "idle_account_days"],
     check: Check::Record(check),
 };
 
@@ -46,7 +54,7 @@ struct Activity {
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let human = view.get(field::NATURE).known().as_deref() == Some("human");
+    let human = view.text(field::NATURE).known() == Some("human");
     if human || who::is_root_view(view) || who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
@@ -66,14 +74,16 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let from = activity.latest.unwrap_or(born);
     let watched = activity.since.known().map_or(from, |since| since.max(from));
     let quiet = life::silent(from, &activity.since, activity.latest.is_some(), (activity.as_of, days(limit), now))?;
-    let words = match activity.latest {
-        Some(latest) => format!("{working}, last used {}, {} ago", life::date(latest), life::count(quiet)),
+    let words = || match activity.latest {
+        Some(latest) => {
+            format!("{working}, last used {}, {} ago, over {limit} days", life::date(latest), life::count(quiet))
+        }
         None => {
             let silence = life::count((now - watched).whole_days());
-            format!("{working}, no use recorded since {}, {silence} ago", life::date(watched))
+            format!("{working}, no use recorded since {}, {silence} ago, over {limit} days", life::date(watched))
         }
     };
-    Ok(Verdict::fail(format!("{words}, over {limit} days"), view.raisers()))
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 fn activity(view: &View<'_>, now: Time) -> Activity {
@@ -84,8 +94,8 @@ fn activity(view: &View<'_>, now: Time) -> Activity {
     for credential in view.credentials() {
         let used = credential.get(field::LAST_USED_AT);
         latest = latest.max(used.known());
-        if used.is_answered() && works(credential, now) {
-            let fresh = view.neighbour_as_of(credential, field::LAST_USED_AT.field());
+        if used.is_answered() && works(&credential, now) {
+            let fresh = credential.as_of(field::LAST_USED_AT.field());
             as_of = as_of.into_iter().chain(fresh).min();
             since = match (since, credential.get(field::USAGE_SINCE)) {
                 (Reading::Known(one), Reading::Known(other)) => Reading::Known(one.max(other)),
@@ -100,16 +110,17 @@ fn activity(view: &View<'_>, now: Time) -> Activity {
 /// The verdict if something may have been used unseen.
 fn unseen(view: &View<'_>, now: Time) -> Option<Verdict> {
     let own = view.get(field::LAST_USED_AT);
-    let working = || view.credentials().iter().filter(|it| works(it, now));
+    let working = || view.credentials().filter(|it| works(it, now));
     let blind = working().map(|it| (it, it.get(field::LAST_USED_AT))).find(|(_, used)| !used.is_answered());
     if let Some((credential, used)) = blind {
-        return Some(Verdict::unknown(&format!("last_used_at of {}", credential.name()), &used));
+        let whose = view.says(|| format!("last_used_at of {}", credential.name()));
+        return Some(Verdict::unknown(whose, &used));
     }
     let answered = own.is_answered() || working().next().is_some();
     (!answered).then(|| Verdict::unknown("last_used_at", &own))
 }
 
-fn works(credential: &Record, now: Time) -> bool {
+fn works(credential: &Near<'_>, now: Time) -> bool {
     matches!(credential.status(now), Status::Active | Status::Unknown)
 }
 

@@ -1,9 +1,9 @@
 //! Whether a thing works, how old it is, how long it has been quiet: what most rules ask first.
 //! It must never take the time that passed since the data were taken for time in which nothing happened.
 
-use provost_model::{Kind, Noun, Reading, Record, Span, Status, Time, field};
+use provost_model::{Kind, Noun, Reading, Span, Status, Time, field};
 
-use super::{Lack, Outcome, Verdict, View};
+use super::{Lack, Near, Outcome, Verdict, View};
 use crate::thresholds::{Thresholds, days};
 
 /// A lower bound of a thing's age, and how it is known.
@@ -19,9 +19,6 @@ pub(super) struct Birth {
     pub(super) as_of: Time,
 }
 
-/// Shortest and longest wait before data that were too old are looked at again.
-const WAIT: (Span, Span) = (Span::seconds(900), Span::hours(6));
-
 /// The word for a thing that works as far as known; else the verdict on one that does not, or may not.
 pub(super) fn working(view: &View<'_>, now: Time) -> Result<&'static str, Verdict> {
     match view.status(now) {
@@ -30,7 +27,7 @@ pub(super) fn working(view: &View<'_>, now: Time) -> Result<&'static str, Verdic
         Status::Unknown => {}
     }
     let status = view.get(field::STATUS);
-    let silent_by_nature = view.kind().noun() != Noun::Credential || view.get(field::LOCATION).known().is_some();
+    let silent_by_nature = view.kind().noun() != Noun::Credential || view.knows(field::LOCATION);
     match status {
         Reading::Known(_) | Reading::NotReported => Ok("not known to be revoked"),
         Reading::NotCollected | Reading::Never if silent_by_nature => Ok("not known to be revoked"),
@@ -56,28 +53,37 @@ pub(super) fn usual_grace(view: &View<'_>, thresholds: &Thresholds, now: Time) -
     grace(view, days(thresholds.grace_days), now)
 }
 
-/// Since when the subject has had its present secret, at the latest.
+/// Since when the subject has had its present secret, at the latest, by what is said of the secret.
 pub(super) fn birth(view: &View<'_>) -> Result<Birth, Verdict> {
+    born(view, None)
+}
+
+/// The same where the time of the file it is kept in may stand for it. Needs `modified_at` declared.
+pub(super) fn birth_or_file(view: &View<'_>) -> Result<Birth, Verdict> {
+    born(view, view.get(field::MODIFIED_AT).known())
+}
+
+fn born(view: &View<'_>, modified: Option<Time>) -> Result<Birth, Verdict> {
     let created = view.get(field::CREATED_AT);
     let times = Times {
         created: created.known(),
         rotated: view.get(field::ROTATED_AT).known(),
         issued: view.get(field::ISSUED_AT).known(),
-        modified: view.get(field::MODIFIED_AT).known(),
+        modified,
     };
     let as_of = |field| view.as_of(field);
     times.birth(view.kind(), as_of).ok_or_else(|| Verdict::unknown("created_at", &created))
 }
 
 /// The same of a neighbour.
-pub(super) fn birth_of(view: &View<'_>, record: &Record) -> Option<Birth> {
+pub(super) fn birth_of(near: &Near<'_>) -> Option<Birth> {
     let times = Times {
-        created: record.get(field::CREATED_AT).known(),
-        rotated: record.get(field::ROTATED_AT).known(),
-        issued: record.get(field::ISSUED_AT).known(),
+        created: near.get(field::CREATED_AT).known(),
+        rotated: near.get(field::ROTATED_AT).known(),
+        issued: near.get(field::ISSUED_AT).known(),
         modified: None,
     };
-    times.birth(record.kind, |field| view.neighbour_as_of(record, field).unwrap_or(record.first_seen))
+    times.birth(near.kind(), |field| near.as_of(field).unwrap_or(near.first_seen()))
 }
 
 /// Whether more than `limit` passed since `from`, as far as data that fresh can tell: the whole days, or the verdict.
@@ -88,13 +94,13 @@ pub(super) fn over(from: Time, limit: Span, as_of: Time, now: Time) -> Result<i6
     if now - from <= limit {
         return Err(Verdict::pass_until(from + limit + Span::micros(1)));
     }
-    Err(too_old(as_of, now))
+    Err(Verdict::too_old(as_of))
 }
 
 /// For how many days the subject has been quiet since `from`, if for longer than `limit`; else the verdict.
 pub(super) fn quiet(view: &View<'_>, from: Time, limit: Span, now: Time) -> Result<i64, Verdict> {
     let as_of = view.as_of(field::LAST_USED_AT.field());
-    let used = view.get(field::LAST_USED_AT).known().is_some();
+    let used = view.knows(field::LAST_USED_AT);
     silent(from, &view.get(field::USAGE_SINCE), used, (as_of, limit, now))
 }
 
@@ -116,29 +122,25 @@ pub(super) fn silent(
     match over(watched, limit, as_of, now) {
         Ok(_) => Ok((now - from).whole_days()),
         Err(verdict) if watched > from && now - from > limit && verdict.outcome == Outcome::Pass => {
-            let doubt = Verdict::inconclusive(Lack::Window, format!("uses are recorded only since {}", date(watched)));
-            Err(Verdict { until: verdict.until, ..doubt })
+            Err(Verdict { until: verdict.until, ..Verdict::unwatched(watched) })
+        }
+        // From then on it would be a fault, had uses been recorded for longer.
+        Err(verdict) if watched > from && verdict.outcome == Outcome::Pass => {
+            Err(verdict.until(from + limit + Span::micros(1)))
         }
         Err(verdict) => Err(verdict),
     }
 }
 
-/// The verdict on data that are too old to tell.
-pub(super) fn too_old(as_of: Time, now: Time) -> Verdict {
-    let half = Span::seconds((now - as_of).as_micros() / 2_000_000);
-    let words = format!("the data are of {}; what happened since is not known", date(as_of));
-    Verdict::inconclusive(Lack::Freshness, words).until(now + half.clamp(WAIT.0, WAIT.1))
-}
-
 /// Whether the subject is a credential at all: a certificate in a file is one only with its private key or as somebody's
 /// proof; a reference to a secret, or a public key, is none.
 pub(super) fn keeps_secret(view: &View<'_>) -> bool {
-    if view.get(field::LOCATION).known().is_none() {
+    if !view.knows(field::LOCATION) {
         return true;
     }
     match view.kind() {
         Kind::Certificate => view.has_identity() || view.places().iter().any(|place| place.holds_secret),
-        _ => view.as_place().holds_secret,
+        _ => view.holds_secret(),
     }
 }
 
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(over(ago(45), limit, NOW, NOW).unwrap_err().until, Some(NOW + Span::micros(1)));
         let doubt = over(ago(46), limit, ago(2), NOW).unwrap_err();
         assert_eq!(doubt.word(), "inconclusive");
-        assert_eq!(doubt.until, Some(NOW + Span::hours(6)));
+        assert!(doubt.waits && doubt.until.is_none(), "a later reading can tell, time alone cannot");
         assert_eq!(over(ago(48), limit, ago(2), NOW), Ok(48));
     }
 

@@ -1,7 +1,9 @@
 //! The catalogue of faults: one file per rule, each describing itself and judging one subject.
 //! It must never let a rule see what it did not declare, ask the time, or know of another rule's findings.
 
-use provost_model::{Field, Kind, Severity, Time, field};
+use std::sync::LazyLock;
+
+use provost_model::{Believed, Field, FieldSet, Kind, Severity, Time};
 
 mod ai_agent_ungov;
 mod cfg_plaintext_store;
@@ -17,6 +19,7 @@ mod cred_stale;
 mod cred_usage_unknown;
 mod cred_weak_key;
 mod id_idle;
+mod inputs;
 mod life;
 mod own_left;
 mod own_moved;
@@ -30,9 +33,11 @@ mod verdict;
 mod view;
 mod who;
 
+pub use inputs::{Former, News, Relation, concerned, dates_matter};
 pub use source::{Held, ScopeView, SourceView};
 pub use verdict::{Because, Lack, Outcome, Verdict, Why};
-pub use view::{Covered, Place, Subject, View, holds_secret};
+pub(crate) use view::covers_of;
+pub use view::{Covered, Near, Place, Subject, View, holds_secret};
 
 use crate::thresholds::Thresholds;
 
@@ -57,9 +62,13 @@ pub struct Rule {
     pub needs: &'static [Kind],
     /// Attributes of the subject it reads, beside those that severity rests on (rights, environment, policies, tags) and,
     /// with [`Neighbour::SameSecret`], those of a [`Place`].
-    pub reads: &'static [Field],
-    /// Neighbours it looks at. A change of one of them asks for a new verdict.
-    pub neighbours: &'static [Neighbour],
+    pub reads: FieldSet,
+    /// Neighbours it looks at, and what it reads of each. A change of that asks for a new verdict, and nothing else does.
+    pub neighbours: &'static [Beside],
+    /// Whether it asks since when something has been said, not only what: then every new statement is news.
+    pub dates: bool,
+    /// Figures of [`Thresholds`] it compares with, by name.
+    pub figures: &'static [&'static str],
     /// How it judges.
     pub check: Check,
 }
@@ -89,6 +98,23 @@ pub enum Neighbour {
     SameSecret,
     /// The accountable owner.
     Owner,
+}
+
+/// A neighbour that a rule looks at, with the attributes it reads of it beside those that severity, places and owners
+/// rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// Which neighbour.
+    pub who: Neighbour,
+    /// What it reads of it.
+    pub reads: FieldSet,
+}
+
+impl Neighbour {
+    /// This neighbour, of which these attributes are read.
+    pub const fn reading(self, fields: &[Field]) -> Beside {
+        Beside { who: self, reads: FieldSet::of(fields) }
+    }
 }
 
 /// Framework ids of a rule, as constants.
@@ -128,6 +154,12 @@ pub static ALL: &[&Rule] = &[
     &source::stale::SPEC,
 ];
 
+/// Rules by the number of the kind they judge.
+static ABOUT: LazyLock<Vec<Vec<&'static Rule>>> = LazyLock::new(|| {
+    let about = |kind: Kind| ALL.iter().copied().filter(|rule| rule.needs.contains(&kind)).collect();
+    (0..=u8::MAX).map_while(Kind::from_code).map(about).collect()
+});
+
 impl Rule {
     /// The rule of that id, in any case.
     pub fn of_id(id: &str) -> Option<&'static Rule> {
@@ -135,8 +167,24 @@ impl Rule {
     }
 
     /// Rules that judge records of that kind.
-    pub fn about(kind: Kind) -> impl Iterator<Item = &'static Rule> {
-        ALL.iter().copied().filter(move |rule| rule.needs.contains(&kind))
+    pub fn about(kind: Kind) -> &'static [&'static Rule] {
+        ABOUT.get(usize::from(kind.code())).map_or(&[], Vec::as_slice)
+    }
+
+    /// What it reads of a neighbour; `None` if it does not look at it.
+    pub(crate) fn of(&self, neighbour: Neighbour) -> Option<FieldSet> {
+        self.neighbours.iter().find(|it| it.who == neighbour).map(|it| it.reads)
+    }
+
+    /// Whether it looks at that neighbour.
+    pub fn looks_at(&self, neighbour: Neighbour) -> bool {
+        self.of(neighbour).is_some()
+    }
+
+    /// Whether any rule about such a record asks who answers for it. A credential is answered for with its identity.
+    pub fn asks_owner(kind: Kind, has_identity: bool) -> bool {
+        let alone = !has_identity || kind.noun() == provost_model::Noun::Identity;
+        alone && Self::about(kind).iter().any(|rule| rule.looks_at(Neighbour::Owner))
     }
 
     /// Rules that judge sources.
@@ -146,18 +194,42 @@ impl Rule {
 
     /// Judges a record. Not applicable if the rule is off for it or about something else.
     pub fn of_record(&'static self, subject: &Subject<'_>, thresholds: &Thresholds, now: Time) -> Verdict {
+        let believed = Believed::of(subject.record);
+        self.in_words(subject, &believed, (thresholds, now))
+    }
+
+    /// The same of a record whose readings were looked up.
+    pub(crate) fn in_words(
+        &'static self,
+        subject: &Subject<'_>,
+        believed: &Believed<'_>,
+        (thresholds, now): (&Thresholds, Time),
+    ) -> Verdict {
+        let view = View::new(subject, believed, self);
+        let mut verdict = self.ask(&view, thresholds, now);
+        verdict.as_of = Some(view.data_as_of());
+        verdict
+    }
+
+    /// The same without words, and without asking how fresh the data are.
+    pub(crate) fn in_short(
+        &'static self,
+        subject: &Subject<'_>,
+        believed: &Believed<'_>,
+        (thresholds, now): (&Thresholds, Time),
+    ) -> Verdict {
+        self.ask(&View::new(subject, believed, self).without_words(), thresholds, now)
+    }
+
+    fn ask(&self, view: &View<'_>, thresholds: &Thresholds, now: Time) -> Verdict {
         let Check::Record(check) = self.check else { return Verdict::not_applicable() };
-        if !self.needs.contains(&subject.record.kind) || thresholds.is_off(self.id) {
+        if !self.needs.contains(&view.kind()) || thresholds.is_off(self.id) {
             return Verdict::not_applicable();
         }
-        let view = View::new(subject, self);
-        let mut verdict = check(&view, thresholds, now).unwrap_or_else(|early| early);
-        verdict.as_of = Some(view.data_as_of());
-        // Whatever is said of a working credential may be otherwise once it has expired.
-        let end = view.get(field::EXPIRES_AT).known().filter(|end| *end > now);
+        let mut verdict = check(view, thresholds, now).unwrap_or_else(|early| early);
+        // Whatever is said of a working thing, or beside one, may be otherwise once it has expired.
         // And whoever is the owner now may not be once the evidence is older.
-        let older = view.owner().and_then(|owner| owner.until).filter(|at| *at > now);
-        verdict.until = verdict.until.into_iter().chain(end).chain(older).min();
+        verdict.until = verdict.until.into_iter().chain(view.next_end(now)).chain(view.owner_until(now)).min();
         verdict
     }
 
@@ -177,6 +249,8 @@ impl Rule {
 mod tests {
     use std::collections::BTreeSet;
 
+    use provost_model::field;
+
     use super::*;
 
     #[test]
@@ -189,8 +263,6 @@ mod tests {
             let about_sources = matches!(rule.check, Check::Source(_));
             assert_eq!(about_sources, rule.needs.is_empty(), "{}", rule.id);
             assert_eq!(about_sources, rule.reads.is_empty(), "{}", rule.id);
-            let repeated = rule.reads.len() - rule.reads.iter().collect::<BTreeSet<_>>().len();
-            assert_eq!(repeated, 0, "{}", rule.id);
             assert_eq!(Rule::of_id(&rule.id.to_lowercase()).map(|it| it.id), Some(rule.id));
         }
     }
@@ -217,7 +289,8 @@ mod tests {
         let identity = sample::user().build();
         let siblings = [sample::key().id(8).build()];
         let subject = Subject { identity: Some(&identity), siblings: &siblings, ..Subject::alone(&record) };
-        let view = View::new(&subject, &cred_stale::SPEC);
+        let believed = Believed::of(&record);
+        let view = View::new(&subject, &believed, &cred_stale::SPEC);
         assert!(view.get(field::STATUS).is_answered() && view.identity().is_some());
         assert_eq!(view.get(field::TAGS), provost_model::Reading::NotCollected);
         assert!(view.siblings().next().is_none());

@@ -1,7 +1,7 @@
 //! OWN-LEFT: whoever answers for it, or alone made it, has left the organisation.
 //! It must never be silent because somebody else might answer: nobody has said so yet.
 
-use provost_model::{Kind, Severity, Signal, Time, field};
+use provost_model::{FieldSet, Kind, Severity, Signal, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::Thresholds;
@@ -35,14 +35,16 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ClientSecret,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
         field::PATH.field(),
         field::ARN.field(),
-    ],
-    neighbours: &[Neighbour::Owner, Neighbour::SameSecret],
+    ]),
+    neighbours: &[Neighbour::Owner.reading(&[]), Neighbour::SameSecret.reading(&[])],
+    dates: false,
+    figures: &["owner_confidence"],
     check: Check::Record(check),
 };
 
@@ -60,11 +62,14 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         false if made => "who made it and is the best guess at an owner",
         false => return Ok(Verdict::pass()),
     };
-    let mut words = format!("{}, {part}, left {} days ago", owner.name, (now - left).whole_days());
-    if let Some(next) = owner.others.iter().find(|it| it.left.is_none()) {
-        words.push_str(&format!("; the next best guess is {} with confidence {:.2}", next.name, next.confidence));
-    }
-    Ok(Verdict::fail(words, view.raisers()))
+    let words = || {
+        let mut words = format!("{}, {part}, left {} days ago", owner.name, (now - left).whole_days());
+        if let Some(next) = owner.others.iter().find(|it| it.left.is_none()) {
+            words.push_str(&format!("; the next best guess is {} with confidence {:.2}", next.name, next.confidence));
+        }
+        words
+    };
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! OWN-MOVED: whoever answers for it has another team or manager since, and nobody confirmed that they still do.
 //! It must never be raised before they had time to hand over.
 
-use provost_model::{Kind, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::{Thresholds, days};
@@ -34,14 +34,16 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ClientSecret,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
         field::PATH.field(),
         field::ARN.field(),
-    ],
-    neighbours: &[Neighbour::Owner, Neighbour::SameSecret],
+    ]),
+    neighbours: &[Neighbour::Owner.reading(&[]), Neighbour::SameSecret.reading(&[])],
+    dates: false,
+    figures: &["owner_confidence", "moved_days"],
     check: Check::Record(check),
 };
 
@@ -62,8 +64,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::pass_until(due));
     }
     let ago = (now - moved).whole_days();
-    let words = format!("{}, who answers for it, moved {ago} days ago and was not confirmed since", owner.name);
-    Ok(Verdict::fail(words, view.raisers()))
+    let words = || format!("{}, who answers for it, moved {ago} days ago and was not confirmed since", owner.name);
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

@@ -1,13 +1,10 @@
 //! OWN-NONE: nobody is known to answer for an identity.
 //! It must never be raised where the evidence could not be seen.
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
-use crate::{
-    severity::Raiser,
-    thresholds::{Thresholds, days},
-};
+use crate::thresholds::{Thresholds, days};
 
 /// What this rule is.
 pub(super) static SPEC: Rule = Rule {
@@ -36,7 +33,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ClientSecret,
         Kind::Secret,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -47,8 +44,10 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
-    neighbours: &[Neighbour::Owner, Neighbour::SameSecret],
+    ]),
+    neighbours: &[Neighbour::Owner.reading(&[]), Neighbour::SameSecret.reading(&[])],
+    dates: false,
+    figures: &["owner_confidence", "ownerless_days", "ownerless_critical_days"],
     check: Check::Record(check),
 };
 
@@ -61,29 +60,26 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if best.is_some_and(|owner| owner.confidence >= thresholds.owner_confidence) {
         return Ok(Verdict::pass());
     }
-    let tags = view.get(field::TAGS);
-    let in_file = view.get(field::LOCATION).known().is_some();
+    let tags = view.tags();
+    let in_file = view.knows(field::LOCATION);
     if matches!(tags, Reading::NotPermitted) || (tags == Reading::NotCollected && !in_file) {
         return Err(Verdict::unknown("tags", &tags));
     }
-    let raisers = view.raisers();
-    let critical = raisers.iter().any(|it| matches!(it, Raiser::Privileged(_)))
-        && raisers.iter().any(|it| matches!(it, Raiser::Prod(_)));
-    let limit = if critical { thresholds.ownerless_critical_days } else { thresholds.ownerless_days };
+    let limit = if view.is_critical() { thresholds.ownerless_critical_days } else { thresholds.ownerless_days };
     life::grace(view, days(limit), now)?;
-    let words = match best {
+    let words = || match best {
         None => "no owner is named anywhere".to_owned(),
         Some(owner) => format!(
             "the best guess at an owner is {} with confidence {:.2}, under {:.2}",
             owner.name, owner.confidence, thresholds.owner_confidence
         ),
     };
-    Ok(Verdict::fail(words, raisers))
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 /// Whether somebody should answer for it. People answer for themselves.
 fn concerned(view: &View<'_>) -> bool {
-    who::answered_for(view) && view.get(field::NATURE).known().as_deref() != Some("human")
+    who::answered_for(view) && view.text(field::NATURE).known() != Some("human")
 }
 
 #[cfg(test)]

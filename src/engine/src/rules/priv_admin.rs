@@ -1,7 +1,7 @@
 //! PRIV-ADMIN: a machine identity with administrator rights.
 //! It must never be raised on rights that were not evaluated.
 
-use provost_model::{Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Rule, Verdict, View, life, who};
 use crate::{severity::Raiser, thresholds::Thresholds};
@@ -28,7 +28,7 @@ pub(super) static SPEC: Rule = Rule {
         Kind::AiAgent,
         Kind::Workload,
     ],
-    reads: &[
+    reads: FieldSet::of(&[
         field::STATUS.field(),
         field::EXPIRES_AT.field(),
         field::LOCATION.field(),
@@ -41,14 +41,16 @@ pub(super) static SPEC: Rule = Rule {
         field::CREATED_AT.field(),
         field::ROTATED_AT.field(),
         field::ISSUED_AT.field(),
-    ],
+    ]),
     neighbours: &[],
+    dates: false,
+    figures: &["grace_days"],
     check: Check::Record(check),
 };
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let nature = view.get(field::NATURE).known().unwrap_or_default();
+    let nature = view.text(field::NATURE).known().unwrap_or_default();
     // ROOT-KEY judges the root; people with administrator rights are another matter.
     if nature == "human" || who::is_root_view(view) || who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
@@ -60,19 +62,22 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         unknown => return Err(Verdict::unknown("admin", &unknown)),
     }
     life::usual_grace(view, thresholds, now)?;
-    let mut words = format!("{working}, holds administrator rights");
-    if let Some(because) = view.get(field::ADMIN_BECAUSE).known().filter(|it| !it.is_empty()) {
-        words.push_str(&format!(": {because}"));
-    }
-    if let Some(missing) = view.get(field::NOT_EVALUATED).known().filter(|it| !it.is_empty()) {
-        words.push_str(&format!("; not evaluated: {}", missing.join(", ")));
-    }
-    if nature == "unclear" {
-        words.push_str("; whether people or machines use it is unclear");
-    }
+    let words = || {
+        let mut words = format!("{working}, holds administrator rights");
+        if let Some(because) = view.text(field::ADMIN_BECAUSE).known().filter(|it| !it.is_empty()) {
+            words.push_str(&format!(": {because}"));
+        }
+        if let Some(missing) = view.get(field::NOT_EVALUATED).known().filter(|it| !it.is_empty()) {
+            words.push_str(&format!("; not evaluated: {}", missing.join(", ")));
+        }
+        if nature == "unclear" {
+            words.push_str("; whether people or machines use it is unclear");
+        }
+        words
+    };
     // Being privileged is the fault itself here, no reason to raise it.
     let raisers = view.raisers().into_iter().filter(|it| !matches!(it, Raiser::Privileged(_))).collect();
-    Ok(Verdict::fail(words, raisers))
+    Ok(Verdict::fail(view.says(words), raisers))
 }
 
 #[cfg(test)]

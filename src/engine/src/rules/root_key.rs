@@ -1,7 +1,7 @@
 //! ROOT-KEY: the root of an account has a credential that programs can use.
 //! It must never wait: there is no grace for this one.
 
-use provost_model::{Kind, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Severity, Time, field};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::Thresholds;
@@ -27,8 +27,15 @@ pub(super) static SPEC: Rule = Rule {
         Kind::ClientSecret,
         Kind::ServiceSpecificCredential,
     ],
-    reads: &[field::STATUS.field(), field::EXPIRES_AT.field(), field::LOCATION.field(), field::LAST_USED_AT.field()],
-    neighbours: &[Neighbour::Identity],
+    reads: FieldSet::of(&[
+        field::STATUS.field(),
+        field::EXPIRES_AT.field(),
+        field::LOCATION.field(),
+        field::LAST_USED_AT.field(),
+    ]),
+    neighbours: &[Neighbour::Identity.reading(&[field::ARN.field()])],
+    dates: false,
+    figures: &[],
     check: Check::Record(check),
 };
 
@@ -37,12 +44,15 @@ fn check(view: &View<'_>, _: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::not_applicable());
     }
     let working = life::working(view, now)?;
-    let used = match view.get(field::LAST_USED_AT) {
-        provost_model::Reading::Known(used) => format!(", last used {}", life::date(used)),
-        provost_model::Reading::Never => ", never used".to_owned(),
-        _ => String::new(),
+    let words = || {
+        let used = match view.get(field::LAST_USED_AT) {
+            provost_model::Reading::Known(used) => format!(", last used {}", life::date(used)),
+            provost_model::Reading::Never => ", never used".to_owned(),
+            _ => String::new(),
+        };
+        format!("{working}, authenticates as the root of {}{used}", view.realm())
     };
-    Ok(Verdict::fail(format!("{working}, authenticates as the root of {}{used}", view.realm()), view.raisers()))
+    Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]

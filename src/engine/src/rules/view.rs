@@ -1,14 +1,16 @@
 //! The only door through which a rule sees anything: what it declared, and nothing else.
 //! It must never hand out a field or neighbour that the rule did not declare.
 
+use std::collections::BTreeMap;
+
 use provost_model::{
-    Attr, Field, Key, Kind, Owner, PartId, Reading, Realm, Record, RecordId, ScopeNo, Standing, Statement, Status,
-    Time, field, field::Typed,
+    Attr, Believed, Field, FieldSet, Key, Kind, Owner, PartId, Reading, Realm, Record, RecordId, ScopeNo, Standing,
+    Statement, Status, Time, field, field::Typed,
 };
 
 use super::{Neighbour, Rule};
 use crate::{
-    environment::{Environment, environment_of},
+    environment::environment_of,
     severity::{self, Raiser},
 };
 
@@ -27,7 +29,7 @@ pub struct Subject<'a> {
     pub places: &'a [Place],
     /// Who answers for it.
     pub owner: Option<&'a Owner>,
-    /// How far every scope that speaks of any of these records was read.
+    /// How far every scope that speaks of any of these records was read, in the order of scopes.
     pub covers: &'a [Covered<'a>],
 }
 
@@ -38,7 +40,7 @@ pub struct Covered<'a> {
     pub scope: ScopeNo,
     /// Which part of it; [`PartId::WHOLE`] vouches for every part.
     pub part: PartId,
-    /// The provider's time of the last complete cover: full, delta or unchanged.
+    /// The provider's time of the last complete cover: full, delta or unchanged. [`Covered::NEVER`] before the first.
     pub as_of: Time,
     /// The name of the source that reads it.
     pub source: &'a str,
@@ -73,7 +75,33 @@ pub struct Place {
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     subject: &'a Subject<'a>,
+    believed: &'a Believed<'a>,
     rule: &'static Rule,
+    /// Whether words are wanted beside the verdict.
+    speaks: bool,
+}
+
+/// A neighbour as one rule may see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Near<'a> {
+    record: &'a Record,
+    subject: &'a Subject<'a>,
+    reads: FieldSet,
+}
+
+/// Attributes of a record that a [`Place`] is made of.
+pub(super) const OF_PLACES: FieldSet = FieldSet::of(&[
+    field::LOCATION.field(),
+    field::FILE_OWNER.field(),
+    field::ENVIRONMENT.field(),
+    field::TAGS.field(),
+    field::PLAINTEXT.field(),
+    field::PASSPHRASE.field(),
+]);
+
+impl Covered<'_> {
+    /// Before any complete reading.
+    pub const NEVER: Time = Time::from_micros(i64::MIN);
 }
 
 impl Place {
@@ -111,7 +139,7 @@ impl<'a> Subject<'a> {
         if said.standing != Standing::Seen {
             return said.as_of;
         }
-        let vouching = self.covers.iter().filter(|it| it.scope == said.scope);
+        let vouching = self.covers_of(said.scope).iter();
         let vouching = vouching.filter(|it| it.part == PartId::WHOLE || it.part == said.part);
         vouching.map(|it| it.as_of).fold(said.as_of, Time::max)
     }
@@ -123,15 +151,36 @@ impl<'a> Subject<'a> {
 
     /// Names of the sources that speak of the record.
     pub fn sources(&self) -> impl Iterator<Item = &'a str> {
-        let scopes = &self.record.statements;
-        self.covers.iter().filter(|it| scopes.iter().any(|said| said.scope == it.scope)).map(|it| it.source)
+        self.record.statements.iter().flat_map(|said| self.covers_of(said.scope)).map(|it| it.source)
     }
+
+    fn covers_of(&self, scope: ScopeNo) -> &'a [Covered<'a>] {
+        covers_of(self.covers, scope)
+    }
+}
+
+/// Those of one scope among covers in the order of scopes.
+pub(crate) fn covers_of<'a, 'b>(covers: &'b [Covered<'a>], scope: ScopeNo) -> &'b [Covered<'a>] {
+    let from = covers.partition_point(|it| it.scope < scope);
+    let rest = covers.get(from..).unwrap_or_default();
+    rest.get(..rest.partition_point(|it| it.scope == scope)).unwrap_or_default()
 }
 
 impl<'a> View<'a> {
     /// The subject as that rule may see it.
-    pub fn new(subject: &'a Subject<'a>, rule: &'static Rule) -> Self {
-        Self { subject, rule }
+    pub fn new(subject: &'a Subject<'a>, believed: &'a Believed<'a>, rule: &'static Rule) -> Self {
+        Self { subject, believed, rule, speaks: true }
+    }
+
+    /// The same for a rule that is asked for its verdict alone.
+    #[must_use]
+    pub fn without_words(self) -> Self {
+        Self { speaks: false, ..self }
+    }
+
+    /// These words, if words are wanted.
+    pub fn says(&self, words: impl FnOnce() -> String) -> String {
+        if self.speaks { words() } else { String::new() }
     }
 
     /// The subject's id.
@@ -176,13 +225,29 @@ impl<'a> View<'a> {
 
     /// An attribute of the subject. What the rule did not declare is [`Reading::NotCollected`].
     pub fn get<T: Typed>(&self, attr: Attr<T>) -> Reading<T> {
-        if self.declared(attr.field()) { self.subject.record.get(attr) } else { Reading::NotCollected }
+        if self.declared(attr.field()) { self.believed.get(attr) } else { Reading::NotCollected }
+    }
+
+    /// The same of an attribute that is a text.
+    pub fn text(&self, attr: Attr<String>) -> Reading<&'a str> {
+        if self.declared(attr.field()) { self.believed.text(attr) } else { Reading::NotCollected }
+    }
+
+    /// The tags of the subject, if declared.
+    pub fn tags(&self) -> Reading<&'a BTreeMap<String, String>> {
+        if self.declared(field::TAGS.field()) { self.subject.record.pairs(field::TAGS) } else { Reading::NotCollected }
+    }
+
+    /// Whether an attribute of the subject is known.
+    pub fn knows<T>(&self, attr: Attr<T>) -> bool {
+        let field = attr.field();
+        self.declared(field) && matches!(self.believed.reading(field), Reading::Known(_))
     }
 
     /// How fresh the reading of a declared attribute is; the record's own time if nothing is said of it.
     pub fn as_of(&self, field: Field) -> Time {
-        let said = if self.declared(field) { self.subject.as_of(self.subject.record, field) } else { None };
-        said.unwrap_or_else(|| self.seen_as_of())
+        let said = if self.declared(field) { self.believed.said(field) } else { None };
+        said.map_or_else(|| self.seen_as_of(), |(_, said)| self.subject.freshness(said))
     }
 
     /// How fresh the statement is that the subject exists at all.
@@ -191,35 +256,40 @@ impl<'a> View<'a> {
         seen.unwrap_or(self.subject.record.first_seen)
     }
 
-    /// Since when, at the latest, a declared attribute has been said to be as it is: the statement's own time.
+    /// Since when, at the latest, a declared attribute has been said to be as it is: the statement's own time. Only for
+    /// rules that declare dates.
     pub fn said_at(&self, field: Field) -> Option<Time> {
-        if !self.declared(field) {
+        if !self.rule.dates || !self.declared(field) {
             return None;
         }
-        self.subject.record.said(field).map(|(_, said)| said.as_of)
+        self.believed.said(field).map(|(_, said)| said.as_of)
     }
 
     /// Whether it works at that time. Needs `status` and `expires_at` declared.
     pub fn status(&self, now: Time) -> Status {
         let declared = self.declared(field::STATUS.field()) && self.declared(field::EXPIRES_AT.field());
-        if declared { self.subject.record.status(now) } else { Status::Unknown }
+        if declared { self.believed.status(now) } else { Status::Unknown }
     }
 
     /// The record it authenticates as, if declared and in the inventory.
-    pub fn identity(&self) -> Option<&'a Record> {
-        self.subject.identity.filter(|_| self.may_see(Neighbour::Identity))
+    pub fn identity(&self) -> Option<Near<'a>> {
+        let reads = self.rule.of(Neighbour::Identity)?;
+        self.subject.identity.map(|record| self.near(record, reads))
     }
 
     /// The other credentials of its identity, if declared.
-    pub fn siblings(&self) -> impl Iterator<Item = &'a Record> + use<'a> {
-        let (own, seen) = (self.subject.record.id, self.may_see(Neighbour::Siblings));
-        let siblings: &'a [Record] = if seen { self.subject.siblings } else { &[] };
-        siblings.iter().filter(move |it| it.id != own)
+    pub fn siblings(&self) -> impl Iterator<Item = Near<'a>> + use<'a> {
+        let (view, declared) = (*self, self.rule.of(Neighbour::Siblings));
+        let siblings: &'a [Record] = if declared.is_some() { self.subject.siblings } else { &[] };
+        let others = siblings.iter().filter(move |it| it.id != view.id());
+        others.map(move |it| view.near(it, declared.unwrap_or_default()))
     }
 
     /// The credentials of this identity, if declared.
-    pub fn credentials(&self) -> &'a [Record] {
-        if self.may_see(Neighbour::Credentials) { self.subject.credentials } else { &[] }
+    pub fn credentials(&self) -> impl Iterator<Item = Near<'a>> + use<'a> {
+        let (view, declared) = (*self, self.rule.of(Neighbour::Credentials));
+        let credentials: &'a [Record] = if declared.is_some() { self.subject.credentials } else { &[] };
+        credentials.iter().map(move |it| view.near(it, declared.unwrap_or_default()))
     }
 
     /// Records with the same secret, if declared.
@@ -227,9 +297,14 @@ impl<'a> View<'a> {
         if self.may_see(Neighbour::SameSecret) { self.subject.places } else { &[] }
     }
 
-    /// The subject itself as one of those places.
-    pub fn as_place(&self) -> Place {
-        Place::of(self.subject.record)
+    /// The subject itself as one of those places, if declared.
+    pub fn as_place(&self) -> Option<Place> {
+        self.may_see(Neighbour::SameSecret).then(|| Place::of(self.subject.record))
+    }
+
+    /// Whether the secret part is in the place of the subject, if places are declared.
+    pub fn holds_secret(&self) -> bool {
+        self.may_see(Neighbour::SameSecret) && holds_secret(self.subject.record)
     }
 
     /// Who answers for it, if declared.
@@ -237,35 +312,106 @@ impl<'a> View<'a> {
         self.subject.owner.filter(|_| self.may_see(Neighbour::Owner))
     }
 
-    /// How fresh a reading of a neighbour is; `None` if nothing is said of it.
-    pub fn neighbour_as_of(&self, neighbour: &Record, field: Field) -> Option<Time> {
-        self.subject.as_of(neighbour, field)
-    }
-
     /// What makes a fault of this subject worse: rights, environment, leaks, of itself and of the identity behind it.
+    /// Nothing where words are not wanted: they are told with the words.
     pub fn raisers(&self) -> Vec<Raiser> {
-        severity::raisers(self.subject.record, self.identity())
+        if self.speaks { severity::raisers(self.subject.record, self.whole_identity()) } else { Vec::new() }
     }
 
-    /// The environment it belongs to, by itself or through its identity.
-    pub fn environment(&self) -> Option<Environment> {
-        environment_of(self.subject.record).or_else(|| self.identity().and_then(environment_of))
+    /// Whether it, or the identity behind it, holds administrator rights in production.
+    pub fn is_critical(&self) -> bool {
+        let both = || std::iter::once(self.subject.record).chain(self.whole_identity());
+        both().any(severity::is_privileged) && both().find_map(environment_of).is_some_and(|it| it.is_prod())
     }
 
     /// How fresh the data are that this rule rests on: the oldest answer among the attributes it declared.
     pub fn data_as_of(&self) -> Time {
         let answered = self.rule.reads.iter().filter_map(|field| {
-            let (reading, said) = self.subject.record.said(*field)?;
+            let (reading, said) = self.believed.said(field)?;
             reading.is_answered().then(|| self.subject.freshness(said))
         });
         answered.min().unwrap_or_else(|| self.seen_as_of())
     }
 
+    /// The next instant at which the subject or a neighbour stops working by itself, as far as the rule sees that.
+    pub(super) fn next_end(&self, now: Time) -> Option<Time> {
+        let own = self.get(field::EXPIRES_AT);
+        let near = self.siblings().chain(self.credentials()).map(|it| it.get(field::EXPIRES_AT));
+        near.chain([own]).filter_map(Reading::known).filter(|end| *end > now).min()
+    }
+
+    /// The next instant at which somebody else may be the owner, as far as the rule asks.
+    pub(super) fn owner_until(&self, now: Time) -> Option<Time> {
+        self.owner().and_then(|owner| owner.until).filter(|at| *at > now)
+    }
+
+    fn near(&self, record: &'a Record, reads: FieldSet) -> Near<'a> {
+        Near { record, subject: self.subject, reads }
+    }
+
+    /// The identity for what severity rests on.
+    fn whole_identity(&self) -> Option<&'a Record> {
+        self.subject.identity.filter(|_| self.may_see(Neighbour::Identity))
+    }
+
     fn declared(&self, field: Field) -> bool {
-        self.rule.reads.contains(&field)
+        self.rule.reads.has(field)
     }
 
     fn may_see(&self, neighbour: Neighbour) -> bool {
-        self.rule.neighbours.contains(&neighbour)
+        self.rule.looks_at(neighbour)
+    }
+}
+
+impl<'a> Near<'a> {
+    /// Its id.
+    pub fn id(&self) -> RecordId {
+        self.record.id
+    }
+
+    /// What sort of thing it is.
+    pub fn kind(&self) -> Kind {
+        self.record.kind
+    }
+
+    /// The authority that names it.
+    pub fn realm(&self) -> &'a Realm {
+        &self.record.realm
+    }
+
+    /// Its main external id.
+    pub fn external(&self) -> &'a str {
+        self.record.external()
+    }
+
+    /// When it was first committed.
+    pub fn first_seen(&self) -> Time {
+        self.record.first_seen
+    }
+
+    /// An attribute of it. What the rule did not declare is [`Reading::NotCollected`].
+    pub fn get<T: Typed>(&self, attr: Attr<T>) -> Reading<T> {
+        if self.reads.has(attr.field()) { self.record.get(attr) } else { Reading::NotCollected }
+    }
+
+    /// The same of an attribute that is a text.
+    pub fn text(&self, attr: Attr<String>) -> Reading<&'a str> {
+        if self.reads.has(attr.field()) { self.record.text(attr) } else { Reading::NotCollected }
+    }
+
+    /// The name people use for it, or its external id. Needs `name` declared.
+    pub fn name(&self) -> &'a str {
+        self.text(field::NAME).known().unwrap_or_else(|| self.external())
+    }
+
+    /// Whether it works at that time. Needs `status` and `expires_at` declared.
+    pub fn status(&self, now: Time) -> Status {
+        let declared = self.reads.has(field::STATUS.field()) && self.reads.has(field::EXPIRES_AT.field());
+        if declared { self.record.status(now) } else { Status::Unknown }
+    }
+
+    /// How fresh a declared reading of it is; `None` if nothing is said of it.
+    pub fn as_of(&self, field: Field) -> Option<Time> {
+        if self.reads.has(field) { self.subject.as_of(self.record, field) } else { None }
     }
 }

@@ -1,26 +1,26 @@
 //! What sort of identity a rule has before it: the account's root, a human being, the provider's own.
 //! It must never infer what a connector has not stated.
 
-use provost_model::{Kind, Noun, Realm, Record, field};
+use provost_model::{Kind, Noun, Realm, field};
 
-use super::{View, life};
+use super::{Near, View, life};
 
-/// Whether a record is the root of an account: it has rights nobody can take away.
-pub(super) fn is_root(record: &Record) -> bool {
-    let arn = record.get(field::ARN).known().unwrap_or_default();
-    record.kind == Kind::User && (is_root_arn(&arn) || is_root_name(&record.realm, record.external()))
+/// Whether an identity is the root of an account: it has rights nobody can take away. Needs `arn` declared of it.
+fn is_root(identity: &Near<'_>) -> bool {
+    let arn = identity.text(field::ARN).known().unwrap_or_default();
+    identity.kind() == Kind::User && (is_root_arn(arn) || is_root_name(identity.realm(), identity.external()))
 }
 
 /// The same of a subject. Needs `arn` declared.
 pub(super) fn is_root_view(view: &View<'_>) -> bool {
-    let arn = view.get(field::ARN).known().unwrap_or_default();
-    view.kind() == Kind::User && (is_root_arn(&arn) || is_root_name(view.realm(), view.external()))
+    let arn = view.text(field::ARN).known().unwrap_or_default();
+    view.kind() == Kind::User && (is_root_arn(arn) || is_root_name(view.realm(), view.external()))
 }
 
 /// Whether a credential authenticates as the root of an account, as far as the identity's name tells.
 pub(super) fn authenticates_as_root(view: &View<'_>) -> bool {
     match view.identity() {
-        Some(identity) => is_root(identity),
+        Some(identity) => is_root(&identity),
         None => {
             view.identity_key().is_some_and(|key| key.kind == Kind::User && is_root_name(&key.realm, &key.external))
         }
@@ -28,13 +28,13 @@ pub(super) fn authenticates_as_root(view: &View<'_>) -> bool {
 }
 
 /// Whether a record is used by people, as inferred by its connector.
-pub(super) fn is_human(record: &Record) -> bool {
-    record.get(field::NATURE).known().as_deref() == Some("human")
+pub(super) fn is_human(identity: &Near<'_>) -> bool {
+    identity.text(field::NATURE).known() == Some("human")
 }
 
 /// Whether the provider made it and looks after it: service-linked roles, and roles that a directory makes for people.
 pub(super) fn is_providers_own(view: &View<'_>) -> bool {
-    let path = view.get(field::PATH).known().unwrap_or_default();
+    let path = view.text(field::PATH).known().unwrap_or_default();
     path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
 }
 

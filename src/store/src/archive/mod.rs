@@ -6,6 +6,8 @@
 
 mod aside;
 mod bytes;
+mod moving;
+mod newest;
 mod place;
 mod restore;
 
@@ -25,7 +27,9 @@ use self::bytes::Said;
 use crate::{CommitNo, Piece, Store, StoreError};
 
 pub use aside::Aside;
-pub use restore::{Former, Restored, restore};
+pub use moving::{fill, fill_directory};
+pub use newest::{Newest, name, newest, prune};
+pub use restore::{Former, Mode, Restored, restore};
 
 /// How a backup begins.
 const MAGIC: &[u8] = b"provost store backup\n";
@@ -165,6 +169,12 @@ pub fn back_up(store: &dyn Store, path: &Path, how: (Time, &mut dyn FnMut(u64)))
     let contents = pack(store, &mut aside, how)?;
     aside.settle()?;
     Ok(contents)
+}
+
+/// A moment as part of a name: 2026-11-24T13-45-00Z.
+fn stamp(now: Time) -> String {
+    let text = Time::from_seconds(now.as_seconds()).to_string();
+    text.chars().map(|letter| if letter == ':' { '-' } else { letter }).collect()
 }
 
 /// A backup whose digest was checked.

@@ -5,15 +5,16 @@
 //! last: whoever opens the directory in between is told that the engine is missing, and the restore can be repeated.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use provost_model::Time;
 
-use super::{ArchiveError, Backup, Contents, place};
-use crate::{OpenOptions, Store, StoreError, format, opening};
+use super::{ArchiveError, Backup, Contents, place, stamp};
+use crate::{OpenOptions, Store, StoreError, format, opening, segments};
 
 /// Where a store is built before it is moved into place.
 const BUILDING: &str = "restoring";
@@ -46,20 +47,33 @@ pub struct Restored {
     pub contents: Contents,
     /// What became of the store that was there.
     pub former: Former,
+    /// Entries of streams that the backup lacks and the segments beside the engine had, if they were asked.
+    pub from_segments: u64,
+    /// Why the segments were not believed, if they were not.
+    pub segments_refused: Option<String>,
 }
 
-/// Restores a backup into a directory. A store that is there and whole is set aside only if `force` says so.
+/// How a backup is restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mode {
+    /// A store that is there, whole and not empty is set aside.
+    pub force: bool,
+    /// What the segments of the store that was there hold beyond the backup is taken over.
+    pub with_segments: bool,
+}
+
+/// Restores a backup into a directory.
 pub fn restore(
     directory: &Path,
     backup: &mut Backup,
-    (options, force, now): (&OpenOptions, bool, Time),
+    (options, mode, now): (&OpenOptions, Mode, Time),
     meter: &mut dyn FnMut(u64),
 ) -> Result<Restored, ArchiveError> {
     let lock = opening::locked(directory, options.wait)?;
     let found = found(directory, options, &lock)?;
     if let Found::Whole { commit } = found
         && commit > 0
-        && !force
+        && !mode.force
     {
         return Err(ArchiveError::NotEmpty { path: directory.to_owned(), commit });
     }
@@ -70,6 +84,10 @@ pub fn restore(
         let contents = backup.unpack(&store, meter)?;
         store.tidy()?;
         contents
+    };
+    let (from_segments, segments_refused) = match mode.with_segments {
+        true => with_segments(directory, &building, options)?,
+        false => (0, None),
     };
     let aside = directory.join(format!("{}-{}", found.word(), stamp(now)));
     place::replace(directory, &building, &aside).map_err(StoreError::from)?;
@@ -83,7 +101,50 @@ pub fn restore(
         Found::Whole { commit } => Former::SetAside { to: aside, commit },
         Found::Damaged { what } => Former::Damaged { to: aside, what },
     };
-    Ok(Restored { contents, former })
+    Ok(Restored { contents, former, from_segments, segments_refused })
+}
+
+/// Lets a store that was just built take over what the segments in a directory hold beyond it. Segments that cannot be
+/// believed are left out, and why is said.
+fn with_segments(
+    directory: &Path,
+    building: &Path,
+    options: &OpenOptions,
+) -> Result<(u64, Option<String>), ArchiveError> {
+    let (theirs, ours) = (directory.join(segments::NAME), building.join(segments::NAME));
+    if !theirs.try_exists().map_err(StoreError::from)? {
+        return Ok((0, None));
+    }
+    remove(&ours)?;
+    copy(&theirs, &ours).map_err(StoreError::from)?;
+    let open = || crate::open(building, &OpenOptions { wait: std::time::Duration::ZERO, ..options.clone() });
+    match open() {
+        Ok(store) => {
+            store.tidy()?;
+            Ok((store.given_back(), None))
+        }
+        Err(StoreError::Damaged { what, .. }) => {
+            remove(&ours)?;
+            drop(open()?);
+            Ok((0, Some(what)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies a directory of directories of files.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, copied) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&path, &copied)?;
+        } else {
+            std::fs::copy(&path, &copied)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is in the directory before.
@@ -124,10 +185,4 @@ fn remove(building: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-/// A moment as part of a name: 2026-11-24T13-45-00Z.
-fn stamp(now: Time) -> String {
-    let text = Time::from_seconds(now.as_seconds()).to_string();
-    text.chars().map(|letter| if letter == ':' { '-' } else { letter }).collect()
 }

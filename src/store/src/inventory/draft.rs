@@ -1,7 +1,7 @@
 //! Changes on their way into the store: read through, collected, and committed as one batch with all their index rows.
 //! It must never commit a cursor apart from the changes it vouches for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use provost_model::{
     Change, Cursor, Finding, Key, KeyDigest, PartId, Record, RecordId, Run, Scope, ScopeNo, Standing, Statement, Time,
@@ -9,8 +9,8 @@ use provost_model::{
 };
 
 use super::{
-    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JudgedBy, KEYS, MACHINE, MARKS, MEMBER, META,
-    MemberRow, PLACES, RECORDS, RUNS, Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, TURN_QUEUE, UNJUDGED,
+    CURSORS, FINDINGS, HELD, Inventory, JUDGE_QUEUE, JUDGED_BY, JUDGED_BY_ALL, JudgedBy, KEYS, MACHINE, MARKS, MEMBER,
+    META, MemberRow, PLACES, RECORDS, RUNS, Reads, SCOPES, SOURCES, ScopeRow, SourceRow, TIES, TURN_QUEUE, UNJUDGED,
     WORK_QUEUE,
     index::{self, standing_byte},
     links, owners,
@@ -33,6 +33,8 @@ struct Pending {
     /// Only volatile content differs, and today's history point exists already.
     amend: bool,
     day: Option<i64>,
+    /// Digests of names that it did not have before.
+    learned: Vec<KeyDigest>,
 }
 
 /// Changes that will be one commit.
@@ -43,7 +45,9 @@ pub struct Draft<'a> {
     keys: HashMap<KeyDigest, Option<RecordId>>,
     known: HashMap<RecordId, Option<(Record, i64)>>,
     scopes: BTreeMap<ScopeNo, ScopeRow>,
-    ops: Vec<Op>,
+    /// Scopes of which something is said here.
+    speaking: BTreeMap<ScopeNo, (String, Scope)>,
+    pub(super) ops: Vec<Op>,
     /// Where others write too: which versions were read of what may be written here.
     read: Option<Reads>,
 }
@@ -58,9 +62,22 @@ impl<'a> Draft<'a> {
             keys: HashMap::new(),
             known: HashMap::new(),
             scopes: BTreeMap::new(),
+            speaking: BTreeMap::new(),
             ops: Vec::new(),
             read: inventory.store.shared().then(Reads::default),
         }
+    }
+
+    /// An empty draft that takes this one's place and speaks of the same scopes.
+    pub fn replace(&mut self, at: Time) -> Self {
+        let speaking = self.speaking.clone();
+        let next = Self { speaking, ..Self::new(self.inventory, at) };
+        std::mem::replace(self, next)
+    }
+
+    /// Says of which scope something will be said, so that its row need not be looked for among those of all scopes.
+    pub fn speak_of(&mut self, row: &ScopeRow) {
+        self.speaking.entry(row.number).or_insert_with(|| (row.source.clone(), row.scope.clone()));
     }
 
     /// The inventory as committed so far.
@@ -135,10 +152,10 @@ impl<'a> Draft<'a> {
     /// Takes a change in.
     pub fn apply(&mut self, change: Change) -> Result<(), StoreError> {
         let id = change.after.id;
-        for digest in index::digests(&change.after) {
-            self.keys.insert(digest, Some(id));
-        }
         if let Some(pending) = self.records.get_mut(&id) {
+            let learned = index::learned(Some(&pending.now), &change.after);
+            self.keys.extend(learned.iter().map(|digest| (*digest, Some(id))));
+            pending.learned.extend(learned);
             pending.now = change.after;
             pending.amend = pending.amend && change.what == What::Touched;
             return Ok(());
@@ -151,7 +168,9 @@ impl<'a> Draft<'a> {
         };
         let (before, day) = known.map_or((None, None), |(record, day)| (Some(record), Some(day)));
         let amend = change.what == What::Touched && day == Some(self.at.day());
-        self.records.insert(id, Pending { before, now: change.after, amend, day });
+        let learned = index::learned(before.as_ref(), &change.after);
+        self.keys.extend(learned.iter().map(|digest| (*digest, Some(id))));
+        self.records.insert(id, Pending { before, now: change.after, amend, day, learned });
         Ok(())
     }
 
@@ -238,8 +257,8 @@ impl<'a> Draft<'a> {
         self.inventory_noting().findings_of(subject)
     }
 
-    /// By what the records are judged, to be changed here; `None` before anything was.
-    pub fn judged_by(&self) -> Result<Option<JudgedBy>, StoreError> {
+    /// By what the records are judged, to be changed here.
+    pub fn judged_by(&self) -> Result<JudgedBy, StoreError> {
         self.inventory_noting().judged_by()
     }
 
@@ -255,6 +274,8 @@ impl<'a> Draft<'a> {
     /// Writes by what the records are judged.
     pub fn put_judged_by(&mut self, row: &JudgedBy) -> Result<(), StoreError> {
         self.ops.push(Op::Put { table: META, key: JUDGED_BY.to_vec(), value: rows::encode(row)? });
+        // A program of the first version that opens this store must not take its own row for true.
+        self.ops.push(Op::Delete { table: META, key: JUDGED_BY_ALL.to_vec() });
         Ok(())
     }
 
@@ -335,7 +356,9 @@ impl<'a> Draft<'a> {
         self.spare_others(&mut records)?;
         for (id, pending) in &records {
             write_record(&mut ops, *id, pending)?;
-            write_keys(&mut ops, *id, pending);
+            for digest in &pending.learned {
+                ops.push(Op::Put { table: KEYS, key: digest.0.to_vec(), value: id.as_bytes().to_vec() });
+            }
             write_places(&mut ops, *id, pending, &mut present);
             write_ties(&mut ops, *id, pending);
             write_marks(&mut ops, *id, pending);
@@ -343,17 +366,13 @@ impl<'a> Draft<'a> {
         }
         let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
         ops.extend(owners::steps(changes.clone()));
-        ops.extend(tally::steps(self.inventory_noting(), &self.scopes, changes)?);
-        if present.keys().any(|number| !self.scopes.contains_key(number)) {
-            let all = self.inventory.scopes_by_number()?;
-            let unopened =
-                all.into_iter().filter(|(number, _)| present.contains_key(number) && !self.scopes.contains_key(number));
-            for (number, row) in unopened.collect::<Vec<_>>() {
-                // Of the version that is noted below, should it have moved since the others were read.
-                let row = self.inventory_noting().scope(&row.source, &row.scope)?.unwrap_or(row);
-                self.scopes.insert(number, row);
-            }
-        }
+        let moved = tally::moved(changes);
+        let speaking: BTreeSet<ScopeNo> = present.keys().copied().chain(tally::scopes(&moved)).collect();
+        let unopened = self.unopened(&speaking)?;
+        ops.extend(tally::steps(self.inventory_noting(), &moved, |number| {
+            self.scopes.get(&number).or_else(|| unopened.get(&number)).map(|row| row.source.as_str())
+        })?);
+        self.scopes.extend(unopened.into_iter().filter(|(number, _)| present.contains_key(number)));
         let inventory = self.read.as_ref().map_or(self.inventory, |reads| self.inventory.noting(reads));
         for row in self.scopes.values_mut() {
             let committed = inventory.scope(&row.source, &row.scope)?.map_or(0, |row| row.present);
@@ -375,6 +394,25 @@ impl<'a> Draft<'a> {
             reads.forget_written(&written);
         }
         Ok(Some(committed))
+    }
+
+    /// Rows of these scopes, as far as they are not written here anyway.
+    fn unopened(&self, numbers: &BTreeSet<ScopeNo>) -> Result<BTreeMap<ScopeNo, ScopeRow>, StoreError> {
+        let (mut found, mut all) = (BTreeMap::new(), None);
+        for number in numbers.iter().filter(|number| !self.scopes.contains_key(number)) {
+            if !self.speaking.contains_key(number) && all.is_none() {
+                all = Some(self.inventory.scopes_by_number()?);
+            }
+            let listed = all.as_ref().and_then(|all| all.get(number)).map(|row| (&row.source, &row.scope));
+            let named = self.speaking.get(number).map(|(source, scope)| (source, scope)).or(listed);
+            // Read by name, so that it is noted with the version that it has by now.
+            if let Some((source, scope)) = named
+                && let Some(row) = self.inventory_noting().scope(source, scope)?
+            {
+                found.insert(*number, row);
+            }
+        }
+        Ok(found)
     }
 
     /// An amended row keeps its commit, so others who read it do not see that it moved. Where others write, only volatile
@@ -427,13 +465,6 @@ fn write_record(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) -> Result<()
     let in_place = pending.amend && pending.day.is_some();
     ops.push(if in_place { Op::Amend { table, key, value } } else { Op::Put { table, key, value } });
     Ok(())
-}
-
-fn write_keys(ops: &mut Vec<Op>, id: RecordId, pending: &Pending) {
-    let before: Vec<KeyDigest> = pending.before.iter().flat_map(index::digests).collect();
-    for digest in index::digests(&pending.now).filter(|digest| !before.contains(digest)) {
-        ops.push(Op::Put { table: KEYS, key: digest.0.to_vec(), value: id.as_bytes().to_vec() });
-    }
 }
 
 fn write_places(ops: &mut Vec<Op>, id: RecordId, pending: &Pending, present: &mut BTreeMap<ScopeNo, i64>) {

@@ -11,11 +11,12 @@ pub fn digest(key: &Key) -> KeyDigest {
     half(&[key.realm.as_str().as_bytes(), &[key.kind.code()], key.external.as_bytes()])
 }
 
-pub(super) fn digests(record: &Record) -> impl Iterator<Item = KeyDigest> + '_ {
-    record
-        .externals
-        .iter()
-        .map(|external| half(&[record.realm.as_str().as_bytes(), &[record.kind.code()], external.as_bytes()]))
+/// Digests of the names that a record did not have before.
+pub(super) fn learned(before: Option<&Record>, after: &Record) -> Vec<KeyDigest> {
+    let known = before.map_or(&[][..], |record| &record.externals);
+    let learned = after.externals.iter().filter(|external| !known.contains(external));
+    let (realm, kind) = (after.realm.as_str().as_bytes(), [after.kind.code()]);
+    learned.map(|external| half(&[realm, &kind, external.as_bytes()])).collect()
 }
 
 pub(super) fn place(scope: ScopeNo, part: PartId, id: RecordId) -> Vec<u8> {

@@ -377,7 +377,8 @@ impl<'a> LinkDraft<'a> {
         let mut ops = self.ops;
         ops.push(Op::Put { table: META, key: LINKED_BY.to_vec(), value: rows::encode(&self.by)? });
         let expect = vec![(META, LINKED_BY.to_vec(), self.mark)];
-        self.inventory.store.commit(Batch { at: self.at, ops, expect, fence: None }).map(Some)
+        let batch = Batch { at: self.at, ops, expect, fence: self.inventory.fence.cloned() };
+        self.inventory.store.commit(batch).map(Some)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The inventory as typed tables over any store: which rows there are, and how one is found.
 //! It must never decide what a change means, nor hold an index that a record does not imply.
 
+mod awaits;
 mod draft;
 mod index;
 mod links;
@@ -18,7 +19,7 @@ pub use links::{GroupRow, HeldRow, KeyRef, LinkDraft, LinkedBy, LinkedPart, Link
 pub use read::{Inventory, Version};
 pub use reads::Reads;
 pub use retention::Passing;
-pub use rows::{BaselineState, JudgedBy, MemberRow, ScopeRow, SourceRow};
+pub use rows::{BaselineState, JudgedBy, MemberRow, RuleDigest, ScopeRow, SourceRow, UnderWay};
 pub use shown::{VIEWS, VIEWS_VERSION, shown};
 
 use crate::Table;
@@ -61,10 +62,15 @@ const RUNS: Table = Table { name: "runs", versioned: false };
 pub const OWNER_WORDS: Table = Table { name: "owner_words", versioned: true };
 /// Ids of the records that are persons and teams.
 const PEOPLE: Table = Table { name: "people", versioned: false };
+/// (scope, record id) → the time of the scope's reading on which the record was judged: it waits for the next one. Under the
+/// scope alone: up to which reading those who waited were judged.
+const AWAITS: Table = Table { name: "awaits", versioned: false };
 /// Single values, such as the last scope number given.
 const META: Table = Table { name: "meta", versioned: false };
 /// Its row about [`JudgedBy`].
-const JUDGED_BY: &[u8] = b"judged_by";
+const JUDGED_BY: &[u8] = b"judged_by_rules";
+/// The row that the first version kept instead: one digest of everything.
+const JUDGED_BY_ALL: &[u8] = b"judged_by";
 /// Its row about [`LinkedBy`].
 const LINKED_BY: &[u8] = b"linked_by";
 /// Its row that every commit writes in which a person or team changes.

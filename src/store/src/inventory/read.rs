@@ -102,11 +102,23 @@ impl<'a> Inventory<'a> {
         Ok(sources)
     }
 
-    /// By what the records are judged; `None` before anything was.
-    pub fn judged_by(&self) -> Result<Option<JudgedBy>, StoreError> {
+    /// By what the records are judged: by nothing before anything was. The row of the first version says nothing of single
+    /// rules, so that it counts as nothing too.
+    pub fn judged_by(&self) -> Result<JudgedBy, StoreError> {
         let row = self.store.get(META, JUDGED_BY, None)?;
         self.note(META, JUDGED_BY, row.as_ref());
-        row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "what is judged by")).transpose()
+        let row = row.and_then(|row| row.value);
+        row.map_or_else(|| Ok(JudgedBy::default()), |bytes| rows::decode(&bytes, "what is judged by"))
+    }
+
+    /// Up to so many of the records that carry that fingerprint or key id.
+    pub fn marked_first(&self, value: &str, limit: usize) -> Result<Vec<RecordId>, StoreError> {
+        let mut ids = Vec::new();
+        self.store.scan(MARKS, &KeyRange::prefix(&index::mark(value)), None, &mut |key, _| {
+            ids.push(index::tail_id(key)?);
+            Ok(if ids.len() < limit { Go::On } else { Go::Stop })
+        })?;
+        Ok(ids)
     }
 
     /// Every version kept of a record, oldest first.

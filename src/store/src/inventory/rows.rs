@@ -114,15 +114,31 @@ impl ScopeRow {
     }
 }
 
-/// By what the records are judged, and how far that got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// By what the records are judged, rule by rule, and what is being judged anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgedBy {
-    /// Digest of thresholds, owner tags and rules.
+    /// For each rule by which every record was judged, what it judged by.
+    pub rules: Vec<RuleDigest>,
+    /// Rules by which records are being judged anew.
+    pub under_way: Option<UnderWay>,
+}
+
+/// A rule, and the digest of whatever its verdicts rest on beside the records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleDigest {
+    /// Its id.
+    pub rule: String,
+    /// Of its version, its figures and, if it asks for owners, where those are named.
     pub digest: [u8; 16],
-    /// The last record judged by it in the order of ids, while not all are.
+}
+
+/// How far judging anew got.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnderWay {
+    /// By which rules.
+    pub rules: Vec<RuleDigest>,
+    /// The last record that was judged, in the order of ids.
     pub up_to: Option<RecordId>,
-    /// Whether every record is.
-    pub everything: bool,
 }
 
 /// A daemon at work on the store, for as long as it holds the lease of its id.

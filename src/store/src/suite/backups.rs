@@ -13,14 +13,13 @@ use provost_model::Time;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::{
-    PLAIN, ROWS,
-    apart::{fill, taken},
-    commit, delete, on_disk, on_each, put, read,
-};
+use super::{PLAIN, ROWS, apart::taken, commit, delete, on_disk, on_each, put, read};
 use crate::{
-    CommitNo, EngineKind, OpenOptions, Store, StoreError,
-    archive::{ArchiveError, Backup, Contents, Former, Restored, back_up, pack, restore},
+    CommitNo, EngineKind, Op, OpenOptions, Store, StoreError,
+    archive::{
+        ArchiveError, Backup, Contents, Former, Mode, Restored, back_up, fill, fill_directory, name, newest, pack,
+        prune, restore,
+    },
     memory, open,
 };
 
@@ -38,7 +37,7 @@ fn unpacked(path: &Path, store: &dyn Store) -> Result<Contents, ArchiveError> {
 
 fn restored(directory: &Path, path: &Path, force: bool) -> Result<Restored, ArchiveError> {
     let options = OpenOptions { wait: Duration::from_secs(5), ..OpenOptions::default() };
-    restore(directory, &mut Backup::open(path)?, (&options, force, NOW), &mut |_| {})
+    restore(directory, &mut Backup::open(path)?, (&options, Mode { force, with_segments: false }, NOW), &mut |_| {})
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -52,7 +51,7 @@ fn names(directory: &Path) -> Vec<String> {
 fn a_backup_read_into_any_back_end_is_the_store_it_was_taken_of() {
     on_each(|store| {
         let dir = TempDir::new().unwrap();
-        fill(store);
+        super::apart::fill(store);
         let (path, contents) = backed_up(store, dir.path());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(names(dir.path()), ["backup"], "nothing is left beside it");
@@ -116,7 +115,7 @@ fn forged(dir: &Path, version: u32, stream: &[u8]) -> PathBuf {
 fn a_right_digest_does_not_make_hostile_bytes_believed() {
     let dir = TempDir::new().unwrap();
     let store = memory();
-    fill(&store);
+    super::apart::fill(&store);
     let (path, _) = backed_up(&store, dir.path());
     let whole = fs::read(&path).unwrap();
     let stream = &whole[25..whole.len() - 32];
@@ -171,7 +170,7 @@ fn a_backup_taken_while_a_writer_goes_on_is_the_store_as_of_its_commit() {
 fn backed_up_beside_a_writer(engine: EngineKind) {
     let (home, dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let store = on_disk(&home, engine);
-    fill(&store);
+    super::apart::fill(&store);
     let (stop, seen) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|threads| {
         let writer = threads.spawn(|| {
@@ -220,7 +219,7 @@ fn backed_up_beside_a_writer(engine: EngineKind) {
 fn a_backup_is_restored_where_nothing_is_and_where_an_empty_store_is() {
     let home = TempDir::new().unwrap();
     let store = memory();
-    fill(&store);
+    super::apart::fill(&store);
     let (path, contents) = backed_up(&store, home.path());
     for case in ["absent", "empty"] {
         let directory = home.path().join(case);
@@ -228,7 +227,10 @@ fn a_backup_is_restored_where_nothing_is_and_where_an_empty_store_is() {
             drop(open(&directory, &OpenOptions::default()).unwrap());
         }
         let done = restored(&directory, &path, false).unwrap();
-        assert_eq!(done, Restored { contents: contents.clone(), former: Former::None });
+        assert_eq!(
+            done,
+            Restored { contents: contents.clone(), former: Former::None, from_segments: 0, segments_refused: None }
+        );
         assert_eq!(names(&directory), ["closed", "format.toml", "segments", "sled"], "{case}");
         assert_eq!(taken(&open(&directory, &OpenOptions::default()).unwrap()), taken(&store), "{case}");
         assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
@@ -239,7 +241,7 @@ fn a_backup_is_restored_where_nothing_is_and_where_an_empty_store_is() {
 fn a_store_that_holds_something_is_set_aside_only_if_told_and_one_in_use_never() {
     let home = TempDir::new().unwrap();
     let store = memory();
-    fill(&store);
+    super::apart::fill(&store);
     let (path, _) = backed_up(&store, home.path());
     let directory = home.path().join("store");
     let there = open(&directory, &OpenOptions::default()).unwrap();
@@ -247,7 +249,12 @@ fn a_store_that_holds_something_is_set_aside_only_if_told_and_one_in_use_never()
     fs::write(directory.join("something else"), "of somebody's").unwrap();
     for force in [false, true] {
         let options = OpenOptions::default();
-        let refused = restore(&directory, &mut Backup::open(&path).unwrap(), (&options, force, NOW), &mut |_| {});
+        let refused = restore(
+            &directory,
+            &mut Backup::open(&path).unwrap(),
+            (&options, Mode { force, with_segments: false }, NOW),
+            &mut |_| {},
+        );
         assert!(matches!(refused, Err(ArchiveError::Store(StoreError::Locked { .. }))), "{refused:?}");
     }
     drop(there);
@@ -266,7 +273,7 @@ fn a_store_that_holds_something_is_set_aside_only_if_told_and_one_in_use_never()
 fn a_damaged_store_is_set_aside_and_a_backup_that_is_refused_changes_nothing() {
     let home = TempDir::new().unwrap();
     let store = memory();
-    fill(&store);
+    super::apart::fill(&store);
     let (path, _) = backed_up(&store, home.path());
     let directory = home.path().join("store");
     let there = open(&directory, &OpenOptions::default()).unwrap();
@@ -304,7 +311,7 @@ fn a_backup_that_cannot_be_written_leaves_nothing() {
     }
     let home = TempDir::new().unwrap();
     let store = memory();
-    fill(&store);
+    super::apart::fill(&store);
     for room in [0, 20, 500] {
         assert!(matches!(pack(&store, &mut Full(room), (NOW, &mut |_| {})), Err(StoreError::Io(_))), "{room}");
     }
@@ -314,4 +321,84 @@ fn a_backup_that_cannot_be_written_leaves_nothing() {
     assert_eq!(names(home.path()).len(), 1);
     drop(aside);
     assert_eq!(names(home.path()), [""; 0]);
+}
+
+#[test]
+fn the_newest_whole_backup_and_the_segments_bring_a_lost_engine_back() {
+    let home = TempDir::new().unwrap();
+    let (directory, backups) = (home.path().join("store"), home.path().join("backups"));
+    fs::create_dir(&backups).unwrap();
+    let store = open(&directory, &OpenOptions::default()).unwrap();
+    let append = |value: &str| Op::Append { stream: "s", value: value.into() };
+    let taken_at = |hours: i64| Time::from_seconds(NOW.as_seconds() + hours * 3_600);
+    for hour in 0..3 {
+        commit(&store, hour, [append(&format!("{hour}")), put(ROWS, "a", &format!("{hour}"))]);
+        let path = backups.join(name(taken_at(hour), store.head().unwrap().number.0));
+        back_up(&store, &path, (taken_at(hour), &mut |_| {})).unwrap();
+    }
+    commit(&store, 9, [append("after the last backup"), put(ROWS, "a", "lost")]);
+    let entries = store.entries("s", 1, 99).unwrap();
+    drop(store);
+    fs::write(directory.join("sled/db"), "a disk that failed").unwrap();
+    // The last one is cut off, and something else lies beside.
+    let last = backups.join("2026-11-24T15-45-00Z-c3.backup");
+    fs::write(&last, &fs::read(&last).unwrap()[..200]).unwrap();
+    fs::write(backups.join("notes.backup"), "not ours").unwrap();
+    let found = newest(&backups).unwrap().unwrap();
+    assert_eq!((found.contents.commit, found.passed_over.len()), (2, 1));
+    assert!(newest(&home.path().join("nowhere")).unwrap().is_none());
+
+    let options = OpenOptions::default();
+    let mode = Mode { force: false, with_segments: true };
+    let mut backup = Backup::open(&found.path).unwrap();
+    let done = restore(&directory, &mut backup, (&options, mode, NOW), &mut |_| {}).unwrap();
+    assert!(matches!(done.former, Former::Damaged { .. }));
+    assert_eq!((done.from_segments, done.segments_refused), (2, None));
+    let store = open(&directory, &options).unwrap();
+    assert_eq!(store.entries("s", 1, 99).unwrap(), entries, "no entry that was acknowledged is lost");
+    assert_eq!(read(&store, ROWS, "a", None).as_deref(), Some("1"));
+    assert_eq!(store.check().unwrap().faults, [""; 0]);
+    drop(store);
+
+    // Segments that tell another story are left out, and that is said.
+    let other = home.path().join("other");
+    let story = open(&other, &options).unwrap();
+    for hour in 0..9 {
+        commit(&story, hour, [append("another story")]);
+    }
+    drop(story);
+    let mode = Mode { force: true, with_segments: true };
+    let mut backup = Backup::open(&found.path).unwrap();
+    let done = restore(&other, &mut backup, (&options, mode, NOW), &mut |_| {}).unwrap();
+    assert!(done.from_segments == 0 && done.segments_refused.is_some());
+    let store = open(&other, &options).unwrap();
+    assert_eq!((store.entries("s", 1, 99).unwrap().len(), store.check().unwrap().faults.len()), (2, 0));
+
+    prune(&backups, 1).unwrap();
+    assert_eq!(names(&backups), ["2026-11-24T15-45-00Z-c3.backup", "notes.backup"]);
+}
+
+#[test]
+fn a_store_moved_to_any_back_end_is_compared_and_the_old_one_stays() {
+    on_each(|store| {
+        super::apart::fill(store);
+        let before = taken(store);
+        on_each(|other| {
+            let contents = fill(store, other, &mut |_| {}).unwrap();
+            assert_eq!((contents.commit, contents.rows, taken(other) == before), (6, 701, true));
+        });
+        for engine in EngineKind::ALL {
+            let home = TempDir::new().unwrap();
+            let place = home.path().join("new");
+            fill_directory(store, (&place, engine), &mut |_| {}).unwrap();
+            assert_eq!(names(home.path()), ["new"]);
+            let options = OpenOptions { engine: Some(engine), ..OpenOptions::default() };
+            assert_eq!(taken(&open(&place, &options).unwrap()), before);
+            assert!(matches!(fill_directory(store, (&place, engine), &mut |_| {}), Err(ArchiveError::There(_))));
+        }
+        assert_eq!(taken(store), before);
+        let full = memory();
+        commit(&full, 1, []);
+        assert!(fill(store, &full, &mut |_| {}).is_err(), "never into a store that is not empty");
+    });
 }

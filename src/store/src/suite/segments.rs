@@ -104,7 +104,9 @@ fn two_sides_that_tell_different_stories_are_refused() {
     exchanged(former.path(), dir.path());
     let other = TempDir::new().unwrap();
     let store = opened(other.path()).unwrap();
-    (0..30).for_each(|round| drop(commit(&store, round, [append("s", "another story")])));
+    for round in 0..30 {
+        commit(&store, round, [append("s", "another story")]);
+    }
     drop(store);
     exchanged(dir.path(), other.path());
     let refused = opened(dir.path()).map(drop);

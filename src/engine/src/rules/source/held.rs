@@ -1,7 +1,7 @@
 //! SRC-HELD: the brake holds back absences of a source until somebody looks.
 //! It must never be raised by anything but the brake.
 
-use provost_model::{Severity, Time};
+use provost_model::{FieldSet, Severity, Time};
 
 use super::SourceView;
 use crate::{
@@ -20,8 +20,10 @@ pub(in crate::rules) static SPEC: Rule = Rule {
              reason; if not, mend the source's permissions or roots.",
     frameworks: Mapping { owasp_nhi: &[], nist_csf: &["DE.AE-02"], other: &[("nist_sp_800_53_r5", "CM-8")] },
     needs: &[],
-    reads: &[],
+    reads: FieldSet::EMPTY,
     neighbours: &[],
+    dates: false,
+    figures: &[],
     check: Check::Source(check),
 };
 

@@ -1,7 +1,7 @@
 //! SRC-OVERPRIVILEGED: the credential a source looks with could also change things.
 //! It must never trust that what we do not send cannot be sent.
 
-use provost_model::{Reading, Severity, Time};
+use provost_model::{FieldSet, Reading, Severity, Time};
 
 use super::SourceView;
 use crate::{
@@ -23,8 +23,10 @@ pub(in crate::rules) static SPEC: Rule = Rule {
         other: &[("nist_sp_800_53_r5", "AC-6"), ("pci_dss_4.0.1", "7.2.5")],
     },
     needs: &[],
-    reads: &[],
+    reads: FieldSet::EMPTY,
     neighbours: &[],
+    dates: false,
+    figures: &[],
     check: Check::Source(check),
 };
 

@@ -1,7 +1,7 @@
 //! SRC-STALE: a source has not seen everything for too long, or soon cannot look any more.
 //! It must never let a partial run pass for a look.
 
-use provost_model::{Reading, Severity, Span, Time};
+use provost_model::{FieldSet, Reading, Severity, Span, Time};
 
 use super::SourceView;
 use crate::{
@@ -19,8 +19,10 @@ pub(in crate::rules) static SPEC: Rule = Rule {
     remedy: "See `provost status` for what failed; renew the source's credential or grant what it lacks, then scan.",
     frameworks: Mapping { owasp_nhi: &[], nist_csf: &["DE.CM-09"], other: &[("nist_sp_800_53_r5", "CA-7")] },
     needs: &[],
-    reads: &[],
+    reads: FieldSet::EMPTY,
     neighbours: &[],
+    dates: false,
+    figures: &["source_periods", "source_credential_days"],
     check: Check::Source(check),
 };
 
