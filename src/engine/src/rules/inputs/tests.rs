@@ -110,7 +110,7 @@ fn reading(field: Field, seed: u8) -> Reading<Value> {
     let pick = |all: &[&str]| all[usize::from(seed / 12) % all.len()].to_owned();
     let days = i64::from(seed / 12) * 19;
     // Most credentials are at a provider.
-    if field == field::LOCATION.field() && seed % 3 > 0 {
+    if field == field::LOCATION.field() && !seed.is_multiple_of(3) {
         return Reading::NotCollected;
     }
     match (seed % 12, field.spec().shape) {
