@@ -43,6 +43,10 @@ pub type OnProgress = Box<dyn FnMut(u64, Option<u64>, &'static str) + Send>;
 /// How often a run asks whether the store's disk has room.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
 
+/// How often, and how soon, a lease that is held is asked for again.
+const SOON_FREE: u32 = 20;
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// Why a source is not looked at.
 #[derive(Debug, Error)]
 pub enum LookError {
@@ -186,7 +190,15 @@ impl Desk {
     ) -> Result<Run, LookError> {
         let turn = self.turn(source)?;
         let work = lease_of(WORK_QUEUE, source.name.as_bytes());
-        let hold = self.tenancy.take(&work)?.ok_or_else(|| LookError::Elsewhere(source.name.clone()))?;
+        let mut hold = self.tenancy.take(&work)?;
+        // A run that has just ended in this process gives its lease back in a moment.
+        for _ in 0..SOON_FREE {
+            if hold.is_none() {
+                tokio::time::sleep(MOMENT).await;
+                hold = self.tenancy.take(&work)?;
+            }
+        }
+        let hold = hold.ok_or_else(|| LookError::Elsewhere(source.name.clone()))?;
         let looking = self.looking(source, sweep)?;
         self.look_under((turn, &hold), (source, looking), on, stop).await
     }

@@ -1,7 +1,10 @@
 //! Who this process is among those that share a store, and the leases it holds there: taken, kept alive, given back.
 //! It must never go on holding what it lost: whoever works under a lease is told at once.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use provost_model::{Span, Time};
 use provost_store::{
@@ -25,7 +28,11 @@ pub struct Tenancy {
     house: House,
     me: Arc<MemberRow>,
     length: Span,
+    /// What this process holds now: a lease would be given to the same holder twice, and given back by the first.
+    mine: Mine,
 }
+
+type Mine = Arc<Mutex<BTreeSet<String>>>;
 
 /// A lease that is held and kept alive until it is dropped, which gives it back.
 pub struct Hold {
@@ -33,13 +40,14 @@ pub struct Hold {
     fence: Fence,
     lost: CancellationToken,
     over: CancellationToken,
+    mine: Mine,
 }
 
 impl Tenancy {
     /// Somebody in that house. `length`: how long what it takes lasts by itself, where others share the store.
     pub fn new(house: &House, me: MemberRow, length: Span) -> Self {
         let length = if house.store().shared() { length } else { FOR_GOOD };
-        Self { house: house.fenced(None), me: Arc::new(me), length }
+        Self { house: house.fenced(None), me: Arc::new(me), length, mine: Arc::default() }
     }
 
     /// How long what is taken lasts by itself: a holder that died is succeeded after that.
@@ -52,8 +60,11 @@ impl Tenancy {
         &self.me
     }
 
-    /// Takes a lease, unless somebody else holds it.
+    /// Takes a lease, unless somebody holds it, be it this process.
     pub fn take(&self, name: &str) -> Result<Option<Hold>, StoreError> {
+        if lock(&self.mine).contains(name) {
+            return Ok(None);
+        }
         let now = self.now()?;
         let fence = self.house.store().lease(name, &self.me.id, now, now + self.length)?;
         Ok(fence.map(|fence| self.keep(fence)))
@@ -67,7 +78,9 @@ impl Tenancy {
 
     /// Keeps a lease alive that was just taken.
     pub fn keep(&self, fence: Fence) -> Hold {
+        lock(&self.mine).insert(fence.name.clone());
         let hold = Hold {
+            mine: Arc::clone(&self.mine),
             house: self.house.clone(),
             fence: fence.clone(),
             lost: CancellationToken::new(),
@@ -172,7 +185,12 @@ impl Drop for Hold {
         {
             tracing::warn!(%error, lease = %self.fence.name, "a lease could not be given back; it runs out by itself");
         }
+        lock(&self.mine).remove(&self.fence.name);
     }
+}
+
+fn lock(mine: &Mine) -> MutexGuard<'_, BTreeSet<String>> {
+    mine.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prolongs a lease every third of its length.

@@ -78,7 +78,7 @@ impl Estate {
         let user = Key::new(realm.clone(), Kind::User, user_id(number));
         let mut all = vec![self.identity(number, user.clone())];
         all.extend([1, 2].map(|slot| self.credential(number, slot, user.clone())));
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             let key = Key::new(realm.clone(), Kind::OauthGrant, format!("grant-{:016x}", mixed(number, 5)));
             let grant = Entity::new(key, format!("ci runner {number}"))
                 .of(user)
@@ -87,10 +87,10 @@ impl Estate {
                 .with(field::TOOLS, vec!["repo:read".to_owned(), "packages:write".to_owned()]);
             all.push(grant);
         }
-        if number % 20 == 0 {
+        if number.is_multiple_of(20) {
             let key = Key::new(realm, Kind::Person, mailbox(number));
             let person = Entity::new(key, format!("Person {number}"))
-                .with(field::STATUS, if mixed(number, 6) % 50 == 0 { Status::Inactive } else { Status::Active })
+                .with(field::STATUS, if mixed(number, 6).is_multiple_of(50) { Status::Inactive } else { Status::Active })
                 .with(field::DESCRIPTION, format!("team-{:03}", mixed(number, 7) % 400));
             all.push(person);
         }
@@ -126,7 +126,7 @@ impl Estate {
         let dice = mixed(number, 10 + slot);
         let id = key_id(number, slot);
         let created = long_ago(number, 20 + slot);
-        let used = if dice % 12 == 0 { Reading::Never } else { Reading::Known(self.last_use(dice)) };
+        let used = if dice.is_multiple_of(12) { Reading::Never } else { Reading::Known(self.last_use(dice)) };
         Entity::new(Key::new(user.realm.clone(), Kind::AccessKey, id.clone()), id.clone())
             .of(user)
             .with(field::STATUS, if dice % 20 == 1 { Status::Inactive } else { Status::Active })

@@ -1,4 +1,5 @@
 //! What must be true of grouping whatever comes, and how well it meets the labelled corpus.
+//! It must never know more of the rules than their words.
 
 use std::collections::BTreeSet;
 
