@@ -15,16 +15,16 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use provost::{
     filter::{DEADLINE, Filter},
-    jobs::{anew, judge, judge::Yardstick},
+    jobs::{
+        anew, judge,
+        judge::Yardstick,
+        retention::{self, Keep},
+    },
     output::InventoryRow,
     rows::Rows,
 };
-use provost_model::RecordId;
-use provost_store::{
-    CommitNo, EngineKind, Go, OpenOptions, Store,
-    inventory::{FINDINGS, Inventory, RECORDS},
-    open,
-};
+use provost_model::{RecordId, Span};
+use provost_store::{CommitNo, EngineKind, Go, OpenOptions, Store, inventory::Inventory, open};
 
 use crate::{
     estate::{Estate, mixed},
@@ -221,11 +221,9 @@ impl Work {
         let mut counted = figures(&since, 0, 0, &self.directory.join("store"));
         store.compact()?;
         let kept = bytes_below(&self.directory.join("store"));
-        // What is live is what readers of today need: no version that another one replaced.
-        let now = store.head()?.number;
-        for table in [RECORDS, FINDINGS] {
-            store.forget_before(table, now)?;
-        }
+        // As house-keeping does, by what is kept unless something else is configured.
+        let keep = Keep { history: Span::days(400), daily: Span::days(35) };
+        while !retention::turn(&place.house, keep)?.over {}
         store.compact()?;
         drop((place, store));
         let fresh = self.store("fresh")?;

@@ -150,7 +150,13 @@ impl Table {
         self.note(&format!("{days} daily rescans beside a fresh store, before compaction"), times("disk"));
         self.note("  compacted, every version of every day kept", times("kept"));
         let met = of(figures, "live") <= 3.0 * fresh;
-        self.add("  compacted, former versions forgotten", times("live"), "", "≤ 3 × after compaction", met);
+        self.add(
+            "  history thinned as house-keeping does, compacted",
+            times("live"),
+            "",
+            "≤ 3 × after compaction",
+            met,
+        );
         self.see(figures);
     }
 
