@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use provost_engine::link::RESTS_ON;
 use provost_model::{Clock, Outcome, RecordId, Run, Span, Time};
 use provost_store::{
     Space, StoreError,
@@ -308,6 +309,8 @@ impl AtWork {
     }
 
     fn changed(&self, house: &House, records: &[Touched]) -> Result<u64, StoreError> {
+        let regrouped = records.iter().filter(|it| it.news.whole || it.news.fields.meets(RESTS_ON));
+        link::touched(house, &regrouped.map(|it| it.id).collect::<Vec<_>>())?;
         let _judging = self.judging.read();
         judge::changed(house, &self.wiring().yardstick, records)
     }

@@ -230,7 +230,7 @@ fn members_work_and_turns_are_shown_while_their_leases_last() {
         let _within = daemon.runtime.enter();
         daemon.desk.tenancy.join().unwrap().unwrap()
     };
-    let (_here, there) = (join(&one), join(&two));
+    let (here, there) = (join(&one), join(&two));
     let _work = two.claim();
     let said = one.status();
     assert_eq!(said["shared"], true);
@@ -252,6 +252,7 @@ fn members_work_and_turns_are_shown_while_their_leases_last() {
     two.runtime.shutdown_background();
     std::mem::forget(there);
     town.pass(OVER);
+    drop(here);
     let again = join(&one);
     assert_eq!(ids(&one.status()), [me]);
     assert!(one.status()["work"].as_array().unwrap().is_empty());

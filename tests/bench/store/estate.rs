@@ -90,7 +90,10 @@ impl Estate {
         if number.is_multiple_of(20) {
             let key = Key::new(realm, Kind::Person, mailbox(number));
             let person = Entity::new(key, format!("Person {number}"))
-                .with(field::STATUS, if mixed(number, 6).is_multiple_of(50) { Status::Inactive } else { Status::Active })
+                .with(
+                    field::STATUS,
+                    if mixed(number, 6).is_multiple_of(50) { Status::Inactive } else { Status::Active },
+                )
                 .with(field::DESCRIPTION, format!("team-{:03}", mixed(number, 7) % 400));
             all.push(person);
         }

@@ -56,7 +56,7 @@ impl Table {
 
     /// Notes the end.
     pub(crate) fn end(&mut self) -> Result<()> {
-        self.add("peak RSS over all parts", format!("{:.0} MiB", self.peak), "", "≤ 700 MiB", self.peak <= 700.0);
+        self.add("peak RSS over all parts", format!("{:.0} MiB", self.peak), "≤ 700 MiB", self.peak <= 700.0);
         self.head.push(format!("ended {}, load {}", date()?, load()));
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Table {
         self.sqlite_cpu = each(first, "cpu");
         let valid = self.sqlite >= SQLITE_LEAST;
         let target = "≥ 4000/s, or ratios say nothing";
-        self.add("SQLite: first load", cost(first), "", target, valid);
+        self.add("SQLite: first load", cost(first), target, valid);
         self.note("SQLite: unchanged", cost(unchanged));
         self.note("SQLite: half the credentials used", cost(moved));
         self.note(
@@ -79,7 +79,7 @@ impl Table {
     /// What the store alone takes.
     pub(crate) fn raw(&mut self, first: &Figures) {
         let beside = self.ratio(first);
-        self.line("store alone: first load", cost(first), beside, "", None);
+        self.line("store alone: first load", cost(first), beside, ("", None));
     }
 
     /// What scans take.
@@ -89,7 +89,7 @@ impl Table {
         self.first_disk = of(first, "disk");
         let (beside, met) = (self.ratio(first), rate(first) >= 0.7 * self.sqlite);
         let met = (self.sqlite >= SQLITE_LEAST).then_some(met);
-        self.line("first load", cost(first), beside, "≥ 0.7 × SQLite", met);
+        self.line("first load", cost(first), beside, ("≥ 0.7 × SQLite", met));
         self.note("  written, disk after it", format!("{} / {}", mib(first, "written"), mib(first, "disk")));
         for (what, figures, bound) in [("unchanged", unchanged, 0.02), ("half the credentials used", moved, 0.35)] {
             self.note(&format!("rescan, {what}"), cost(figures));
@@ -97,7 +97,7 @@ impl Table {
             let records = of(figures, "changed") / self.first_changed;
             let figure = format!("{:.2} % of bytes, {:.2} % of records", bytes * 100.0, records * 100.0);
             let target = format!("≤ {} % of the first", bound * 100.0);
-            self.add("  its writes", figure, "", &target, bytes <= bound);
+            self.add("  its writes", figure, &target, bytes <= bound);
         }
         for figures in [first, unchanged, moved] {
             self.see(figures);
@@ -108,16 +108,16 @@ impl Table {
     pub(crate) fn opening(&mut self, opening: &Figures) {
         let (wall, millions) = (of(opening, "wall"), self.first_changed / 1e6);
         let figure = format!("{:.2} s, {:.2} s per million records", wall, wall / millions);
-        self.add("opening", figure, "", "≤ 2.5 s per million", wall / millions <= 2.5);
+        self.add("opening", figure, "≤ 2.5 s per million", wall / millions <= 2.5);
     }
 
     /// How long reading takes while a run goes on.
     pub(crate) fn look_ups(&mut self, figures: &Figures) {
         let (point, page) = (of(figures, "point"), of(figures, "page"));
         let figure = format!("{point:.3} ms of {}", of(figures, "points"));
-        self.add("point look-up under load, p95", figure, "", "≤ 5 ms", point <= 5.0);
+        self.add("point look-up under load, p95", figure, "≤ 5 ms", point <= 5.0);
         let figure = format!("{page:.1} ms of {}", of(figures, "pages"));
-        self.add("filtered page of 50 under load, p95", figure, "", "≤ 50 ms", page <= 50.0);
+        self.add("filtered page of 50 under load, p95", figure, "≤ 50 ms", page <= 50.0);
         self.see(figures);
     }
 
@@ -130,7 +130,7 @@ impl Table {
             wall / millions,
             of(figures, "findings")
         );
-        self.add("all rules from the store", figure, "", "≤ 60 s per million", wall / millions <= 60.0);
+        self.add("all rules from the store", figure, "≤ 60 s per million", wall / millions <= 60.0);
         self.see(figures);
     }
 
@@ -138,8 +138,8 @@ impl Table {
     pub(crate) fn changes(&mut self, figures: &Figures) {
         let (wall, tick) = (of(figures, "wall"), of(figures, "tick"));
         let what = format!("judging after {} changes", of(figures, "changed"));
-        self.add(&what, format!("{wall:.2} s (cpu {:.2})", of(figures, "cpu")), "", "≤ 1 s", wall <= 1.0);
-        self.add("a tick with nothing due, p95", format!("{tick:.3} ms"), "", "≤ 10 ms", tick <= 10.0);
+        self.add(&what, format!("{wall:.2} s (cpu {:.2})", of(figures, "cpu")), "≤ 1 s", wall <= 1.0);
+        self.add("a tick with nothing due, p95", format!("{tick:.3} ms"), "≤ 10 ms", tick <= 10.0);
         self.see(figures);
     }
 
@@ -150,13 +150,7 @@ impl Table {
         self.note(&format!("{days} daily rescans beside a fresh store, before compaction"), times("disk"));
         self.note("  compacted, every version of every day kept", times("kept"));
         let met = of(figures, "live") <= 3.0 * fresh;
-        self.add(
-            "  history thinned as house-keeping does, compacted",
-            times("live"),
-            "",
-            "≤ 3 × after compaction",
-            met,
-        );
+        self.add("  history thinned as house-keeping does, compacted", times("live"), "≤ 3 × after compaction", met);
         self.see(figures);
     }
 
@@ -171,15 +165,15 @@ impl Table {
         format!("{:.2} × (cpu {:.2} ×)", rate(figures) / self.sqlite, self.sqlite_cpu / each(figures, "cpu"))
     }
 
-    fn add(&mut self, what: &str, figure: String, beside: &str, target: &str, met: bool) {
-        self.line(what, figure, beside.to_owned(), target, Some(met));
+    fn add(&mut self, what: &str, figure: String, target: &str, met: bool) {
+        self.line(what, figure, String::new(), (target, Some(met)));
     }
 
     fn note(&mut self, what: &str, figure: String) {
-        self.line(what, figure, String::new(), "", None);
+        self.line(what, figure, String::new(), ("", None));
     }
 
-    fn line(&mut self, what: &str, figure: String, beside: String, target: &str, met: Option<bool>) {
+    fn line(&mut self, what: &str, figure: String, beside: String, (target, met): (&str, Option<bool>)) {
         self.lines.push(Line { what: what.to_owned(), figure, beside, target: target.to_owned(), met });
     }
 }

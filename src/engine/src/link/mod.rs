@@ -14,7 +14,7 @@ mod reuse;
 mod why;
 
 pub use grouping::{Bond, Group, Grouping, Held, grouping};
-pub use member::{Apart, Member, keys_of};
+pub use member::{Apart, Member, RESTS_ON, keys_of};
 pub use why::{Step, Stop, way};
 
 /// What the grouping of now is made by; another version groups everything anew.

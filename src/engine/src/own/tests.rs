@@ -1,4 +1,5 @@
 //! Owning as a whole: what it answered before weights, what it answers with people, and laws that hold for any evidence.
+//! It must never take the corpus for the world.
 
 use std::{
     collections::{BTreeMap, HashMap},
