@@ -4,6 +4,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
+    time::Duration,
 };
 
 use provost_model::{Key, Owner, Record, RecordId, ScopeNo, Standing, Time};
@@ -12,13 +13,27 @@ use provost_store::{
     inventory::{Inventory, ScopeRow},
 };
 
+use thiserror::Error;
+
 use crate::{
+    filter::{Filter, FilterError, LeftOut},
     jobs::{judge::Yardstick, owners::Owners},
     output::{Beside, InventoryRow},
 };
 
 /// Identities remembered while rows are made; one identity stands behind few credentials that follow each other.
 const REMEMBERED: usize = 4096;
+
+/// Why there are no rows.
+#[derive(Debug, Error)]
+pub enum RowsError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The filter cannot be applied, or takes too long.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}
 
 /// Makes rows of records.
 pub struct Rows<'a> {
@@ -44,15 +59,40 @@ impl<'a> Rows<'a> {
 
     /// The row of a record.
     pub fn of(&self, record: &Record) -> Result<InventoryRow, StoreError> {
-        let identity = self.identity_of(record)?;
-        let owner = self.owners.of(record, identity.as_ref().map(|(_, it)| it), self.now)?;
-        let beside = Beside {
-            sources: self.sources(record),
-            identity: identity.map(|(id, _)| id),
-            owner: owner.map(|owner| owner.name),
-            last_seen: self.last_seen(record),
+        let mut row = self.without_owner(record)?;
+        row.owner = self.owner(record)?.map(|owner| owner.name);
+        Ok(row)
+    }
+
+    /// The rows of those records that a filter keeps (`None`: of all), and a count of those it could not tell about. Owners
+    /// cost most: unless the filter asks for them, they are found for what it keeps only.
+    pub fn kept(
+        &self,
+        records: &[Record],
+        filter: Option<&Filter>,
+        within: Duration,
+    ) -> Result<(Vec<InventoryRow>, LeftOut), RowsError> {
+        let Some(filter) = filter else {
+            let rows = records.iter().map(|record| self.of(record)).collect::<Result<_, _>>()?;
+            return Ok((rows, LeftOut::default()));
         };
-        Ok(InventoryRow::of(record, beside, self.now))
+        let by_owner = filter.asks_for("owner");
+        let rows = records.iter().map(|it| if by_owner { self.of(it) } else { self.without_owner(it) });
+        let (mut rows, left_out) = filter.keep(rows.collect::<Result<_, _>>()?, self.now, within)?;
+        if !by_owner {
+            let by_id: HashMap<RecordId, &Record> = records.iter().map(|record| (record.id, record)).collect();
+            for row in &mut rows {
+                let owner = by_id.get(&row.id).map(|record| self.owner(record)).transpose()?.flatten();
+                row.owner = owner.map(|owner| owner.name);
+            }
+        }
+        Ok((rows, left_out))
+    }
+
+    fn without_owner(&self, record: &Record) -> Result<InventoryRow, StoreError> {
+        let identity = self.identity_of(record)?.map(|(id, _)| id);
+        let (sources, last_seen) = (self.sources(record), self.last_seen(record));
+        Ok(InventoryRow::of(record, Beside { sources, identity, owner: None, last_seen }, self.now))
     }
 
     /// Who answers for a record, and what that rests on.

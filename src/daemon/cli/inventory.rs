@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{CliError, Exit, Screen};
 use crate::{
-    filter::Filter,
+    filter::LeftOut,
     output::{
         Cell, InventoryRow, Row, Tone, age,
         inventory::{said, short_id},
@@ -53,8 +53,8 @@ pub struct HistoryRow {
 }
 
 /// Lists records.
-pub fn list(rows: Vec<InventoryRow>, filter: Option<&Filter>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-    let rows = screen.kept(rows, filter)?;
+pub fn list(rows: Vec<InventoryRow>, left_out: &LeftOut, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    screen.left_out(left_out)?;
     let count = rows.len();
     screen.rows(rows)?;
     if screen.is_table() {
@@ -202,6 +202,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::screen::fake::written,
+        filter::{DEADLINE, Filter},
         output::{Format, inventory::samples},
     };
 
@@ -221,7 +222,8 @@ mod tests {
     fn rows_left_out_are_remarked_and_not_shown() {
         let filter = Filter::compile::<InventoryRow>("idle_days > 1").unwrap();
         let (out, err) = written(Format::Ndjson, |screen| {
-            assert_eq!(list(vec![samples::key("a")], Some(&filter), screen).unwrap(), Exit::Done);
+            let (rows, left_out) = filter.keep(vec![samples::key("a")], samples::NOW, DEADLINE).unwrap();
+            assert_eq!(list(rows, &left_out, screen).unwrap(), Exit::Done);
         });
         assert_eq!(out, "");
         assert_eq!(err, "1 row left out: unknown idle_days (never: 1)\n");

@@ -1,6 +1,8 @@
 //! `inventory list|show|history|…`: finds records, now, as believed then (`--at`) or as it was then (`--as-of`).
 //! It must never mix two commits in one answer.
 
+use std::time::{Duration, Instant};
+
 use provost_engine::reconcile::differences;
 use provost_model::{Because, Presence, Reading, Record, RecordId, Standing, Time, Value};
 use provost_store::{Go, StoreError, inventory::Version};
@@ -12,13 +14,16 @@ use crate::{
         inventory::{HistoryRow, SaidRow},
     },
     desk::Desk,
-    filter::Filter,
+    filter::{self, Filter, LeftOut},
     output::{
         InventoryRow,
         inventory::{id_matches, said},
     },
-    rows::Rows,
+    rows::{Rows, RowsError},
 };
+
+/// Records that are put to a filter together.
+const PAGE: usize = 1024;
 
 /// Answers one of them.
 pub(super) fn inventory(asked: &Asked<'_>, action: &Inventory, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
@@ -51,19 +56,67 @@ fn list(
     let wiring = desk.wiring();
     let head = desk.house.store().head()?;
     let at = commit_at(desk, selection.at)?.unwrap_or(head.number);
-    let rows = Rows::new(desk.house.inventory(), &wiring.yardstick, selection.at.unwrap_or(screen.look.now))?;
-    let mut found = Vec::new();
+    let now = selection.at.unwrap_or(screen.look.now);
+    let mut list = Listed {
+        rows: Rows::new(desk.house.inventory(), &wiring.yardstick, now)?,
+        filter: filter.as_ref(),
+        page: Vec::new(),
+        within: filter::DEADLINE,
+        found: Vec::new(),
+        left_out: LeftOut::default(),
+    };
+    let mut failed = None;
     desk.house.inventory().each_record(Some(at), &mut |record, _| {
         let record = match selection.as_of {
             Some(time) => as_of(desk, record.id, time)?,
             None => Some(record),
         };
-        if let Some(record) = record.filter(|it| wanted(it.presence())) {
-            found.push(rows.of(&record)?);
+        list.page.extend(record.filter(|it| wanted(it.presence())));
+        if list.page.len() < PAGE {
+            return Ok(Go::On);
         }
-        Ok(Go::On)
+        match list.turn() {
+            Ok(()) => Ok(Go::On),
+            Err(error) => {
+                failed = Some(error);
+                Ok(Go::Stop)
+            }
+        }
     })?;
-    Ok(cli::inventory::list(found, filter.as_ref(), screen)?)
+    match failed {
+        Some(error) => return Err(refused(error)),
+        None => list.turn().map_err(refused)?,
+    }
+    Ok(cli::inventory::list(list.found, &list.left_out, screen)?)
+}
+
+/// A list in the making: of what is filtered away only a page is held.
+struct Listed<'a> {
+    rows: Rows<'a>,
+    filter: Option<&'a Filter>,
+    page: Vec<Record>,
+    /// Time left for the filter.
+    within: Duration,
+    found: Vec<InventoryRow>,
+    left_out: LeftOut,
+}
+
+impl Listed<'_> {
+    fn turn(&mut self) -> Result<(), RowsError> {
+        let begun = Instant::now();
+        let (rows, left_out) = self.rows.kept(&std::mem::take(&mut self.page), self.filter, self.within)?;
+        self.within = self.within.saturating_sub(begun.elapsed());
+        self.found.extend(rows);
+        self.left_out.add(left_out);
+        Ok(())
+    }
+}
+
+fn refused(error: RowsError) -> CommandError {
+    match error {
+        RowsError::Store(error) => error.into(),
+        RowsError::Filter(error) => cli::CliError::from(error).into(),
+    }
 }
 
 fn show(desk: &Desk, typed: &str, when: &When, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {

@@ -47,6 +47,11 @@ impl Filter {
         bounds::on_big_stack(|| compile(source, S::vocabulary()))?
     }
 
+    /// Whether it asks for what is called so.
+    pub fn asks_for(&self, name: &str) -> bool {
+        self.wanted.iter().any(|wanted| wanted.name == name)
+    }
+
     /// The text it was made from.
     pub fn source(&self) -> &str {
         &self.source

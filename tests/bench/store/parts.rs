@@ -251,8 +251,7 @@ fn page(inventory: Inventory<'_>, filter: &Filter, from: RecordId) -> Result<()>
         let records = inventory.records_after(after, 512)?;
         let Some(last) = records.last() else { break };
         after = Some(last.id);
-        let listed = records.iter().map(|record| rows.of(record)).collect::<Result<Vec<_>, _>>()?;
-        let (kept, _) = filter.keep(listed, crate::estate::DAWN, DEADLINE).map_err(|error| anyhow!("{error}"))?;
+        let (kept, _) = rows.kept(&records, Some(filter), DEADLINE)?;
         found += kept.len();
     }
     Ok(())
