@@ -265,7 +265,7 @@ impl Check {
         };
         let keep = Keep {
             history: days("store.keep_history", typed.store.keep_history.as_ref(), 400),
-            daily: days("store.keep_daily", typed.store.keep_daily.as_ref(), 35),
+            daily: days("store.keep_daily", typed.store.keep_daily.as_ref(), 7),
         };
         let backups = self.backups(&typed.store.backups, &path);
         StoreChoice { path, url, engine, keep, min_free, backups }

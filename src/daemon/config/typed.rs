@@ -49,7 +49,7 @@ pub struct TypedStore {
     /// How long former versions of records and findings are kept, such as `400d`, which is the default.
     pub keep_history: Option<String>,
     /// How long every one of them is kept; after that, of those that differ in last use and counters only, the last of each
-    /// month. `35d` by default.
+    /// month. `7d` by default.
     pub keep_daily: Option<String>,
     /// Space kept free on the store's disk, such as `2GiB` or `5%`; by default the larger of 1 GiB and 5 %.
     pub min_free: Option<String>,

@@ -222,7 +222,7 @@ impl Work {
         store.compact()?;
         let kept = bytes_below(&self.directory.join("store"));
         // As house-keeping does, by what is kept unless something else is configured.
-        let keep = Keep { history: Span::days(400), daily: Span::days(35) };
+        let keep = Keep { history: Span::days(400), daily: Span::days(7) };
         while !retention::turn(&place.house, keep)?.over {}
         store.compact()?;
         drop((place, store));
