@@ -76,12 +76,7 @@ impl Wiring {
     /// Puts a configuration together. Every connector is built once, so that a bad setting shows now.
     pub fn new(config: Config, environment: Environment) -> Result<Self, WireError> {
         let wrong = |setting: &str, said: String| WireError::Setting { setting: setting.to_owned(), said };
-        let typed: PolicyConfig = config
-            .thresholds()
-            .clone()
-            .try_into()
-            .map_err(|error: toml::de::Error| wrong("thresholds", error.message().to_owned()))?;
-        let policy = Policy::new(typed).map_err(|error| wrong("thresholds", error.to_string()))?;
+        let policy = policy(config.thresholds().clone()).map_err(|said| wrong("thresholds", said))?;
         let owning = config.owning().map_err(|said| wrong("owners", said))?;
         let people = Known::new(Arc::clone(&config.people));
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
@@ -209,6 +204,27 @@ fn machine_id() -> Option<String> {
     fs::read_to_string("/etc/machine-id").ok()
 }
 
+/// The policy of a `[thresholds]` table: figures that hold everywhere stand in it as they are, or in a table `thresholds` as
+/// in an override; beside them the overrides.
+fn policy(mut table: toml::Table) -> Result<Policy, String> {
+    let overrides = table.remove("overrides");
+    let mut everywhere = match table.remove("thresholds") {
+        None => toml::Table::new(),
+        Some(toml::Value::Table(figures)) => figures,
+        Some(_) => return Err("thresholds in it is a table of figures".to_owned()),
+    };
+    for (figure, value) in table {
+        if everywhere.contains_key(&figure) {
+            return Err(format!("{figure} is given twice"));
+        }
+        everywhere.insert(figure, value);
+    }
+    let mut whole = toml::Table::from_iter([("thresholds".to_owned(), toml::Value::Table(everywhere))]);
+    whole.extend(overrides.map(|overrides| ("overrides".to_owned(), overrides)));
+    let typed: PolicyConfig = whole.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    Policy::new(typed).map_err(|error| error.to_string())
+}
+
 /// When a schedule comes round next after a moment.
 pub fn next(schedule: &Schedule, after: Time) -> Option<Time> {
     let after = jiff::Timestamp::from_microsecond(after.as_micros()).ok()?.to_zoned(schedule.time_zone.clone());
@@ -262,5 +278,30 @@ fn make_key(path: &Path) -> io::Result<()> {
         // Somebody else was faster: theirs is as good.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provost_engine::Rule;
+
+    use super::*;
+
+    #[test]
+    fn figures_stand_in_their_table_as_they_are_or_one_table_deeper() {
+        let of = |text: &str| policy(toml::from_str(text).unwrap());
+        let digest = |text: &str| of(text).unwrap().digest_of(Rule::of_id("CRED-STALE").unwrap());
+        assert_eq!(digest("stale_key_days = 30"), digest("[thresholds]\nstale_key_days = 30"));
+        assert_ne!(digest("stale_key_days = 30"), digest(""));
+        let override_ = "[[overrides]]\nmatch = { source = \"a\" }\nthresholds = { stale_key_days = 9 }";
+        assert_ne!(digest(&format!("stale_key_days = 30\n{override_}")), digest("stale_key_days = 30"));
+        for (text, said) in [
+            ("stale_key_day = 30", "stale_key_day"),
+            ("stale_key_days = 30\n[thresholds]\nstale_key_days = 31", "stale_key_days is given twice"),
+            ("thresholds = 3", "a table"),
+        ] {
+            let refused = of(text).map(drop).unwrap_err();
+            assert!(refused.contains(said), "{refused}");
+        }
     }
 }

@@ -160,7 +160,7 @@ fn a_changed_policy_changes_findings_without_a_look_by_a_hangup_as_by_a_restart(
     let looked_at = looked(&place)["last_run"].clone();
     until("it is judged", || !of_rule(&place, RULE).is_empty());
     let usual = fs::read_to_string(place.configuration()).unwrap();
-    let off = format!("{usual}\n[thresholds.thresholds]\noff = [{RULE:?}]\n");
+    let off = format!("{usual}\n[thresholds]\noff = [{RULE:?}]\n");
     let all = |place: &Place, state: &str, why: &str| {
         until("findings follow", || of_rule(place, RULE).iter().all(|it| *it == (state.to_owned(), why.to_owned())));
     };

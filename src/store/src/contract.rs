@@ -225,7 +225,7 @@ pub enum StoreError {
     },
     /// Made with another engine than was asked for: ask for that one, or have it moved. Nothing was changed.
     #[error(
-        "the store at {path} is kept by {found}, not {asked}; use: provost store migrate --to {asked}, or set engine = \"{found}\""
+        "the store at {path} is kept by {found}, not {asked}; use: provost store migrate --to {asked} PLACE, or set engine = \"{found}\""
     )]
     OtherEngine {
         /// Where it is.

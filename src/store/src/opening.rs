@@ -116,8 +116,11 @@ pub(crate) fn open_locked(path: &Path, options: &OpenOptions, dir: File) -> Resu
 /// Where the engine is, and whether the store has a journal; a store that is not there is made.
 fn place(path: &Path, options: &OpenOptions) -> Result<(Place, bool), StoreError> {
     let Some(format) = format::read(path)? else {
-        for kind in EngineKind::ALL {
-            if path.join(kind.name()).try_exists()? {
+        // In its first place or in one that a rewrite moved it to. One that was being made is none yet.
+        for entry in std::fs::read_dir(path)? {
+            let name = entry?.file_name();
+            let is_place = |kind| name.to_str().and_then(|name| Place::named(kind, name)).is_some();
+            if EngineKind::ALL.into_iter().any(is_place) {
                 return Err(damaged(path, "its format file is missing"));
             }
         }

@@ -171,6 +171,21 @@ fn a_store_of_a_later_version_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn a_rewritten_store_that_lost_its_format_file_is_no_new_store() {
+    for engine in EngineKind::ALL {
+        let dir = TempDir::new().unwrap();
+        let store = on_disk(&dir, engine);
+        commit(&store, 1, [put(ROWS, "a", "1")]);
+        store.compact().unwrap();
+        drop(store);
+        assert!(dir.path().join(format!("{}.1", engine.name())).exists());
+        fs::remove_file(dir.path().join("format.toml")).unwrap();
+        let refusal = refused(&dir, "lost");
+        assert!(refusal.to_string().contains("its format file is missing"), "{refusal}");
+    }
+}
+
+#[test]
 fn a_store_without_a_journal_gets_one_and_says_so_to_older_readers() {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path(), &OpenOptions { journal: 0, ..OpenOptions::default() }).unwrap();
