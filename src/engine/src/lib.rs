@@ -2,6 +2,8 @@
 //! It must never do I/O, ask the time, or depend on the order in which it is called.
 
 pub mod absence;
+#[cfg(any(test, feature = "testing"))]
+mod dice;
 pub mod environment;
 pub mod explain;
 pub mod judge;

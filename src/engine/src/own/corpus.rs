@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use provost_model::{Attr, Facts, Noun, Record, ScopeNo, Span, Time, field};
 
 use super::{Asked, Attribution, CatalogueEntry, Owning, People, Person, Roster, Team};
-use crate::link::corpus::{Corpus, NOW};
+use crate::{
+    dice::Dice,
+    link::corpus::{Corpus, NOW},
+};
 
 /// An organisation whose machine identities carry evidence about their owners.
 #[derive(Debug)]
@@ -159,18 +162,18 @@ impl Dresser {
     /// Somebody else; in one case of three one of the administrators.
     fn other(&mut self, than: usize) -> usize {
         let most = if self.dice.chance(33) { ADMINS } else { self.people.len() };
-        let picked = self.dice.below(most);
+        let picked = self.dice.place(most);
         if picked == than { (picked + 1) % self.people.len().max(1) } else { picked }
     }
 
     /// The owner in so many cases of a hundred, else somebody else.
-    fn mostly(&mut self, owner: usize, per_cent: usize, team: bool) -> String {
+    fn mostly(&mut self, owner: usize, per_cent: u64, team: bool) -> String {
         let who = if self.dice.chance(per_cent) { owner } else { self.other(owner) };
         self.name_of(who, team)
     }
 
     fn age(&mut self, most: i64) -> Time {
-        let days = self.dice.below(usize::try_from(most).unwrap_or(1));
+        let days = self.dice.place(usize::try_from(most).unwrap_or(1));
         NOW - Span::days(i64::try_from(days).unwrap_or(0))
     }
 
@@ -194,7 +197,7 @@ impl Dresser {
     fn declared(&mut self, mut facts: Facts, owner: usize) -> Facts {
         let mut tags = facts.get(field::TAGS).known().unwrap_or_default();
         tags.remove("owner");
-        match self.dice.below(100) {
+        match self.dice.place(100) {
             0..40 => drop(tags.insert("Owner".into(), self.mostly(owner, 97, false))),
             40..60 => drop(tags.insert("team".into(), self.mostly(owner, 97, true))),
             60..65 => drop(tags.insert("contact".into(), self.mostly(owner, 85, false))),
@@ -227,7 +230,7 @@ impl Dresser {
         }
         if self.dice.chance(45) {
             // An administrator is always among them; the owner in half the cases.
-            let admin = self.dice.below(ADMINS);
+            let admin = self.dice.place(ADMINS);
             let mut names = vec![self.name_of(admin, false)];
             if self.dice.chance(50) {
                 names.push(self.name_of(owner, false));
@@ -243,7 +246,7 @@ impl Dresser {
         }
         if self.dice.chance(40) {
             // Whoever may add credentials: never the owner here.
-            let names = vec![self.other(owner), self.dice.below(ADMINS)];
+            let names = vec![self.other(owner), self.dice.place(ADMINS)];
             let names = names.into_iter().filter(|at| *at != owner).map(|at| self.name_of(at, false)).collect();
             list(&mut facts, field::DIRECTORY_OWNERS, names);
         }
@@ -301,27 +304,6 @@ const TEAM_NAMES: [&str; 40] = [
     "legal",
     "people",
 ];
-
-/// SplitMix64, as in the corpus of `link`.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, most: usize) -> usize {
-        let most = u64::try_from(most).unwrap_or(u64::MAX);
-        usize::try_from(self.roll().checked_rem(most).unwrap_or(0)).unwrap_or(0)
-    }
-
-    fn chance(&mut self, per_cent: usize) -> bool {
-        self.below(100) < per_cent
-    }
-}
 
 #[cfg(test)]
 mod tests {

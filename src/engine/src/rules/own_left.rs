@@ -1,7 +1,7 @@
 //! OWN-LEFT: whoever answers for it, or alone made it, has left the organisation.
 //! It must never be silent because somebody else might answer: nobody has said so yet.
 
-use provost_model::{FieldSet, Kind, Severity, Signal, Time, field};
+use provost_model::{Severity, Signal, Time};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::Thresholds;
@@ -20,28 +20,8 @@ pub(super) static SPEC: Rule = Rule {
         nist_csf: &["PR.AA-01"],
         other: &[("nist_sp_800_53_r5", "PS-4"), ("iso_27001_2022", "A.5.18"), ("soc_2", "CC6.2")],
     },
-    needs: &[
-        Kind::User,
-        Kind::ServiceAccount,
-        Kind::Role,
-        Kind::ServicePrincipal,
-        Kind::Application,
-        Kind::AiAgent,
-        Kind::Workload,
-        Kind::AccessKey,
-        Kind::SshKey,
-        Kind::Certificate,
-        Kind::Token,
-        Kind::ClientSecret,
-        Kind::Secret,
-    ],
-    reads: FieldSet::of(&[
-        field::STATUS.field(),
-        field::EXPIRES_AT.field(),
-        field::LOCATION.field(),
-        field::PATH.field(),
-        field::ARN.field(),
-    ]),
+    needs: who::OWNED,
+    reads: who::OWNED_READS,
     neighbours: &[Neighbour::Owner.reading(&[]), Neighbour::SameSecret.reading(&[])],
     dates: false,
     figures: &["owner_confidence"],
@@ -74,7 +54,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
 
 #[cfg(test)]
 mod tests {
-    use provost_model::{OtherOwner, Owner, OwnerEvidence, Status};
+    use provost_model::{Kind, OtherOwner, Owner, OwnerEvidence, Status, field};
 
     use super::*;
     use crate::rules::sample::{Sample, World, ago, key, record, truth, user};

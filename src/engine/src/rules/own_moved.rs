@@ -1,7 +1,7 @@
 //! OWN-MOVED: whoever answers for it has another team or manager since, and nobody confirmed that they still do.
 //! It must never be raised before they had time to hand over.
 
-use provost_model::{FieldSet, Kind, Severity, Time, field};
+use provost_model::{Severity, Time};
 
 use super::{Check, Judged, Mapping, Neighbour, Rule, Verdict, View, life, who};
 use crate::thresholds::{Thresholds, days};
@@ -19,28 +19,8 @@ pub(super) static SPEC: Rule = Rule {
         nist_csf: &["GV.RR-02"],
         other: &[("nist_sp_800_53_r5", "AC-2"), ("iso_27001_2022", "A.5.18")],
     },
-    needs: &[
-        Kind::User,
-        Kind::ServiceAccount,
-        Kind::Role,
-        Kind::ServicePrincipal,
-        Kind::Application,
-        Kind::AiAgent,
-        Kind::Workload,
-        Kind::AccessKey,
-        Kind::SshKey,
-        Kind::Certificate,
-        Kind::Token,
-        Kind::ClientSecret,
-        Kind::Secret,
-    ],
-    reads: FieldSet::of(&[
-        field::STATUS.field(),
-        field::EXPIRES_AT.field(),
-        field::LOCATION.field(),
-        field::PATH.field(),
-        field::ARN.field(),
-    ]),
+    needs: who::OWNED,
+    reads: who::OWNED_READS,
     neighbours: &[Neighbour::Owner.reading(&[]), Neighbour::SameSecret.reading(&[])],
     dates: false,
     figures: &["owner_confidence", "moved_days"],
@@ -70,7 +50,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
 
 #[cfg(test)]
 mod tests {
-    use provost_model::{Owner, Status};
+    use provost_model::{Owner, Status, field};
 
     use super::*;
     use crate::rules::sample::{NOW, Sample, World, ago, key, truth, user};

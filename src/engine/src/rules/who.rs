@@ -1,9 +1,36 @@
 //! What sort of identity a rule has before it: the account's root, a human being, the provider's own.
 //! It must never infer what a connector has not stated.
 
-use provost_model::{Kind, Noun, Realm, field};
+use provost_model::{FieldSet, Kind, Noun, Realm, field};
 
 use super::{Near, View, life};
+
+/// Kinds of things for which somebody answers.
+pub(super) const OWNED: &[Kind] = &[
+    Kind::User,
+    Kind::ServiceAccount,
+    Kind::Role,
+    Kind::ServicePrincipal,
+    Kind::Application,
+    Kind::AiAgent,
+    Kind::Workload,
+    Kind::AccessKey,
+    Kind::SshKey,
+    Kind::Certificate,
+    Kind::Token,
+    Kind::ClientSecret,
+    Kind::Secret,
+];
+
+/// Attributes that tell whether a thing is at work and has an owner of its own: what [`life::working`] and
+/// [`answered_for`] ask for.
+pub(super) const OWNED_READS: FieldSet = FieldSet::of(&[
+    field::STATUS.field(),
+    field::EXPIRES_AT.field(),
+    field::LOCATION.field(),
+    field::PATH.field(),
+    field::ARN.field(),
+]);
 
 /// Whether an identity is the root of an account: it has rights nobody can take away. Needs `arn` declared of it.
 fn is_root(identity: &Near<'_>) -> bool {

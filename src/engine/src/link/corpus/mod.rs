@@ -10,6 +10,8 @@ use provost_model::{
     Unites, field,
 };
 
+use crate::dice::Dice;
+
 /// The present of the corpus: 2026-11-24T12:00:00Z.
 pub const NOW: Time = Time::from_seconds(1_795_521_600);
 
@@ -235,27 +237,7 @@ fn record_id(at: Time, number: u64) -> RecordId {
     RecordId::from_bytes(bytes)
 }
 
-/// SplitMix64: small, known, and the same everywhere.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below that; zero if there is none.
-    fn below(&mut self, most: u64) -> u64 {
-        self.roll().checked_rem(most).unwrap_or(0)
-    }
-
-    /// Whether something happens that happens so many times in a hundred.
-    fn chance(&mut self, per_cent: u64) -> bool {
-        self.below(100) < per_cent
-    }
-
     fn between(&mut self, least: i64, most: i64) -> i64 {
         least + self.below((most - least + 1).unsigned_abs()).cast_signed()
     }
