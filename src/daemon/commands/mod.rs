@@ -173,12 +173,14 @@ pub fn of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
+        | StoreError::Later { .. }
         | StoreError::Damaged { .. }
         | StoreError::OtherEngine { .. }
         | StoreError::Foreign { .. }
         | StoreError::Refused { .. } => Exit::Store,
         StoreError::Conflict(_)
         | StoreError::NoRoom { .. }
+        | StoreError::NoRoomForCopy { .. }
         | StoreError::Away(_)
         | StoreError::Io(_)
         | StoreError::Codec(_) => Exit::Failed,
