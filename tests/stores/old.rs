@@ -7,8 +7,7 @@
 use std::{fs, path::Path};
 
 /// The formats there are stores of, each in a tar file.
-const PACKED: [(u32, &[u8]); 2] =
-    [(1, include_bytes!("format-1.tar.zst")), (2, include_bytes!("format-2.tar.zst"))];
+const PACKED: [(u32, &[u8]); 2] = [(1, include_bytes!("format-1.tar.zst")), (2, include_bytes!("format-2.tar.zst"))];
 
 /// A block of a tar file.
 const BLOCK: usize = 512;

@@ -10,7 +10,7 @@ mod copied;
 use std::path::Path;
 
 use self::copied::Making;
-pub(crate) use self::copied::{Copied, FORE};
+pub(crate) use self::copied::{Copied, SPARE};
 use crate::{
     Embedded, EngineKind, Journaled, OpenOptions, Store, StoreError,
     format::{self, Format, Place, Stepping},
@@ -60,6 +60,12 @@ pub const ALL: &[Step] = &[
 ];
 
 impl Step {
+    /// The same step, done otherwise: for tests of steps that fail.
+    #[cfg(test)]
+    pub(crate) fn that_takes(self, take: fn(&Embedded<Journaled>) -> Result<(), StoreError>) -> Self {
+        Self { take, ..self }
+    }
+
     /// The oldest format whose programs read a store after this step, with the engine in that place.
     pub(crate) fn reader_of(&self, place: &Place) -> u32 {
         if *place == Place::first(EngineKind::Sled) { self.min_reader } else { self.contracted }

@@ -12,10 +12,11 @@ mod old;
 mod proxy;
 mod refusals;
 mod rewrites;
+mod rollback;
 mod segments;
-mod steps;
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod server;
+mod steps;
 mod timely;
 
 use std::{sync::Arc, time::Duration};

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How the names of copies begin.
-pub(crate) const FORE: &str = "before-format-";
+const FORE: &str = "before-format-";
 /// Where one is made.
 const MAKING: &str = ".before-format.unfinished";
 /// The list in it, and the directory of the files.
@@ -39,15 +39,15 @@ const CHUNK: usize = 256 << 10;
 
 /// What a copy says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct List {
+struct List {
     /// The format of the store that was copied.
-    pub(crate) format: u32,
+    format: u32,
     /// The format the steps led to.
-    pub(crate) to: u32,
+    to: u32,
     /// Its last commit.
-    pub(crate) commit: u64,
+    commit: u64,
     /// When that was recorded, in microseconds since 1970.
-    pub(crate) recorded: i64,
+    recorded: i64,
     /// The version of the program that copied it.
     copied_by: String,
     /// Directories, the outer ones first.
@@ -156,9 +156,14 @@ impl Copied {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    /// What it says of itself.
-    pub(crate) fn list(&self) -> &List {
-        &self.list
+    /// The format of the store that was copied.
+    pub(crate) fn format(&self) -> u32 {
+        self.list.format
+    }
+
+    /// Its last commit.
+    pub(crate) fn commit(&self) -> u64 {
+        self.list.commit
     }
 
     /// When its last commit was recorded.
