@@ -24,3 +24,4 @@ mod postgres;
 mod program;
 mod secrets;
 mod systemd;
+mod whatif;
