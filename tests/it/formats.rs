@@ -30,7 +30,7 @@ fn without_time(line: &str) -> String {
         let dated = word.len() > 19 && word.as_bytes()[..4].iter().all(u8::is_ascii_digit) && word.contains('T');
         match word.split_once("rolled-back-") {
             Some((before, _)) => format!("{before}rolled-back-TIME."),
-            None if dated && !word.starts_with("2023") => "TIME".to_owned(),
+            None if dated && !word.starts_with("2023") => format!("TIME{}", if word.ends_with(';') { ";" } else { "" }),
             None => word.to_owned(),
         }
     };
@@ -73,11 +73,20 @@ fn a_store_of_a_former_format_is_brought_over_once_and_goes_back() {
     assert_eq!((out.ends_with("Nothing is wrong."), err.as_str()), (true, ""), "{out}");
     assert_eq!(format_of(&place), "format = 3, min_reader = 2");
     let (out, _) = told(&place, &["store", "rollback"], 0);
-    insta::assert_snapshot!(out, @"");
+    insta::assert_snapshot!(out, @r"
+    The store that was there was set aside, as it was, in /place/state/provost/rolled-back-TIME.
+    Every file was put back from /place/state/provost/backups/before-format-3.1 and is the one that was copied.
+    The store is of format 1 again, as of commit 7 of 2023-11-14T22:13:27Z.
+    No commit was lost.
+    Install the provost that reads format 1 before the store is opened: this one would bring it to its own again.
+    ");
     assert_eq!(format_of(&place), "format = 1, min_reader = 1");
     assert!(fs::read(place.store().join("sled/db")).unwrap() == before);
     let (out, _) = told(&place, &["store", "rollback"], 0);
-    insta::assert_snapshot!(out, @"");
+    insta::assert_snapshot!(out, @r"
+    Nothing to go back from: the store at /place/state/provost is of format 1, and programs from format 1 on read it as it is. Nothing was changed.
+    To go back to the copy all the same, without the commits made since, add --lose-commits.
+    ");
 }
 
 #[test]
@@ -94,7 +103,7 @@ fn going_back_loses_commits_only_if_told_and_never_under_a_daemon() {
     let listed = place.listed(&["inventory", "list"]);
     let (_, err) = told(&place, &["store", "rollback"], 1);
     let (commits, rest) = err.strip_prefix("provost: ").unwrap().split_once(' ').unwrap();
-    insta::assert_snapshot!(rest, @"");
+    insta::assert_snapshot!(rest, @"commits were made since the store was copied to /place/state/provost/backups/before-format-3.1, the first at TIME; nothing was changed. To go back without them (the store that is there is set aside, not thrown away), add --lose-commits");
     assert_eq!(place.listed(&["inventory", "list"]), listed, "nothing was changed");
     let (out, _) = told(&place, &["store", "rollback", "--lose-commits"], 0);
     let commits: u64 = commits.parse().unwrap();
@@ -120,7 +129,7 @@ fn nobody_goes_back_from_what_the_release_before_reads_nor_from_a_database() {
     let text = fs::read_to_string(place.configuration()).unwrap();
     place.write_configuration(&text.replace("[store]\n", "[store]\nurl = \"postgres://nobody@localhost/nothing\"\n"));
     let (_, err) = told(&place, &["store", "rollback", "--lose-commits"], 2);
-    insta::assert_snapshot!(err, @"");
+    insta::assert_snapshot!(err, @"provost: a store in a database has no copy that this program made: go back by the database's own means, such as a dump or its point-in-time recovery");
 }
 
 #[test]
