@@ -199,6 +199,9 @@ fn steps_that_were_cut_short_go_on_where_they_were_and_nothing_is_copied_twice()
             let error = stepped(dir.path(), &failing(fails)).map(drop).unwrap_err().to_string();
             assert!(error.contains("cut short"), "{error}");
             assert_eq!(said(dir.path()), left);
+            // A process that is killed notes nothing of its end, and leaves its number.
+            fs::remove_file(dir.path().join("closed")).unwrap();
+            fs::write(dir.path().join("pid"), "4194304").unwrap();
         }
         assert_eq!(told(&opened(dir.path())), held(format), "format {format}, step {fails}");
         assert_eq!(said(dir.path()), PRESENT);
