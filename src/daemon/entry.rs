@@ -91,6 +91,11 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
             let meter = meter(entry);
             archive::migrate((&config, &entry.environment, &paths.file), (to, place), &meter, screen)
         }
+        Command::Store(StoreAction::Rollback { lose_commits }) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            let config = config::load(&paths).map_err(cli::CliError::Config)?;
+            archive::roll_back(&config, *lose_commits, screen)
+        }
         Command::Store(StoreAction::Backup { file }) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             let keeping = archive::Keeping::begin(file)?;

@@ -186,7 +186,8 @@ pub fn database(
 
 /// How the store of a configuration is opened.
 pub fn options(config: &Config, wait: Duration) -> OpenOptions {
-    OpenOptions { wait, cache: CACHE, engine: config.store.engine, ..OpenOptions::default() }
+    let backups = Some(config.store.backups.path.clone());
+    OpenOptions { wait, cache: CACHE, engine: config.store.engine, backups, ..OpenOptions::default() }
 }
 
 /// What this machine is called by its user.

@@ -377,6 +377,13 @@ pub enum StoreAction {
         /// The new directory; for postgres an address without a password, or where one is: env:NAME, file:/path
         place: String,
     },
+    /// Go back to the copy made before the store was brought to a later format, for the release before; nobody may have
+    /// the store open
+    Rollback {
+        /// Even if that leaves commits out; the store that is there is set aside
+        #[arg(long)]
+        lose_commits: bool,
+    },
     /// Read everything through and say what is wrong
     Check,
     /// Rewrite what is live and give the rest of the room back, while others go on using the store

@@ -94,7 +94,7 @@ pub fn needs_store(command: &Command) -> bool {
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
-        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. })
+        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
         | Command::Completions { .. } => false,
     }
@@ -119,7 +119,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
-        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. })
+        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
         | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }
@@ -152,7 +152,9 @@ impl CommandError {
             Self::Look(LookError::Write(WriteError::Store(error)) | LookError::Store(error)) => of_store(error),
             Self::Usage(_)
             | Self::Snapshot(SnapshotError::Unknown(_))
-            | Self::Archive(ArchiveError::There(_) | ArchiveError::NoBackup(_)) => Exit::Usage,
+            | Self::Archive(ArchiveError::There(_) | ArchiveError::NoBackup(_) | ArchiveError::NoCopy(_)) => {
+                Exit::Usage
+            }
             Self::Look(_) | Self::Snapshot(_) | Self::Archive(_) => Exit::Failed,
         }
     }
@@ -176,12 +178,14 @@ pub fn of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
+        | StoreError::Later { .. }
         | StoreError::Damaged { .. }
         | StoreError::OtherEngine { .. }
         | StoreError::Foreign { .. }
         | StoreError::Refused { .. } => Exit::Store,
         StoreError::Conflict(_)
         | StoreError::NoRoom { .. }
+        | StoreError::NoRoomForCopy { .. }
         | StoreError::Away(_)
         | StoreError::Io(_)
         | StoreError::Codec(_) => Exit::Failed,

@@ -106,6 +106,17 @@ impl<K: Kv> Embedded<K> {
         log::check(&self.kv, self.stands().number)
     }
 
+    /// Notes which tables keep former versions, as far as there are any.
+    pub(crate) fn note_versioned(&self) -> Result<(), StoreError> {
+        let _writer = self.writer();
+        log::note_versioned(&self.kv)
+    }
+
+    /// When a commit was recorded, if there was one of that number.
+    pub(crate) fn recorded(&self, number: CommitNo) -> Result<Option<Time>, StoreError> {
+        self.kv.get(Tree::COMMITS, &number.0.to_be_bytes())?.map(|at| log::time(&at)).transpose()
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
