@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EngineKind, StoreError, steps};
 
 /// The format that this program writes, and the newest that it knows. What brings a store there is in `steps`.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 pub(crate) const NAME: &str = "format.toml";
 /// In the place of an engine's name while a store takes the place of another: no program of any format opens that.
 const REPLACING: &str = "being replaced";

@@ -57,7 +57,22 @@ pub const ALL: &[Step] = &[
         // Segments are filled from the engine at every opening.
         take: |store| store.note_versioned(),
     },
+    Step {
+        to: 4,
+        expands: "bundles among former versions: several of one row in one value",
+        migrates: "nothing: what lies singly is bundled as house-keeping comes by",
+        contracts: "when versions are bundled first, which a reader of 3 takes for damage; as before where the engine is redb \
+                    or was rewritten",
+        min_reader: 2,
+        contracted: 4,
+        take: |_| Ok(()),
+    },
 ];
+
+/// The oldest format whose programs read a store of this program's in which everything is used that it may use.
+pub(crate) fn contracted() -> u32 {
+    ALL.last().map_or(format::VERSION, |step| step.contracted)
+}
 
 impl Step {
     /// The same step, done otherwise: for tests of steps that fail.
