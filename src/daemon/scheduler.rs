@@ -23,7 +23,7 @@ use crate::{
     cluster::{self, Then, Work},
     desk::{Desk, LookError},
     house::House,
-    jobs::{WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source},
+    jobs::{WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source, upkeep},
     tenancy::Hold,
     wire::{self, Wiring},
 };
@@ -298,6 +298,11 @@ async fn keep_house(
         if let Some(house) = evaluate.filter(|_| clock_trusted) {
             judge::due(&house, &wiring.yardstick)?;
             let turn = retention::turn(&house, wiring.config.store.keep)?;
+            if turn.over
+                && let Some(done) = upkeep::turn(&house, &wiring.yardstick)?
+            {
+                tracing::info!(before = done.before, after = done.after, "rewrote the store, in bytes");
+            }
             if turn.forgotten > 0 {
                 tracing::info!(versions = turn.forgotten, over = turn.over, "forgot history that need not be kept");
             }

@@ -17,6 +17,7 @@ pub mod scan;
 pub mod snapshot;
 pub mod sources;
 mod spool;
+pub mod upkeep;
 mod writer;
 
 pub use writer::{Watcher, WriteError};

@@ -15,7 +15,7 @@ use crate::{
 pub struct Case<'a> {
     /// The rule that judged.
     pub rule: &'a Rule,
-    /// The record, or [`source_subject`] for rules about sources.
+    /// The record, or [`source_subject`] or [`store_subject`] for rules about those.
     pub subject: RecordId,
     /// The subject's main external id; the source's name for rules about sources.
     pub external_id: &'a str,
@@ -170,6 +170,11 @@ pub fn finding_id(rule: &str, subject: RecordId) -> FindingId {
 /// What stands for a source where a finding names its subject.
 pub fn source_subject(name: &str) -> RecordId {
     derived("source", &[name.as_bytes()])
+}
+
+/// What stands for the store where a finding names its subject.
+pub fn store_subject() -> RecordId {
+    derived("store", &[])
 }
 
 fn opened(verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {

@@ -15,7 +15,9 @@ pub mod severity;
 pub mod thresholds;
 
 pub use explain::{Told, explain};
-pub use judge::{Case, Judgement, Measure, finding_id, judge, judge_record, rejudge, source_subject, withdraw};
+pub use judge::{
+    Case, Judgement, Measure, finding_id, judge, judge_record, rejudge, source_subject, store_subject, withdraw,
+};
 pub use own::{Attribution, Owning, Roster};
 pub use rules::{Covered, Neighbour, News, Outcome, Place, Relation, Rule, SourceView, Subject, Verdict, View};
 pub use thresholds::{Policy, PolicyConfig, Thresholds};

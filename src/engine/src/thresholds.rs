@@ -304,6 +304,11 @@ impl Policy {
         (self.everywhere.is_off(rule.id), overrides.count())
     }
 
+    /// The figures that hold for what belongs to no source.
+    pub fn everywhere(&self) -> &Thresholds {
+        &self.everywhere
+    }
+
     /// The figures that hold for a source as such.
     pub fn of_source(&self, name: &str) -> Arc<Thresholds> {
         self.overlaid(|it| *it == Matcher { source: Some(name.to_owned()), ..Matcher::default() })

@@ -10,4 +10,5 @@ mod meanwhile;
 mod script;
 pub(crate) mod shared;
 mod together;
+mod upkeep;
 mod whatif;

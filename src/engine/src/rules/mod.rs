@@ -29,12 +29,14 @@ mod root_key;
 #[cfg(test)]
 pub(crate) mod sample;
 mod source;
+mod store_room;
 mod verdict;
 mod view;
 mod who;
 
 pub use inputs::{Former, News, Relation, concerned, dates_matter};
 pub use source::{Held, ScopeView, SourceView};
+pub use store_room::StoreView;
 pub use verdict::{Because, Lack, Outcome, Verdict, Why};
 pub(crate) use view::covers_of;
 pub use view::{Covered, Near, Place, Subject, View, holds_secret};
@@ -58,7 +60,7 @@ pub struct Rule {
     pub remedy: &'static str,
     /// Framework ids.
     pub frameworks: Mapping,
-    /// Kinds of records it judges; empty for rules about sources.
+    /// Kinds of records it judges; empty for rules about sources and the store.
     pub needs: &'static [Kind],
     /// Attributes of the subject it reads, beside those that severity rests on (rights, environment, policies, tags) and,
     /// with [`Neighbour::SameSecret`], those of a [`Place`].
@@ -83,6 +85,8 @@ pub enum Check {
     Record(fn(&View<'_>, &Thresholds, Time) -> Judged),
     /// A source.
     Source(fn(&SourceView, &Thresholds, Time) -> Judged),
+    /// The store that all is kept in.
+    Store(fn(&StoreView, &Thresholds, Time) -> Judged),
 }
 
 /// What a rule looks at beside its subject; the daemon loads it.
@@ -152,6 +156,7 @@ pub static ALL: &[&Rule] = &[
     &source::held::SPEC,
     &source::overprivileged::SPEC,
     &source::stale::SPEC,
+    &store_room::SPEC,
 ];
 
 /// Rules by the number of the kind they judge.
@@ -190,6 +195,11 @@ impl Rule {
     /// Rules that judge sources.
     pub fn about_sources() -> impl Iterator<Item = &'static Rule> {
         ALL.iter().copied().filter(|rule| matches!(rule.check, Check::Source(_)))
+    }
+
+    /// Rules that judge the store.
+    pub fn about_store() -> impl Iterator<Item = &'static Rule> {
+        ALL.iter().copied().filter(|rule| matches!(rule.check, Check::Store(_)))
     }
 
     /// Judges a record. Not applicable if the rule is off for it or about something else.
@@ -233,13 +243,24 @@ impl Rule {
         verdict
     }
 
-    /// Judges a source. Not applicable if the rule is off or about records.
+    /// Judges a source. Not applicable if the rule is off or about something else.
     pub fn of_source(&self, source: &SourceView, thresholds: &Thresholds, now: Time) -> Verdict {
         let Check::Source(check) = self.check else { return Verdict::not_applicable() };
+        self.of_ours(|| check(source, thresholds, now), thresholds, now)
+    }
+
+    /// Judges the store. Not applicable if the rule is off or about something else.
+    pub fn of_store(&self, store: &StoreView, thresholds: &Thresholds, now: Time) -> Verdict {
+        let Check::Store(check) = self.check else { return Verdict::not_applicable() };
+        self.of_ours(|| check(store, thresholds, now), thresholds, now)
+    }
+
+    /// What is Provost's own is read at the moment it is judged.
+    fn of_ours(&self, check: impl FnOnce() -> Judged, thresholds: &Thresholds, now: Time) -> Verdict {
         if thresholds.is_off(self.id) {
             return Verdict::not_applicable();
         }
-        let mut verdict = check(source, thresholds, now).unwrap_or_else(|early| early);
+        let mut verdict = check().unwrap_or_else(|early| early);
         verdict.as_of = Some(now);
         verdict
     }
@@ -260,17 +281,19 @@ mod tests {
         for rule in ALL {
             assert!(rule.version > 0 && !rule.title.is_empty(), "{}", rule.id);
             assert!(rule.why.ends_with('.') && rule.remedy.ends_with('.'), "{}", rule.id);
-            let about_sources = matches!(rule.check, Check::Source(_));
-            assert_eq!(about_sources, rule.needs.is_empty(), "{}", rule.id);
-            assert_eq!(about_sources, rule.reads.is_empty(), "{}", rule.id);
+            let about_ours = !matches!(rule.check, Check::Record(_));
+            assert_eq!(about_ours, rule.needs.is_empty(), "{}", rule.id);
+            assert_eq!(about_ours, rule.reads.is_empty(), "{}", rule.id);
             assert_eq!(Rule::of_id(&rule.id.to_lowercase()).map(|it| it.id), Some(rule.id));
         }
     }
 
     #[test]
     fn only_ids_of_the_second_nist_framework_are_given() {
-        let functions =
-            ["GV.", "ID.AM-", "ID.RA-", "ID.IM-", "PR.AA-", "PR.DS-", "PR.PS-", "DE.CM-", "DE.AE-", "RS.", "RC."];
+        let functions = [
+            "GV.", "ID.AM-", "ID.RA-", "ID.IM-", "PR.AA-", "PR.DS-", "PR.IR-", "PR.PS-", "DE.CM-", "DE.AE-", "RS.",
+            "RC.",
+        ];
         for rule in ALL {
             let ids = rule.frameworks.nist_csf;
             assert!(ids.iter().all(|id| functions.iter().any(|it| id.starts_with(it))), "{}: {ids:?}", rule.id);

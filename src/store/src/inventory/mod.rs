@@ -13,6 +13,7 @@ mod retention;
 mod rows;
 mod shown;
 mod tally;
+mod tended;
 
 pub use draft::Draft;
 pub use index::digest;
@@ -22,6 +23,7 @@ pub use reads::Reads;
 pub use retention::Passing;
 pub use rows::{BaselineState, JudgedBy, MemberRow, RuleDigest, ScopeRow, SourceRow, UnderWay};
 pub use shown::{VIEWS, VIEWS_VERSION, shown};
+pub use tended::Tended;
 
 use crate::Table;
 
@@ -78,6 +80,8 @@ const LINKED_BY: &[u8] = b"linked_by";
 const PEOPLE_CHANGED: &[u8] = b"people_changed";
 /// Its row about [`Passing`].
 const PASSING: &[u8] = b"passing";
+/// Its row about [`Tended`].
+const TENDED: &[u8] = b"tended";
 /// With a source's name behind it: the source has a run of which not everything was judged.
 const UNJUDGED: &[u8] = b"unjudged/";
 /// With a daemon's id behind it: [`MemberRow`].
