@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
                 store = %self.path.display(),
                 format = self.format.version,
                 copy = %copy.path().display(),
-                "the store is of an older format and is brought to this program's; what it was was copied before"
+                "the store is of an older format: it was copied, and is now brought to this program's"
             );
             let stepping = Stepping { copy: copy.name(), commit: head.number.0 };
             self.format.stepping = Some(stepping);
@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
                 self.format.stepping = None;
             }
             format::write(self.path, &self.format)?;
-            tracing::warn!(store = %self.path.display(), format = step.to, expands = step.expands, "a step is taken");
+            tracing::info!(store = %self.path.display(), format = step.to, expands = step.expands, "a step is taken");
         }
         Ok(true)
     }

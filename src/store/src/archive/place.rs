@@ -53,3 +53,25 @@ pub(super) fn replace(directory: &Path, built: &Path, aside: &Path) -> io::Resul
     File::open(directory)?.sync_all()?;
     Ok(!former.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{OpenOptions, StoreError, open};
+
+    #[test]
+    fn a_store_of_which_half_was_moved_is_opened_by_nobody() {
+        let (dir, built) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        for path in [dir.path(), built.path()] {
+            drop(open(path, &OpenOptions::default()).unwrap());
+        }
+        // The engine cannot be moved into itself: what comes before it is moved.
+        let aside = dir.path().join("sled/aside");
+        assert!(replace(dir.path(), built.path(), &aside).is_err());
+        assert!(!dir.path().join("closed").exists() && aside.join("closed").exists());
+        let refused = open(dir.path(), &OpenOptions::default()).map(drop).unwrap_err();
+        assert!(matches!(&refused, StoreError::Damaged { what, .. } if what.contains("cut short")), "{refused}");
+    }
+}

@@ -158,8 +158,9 @@ fn a_copy_that_is_not_what_was_copied_is_refused_and_nothing_is_changed() {
         ("no list", |copy| fs::remove_file(copy.join("copy.toml")).unwrap()),
         ("an empty list", |copy| fs::write(copy.join("copy.toml"), "").unwrap()),
         ("a list that leads out of it", |copy| {
+            fs::copy(copy.join("store/closed"), copy.join("stray")).unwrap();
             let list = fs::read_to_string(copy.join("copy.toml")).unwrap();
-            fs::write(copy.join("copy.toml"), list.replacen("\"closed\"", "\"../../../../closed\"", 1)).unwrap();
+            fs::write(copy.join("copy.toml"), list.replacen("\"closed\"", "\"../stray\"", 1)).unwrap();
         }),
         ("a list without a format file", |copy| {
             let list = fs::read_to_string(copy.join("copy.toml")).unwrap();
@@ -172,9 +173,20 @@ fn a_copy_that_is_not_what_was_copied_is_refused_and_nothing_is_changed() {
         harm(&dir.path().join("backups/before-format-4.1"));
         let refused = back(dir.path(), true).unwrap_err();
         assert!(matches!(refused, ArchiveError::Altered { .. }), "{case}: {refused}");
-        assert!(!dir.path().join("restoring").exists() && !dir.path().join(ASIDE).exists(), "{case}");
+        let left = ["restoring", "stray", ASIDE].map(|name| dir.path().join(name).exists());
+        assert_eq!(left, [false; 3], "{case}");
         assert_eq!(told(&opened(dir.path())), held(1), "{case}");
     }
+    let (dir, _) = old(1);
+    drop(opened(dir.path()));
+    let list = dir.path().join("backups/before-format-4.1/copy.toml");
+    fs::write(&list, fs::read_to_string(&list).unwrap().replacen("bytes = 64\n", "bytes = 99999999999999\n", 1))
+        .unwrap();
+    let refused = back(dir.path(), true).unwrap_err().to_string();
+    assert!(refused.contains("going back needs 100000067"), "no room: {refused}");
+    fs::remove_dir_all(dir.path().join("backups")).unwrap();
+    assert!(matches!(back(dir.path(), true), Err(ArchiveError::NoCopy(_))));
+    assert_eq!(told(&opened(dir.path())), held(1));
     let (dir, before) = old(1);
     assert!(matches!(back(dir.path(), true), Err(ArchiveError::NoCopy(_))));
     assert!(files(dir.path()) == before);
