@@ -27,3 +27,4 @@ mod postgres;
 mod program;
 mod secrets;
 mod systemd;
+mod whatif;

@@ -6,6 +6,7 @@ mod findings;
 mod inventory;
 mod links;
 mod owners;
+mod rules;
 mod scan;
 mod snapshot;
 mod sources;
@@ -83,6 +84,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Rules(_)
         | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
@@ -106,6 +108,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
         Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Rules(action) => rules::rules(asked, action, screen).await,
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),

@@ -375,6 +375,10 @@ pub trait Store: Send + Sync {
     /// whatever is named. Whoever reads at a commit whose version is forgotten gets the version before it.
     fn forget_versions(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError>;
 
+    /// Keeps former versions of rows, of each those up to a commit, in as little room as it can; gives the bytes that saves.
+    /// Whatever is asked is answered as before. At most [`crate::MAX_OPS`] rows at once.
+    fn pack(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError>;
+
     /// Does what was put off: for a time when nothing else is to do. Nothing is lost where it is never called.
     fn tidy(&self) -> Result<(), StoreError>;
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EngineKind, StoreError, steps};
 
 /// The format that this program writes, and the newest that it knows. What brings a store there is in `steps`.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 pub(crate) const NAME: &str = "format.toml";
 /// In the place of an engine's name while a store takes the place of another: no program of any format opens that.
 const REPLACING: &str = "being replaced";
@@ -65,6 +65,11 @@ impl Format {
     pub(crate) fn present(place: Place) -> Self {
         let min_reader = steps::ALL.last().map_or(VERSION, |step| step.reader_of(&place));
         Self { version: VERSION, min_reader, place, stepping: None }
+    }
+
+    /// The same, never for older readers than these.
+    pub(crate) fn beyond(self, min_reader: u32) -> Self {
+        Self { min_reader: self.min_reader.max(min_reader), ..self }
     }
 
     /// Whether the store has a journal; those of format 1 get one by the first step.
