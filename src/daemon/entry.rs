@@ -179,6 +179,9 @@ fn with_store(
 
 /// The same question with the thresholds of the file it names: a daemon opens no file for a caller.
 fn with_thresholds(cli: &Cli, wanted: &cli::WhatIf) -> Result<Cli, CommandError> {
+    if wanted.policy_text.is_some() {
+        return Err(CommandError::Usage("name a FILE; --policy-text is how a daemon is asked".to_owned()));
+    }
     let text = config::thresholds_in(&wanted.file)
         .map_err(|problem| CommandError::Usage(format!("{}: {problem}", wanted.file.display())))?;
     let wanted = cli::WhatIf { policy_text: Some(text), ..wanted.clone() };

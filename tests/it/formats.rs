@@ -45,19 +45,19 @@ fn format_of(place: &Place) -> String {
 #[test]
 fn a_store_for_newer_readers_is_refused_and_left_as_it_is() {
     let place = placed(2);
-    let later = "format = 9\nmin_reader = 5\nengine = \"sled\"\ncreated_by = \"9.0.0\"\n";
+    let later = "format = 9\nmin_reader = 9\nengine = \"sled\"\ncreated_by = \"9.0.0\"\n";
     fs::write(place.store().join("format.toml"), later).unwrap();
     for words in [&["status"][..], &["scan"], &["run"], &["store", "check"], &["store", "compact"]] {
         let (out, err) = told(&place, words, 5);
         assert_eq!(out, "");
         assert_eq!(
             err.lines().last().unwrap(),
-            "provost: the store at /place/state/provost needs a reader of version 5, this is 4; use the newer provost"
+            "provost: the store at /place/state/provost needs a reader of version 9, this is 4; use the newer provost"
         );
     }
     assert_eq!(fs::read_to_string(place.store().join("format.toml")).unwrap(), later);
     // One that this program may read is read, and only not rewritten.
-    fs::write(place.store().join("format.toml"), later.replace("min_reader = 5", "min_reader = 3")).unwrap();
+    fs::write(place.store().join("format.toml"), later.replace("min_reader = 9", "min_reader = 3")).unwrap();
     told(&place, &["status"], 0);
     let (_, err) = told(&place, &["store", "compact"], 5);
     insta::assert_snapshot!(err.lines().last().unwrap(), @"provost: the store at /place/state/provost is of format 9, this program rewrites up to 4; use the newer provost");

@@ -166,6 +166,11 @@ fn a_file_that_says_nothing_of_use_is_refused() {
             (2, String::new(), format!("provost: {wrong}: {said}\n"))
         );
     }
+    let twice = place.say(&["rules", "what-if", "x.toml", "--policy-text", "[thresholds]"]);
+    assert_eq!(
+        (twice.status, twice.err.as_str()),
+        (2, "provost: name a FILE; --policy-text is how a daemon is asked\n")
+    );
     let broken = file(&place, "broken.toml", "[thresholds]\nrsa_bits = = 3\n");
     let refused = place.say(&["rules", "what-if", &broken]);
     assert_eq!(refused.status, 2);
@@ -192,7 +197,7 @@ fn of_a_past_time_what_there_was_then_is_told() {
     assert_eq!(told(&past, "closes"), before);
     assert_eq!((&past["at"], &past["sources"]), (&Value::from(then.as_str()), &Value::from(0)));
     let notices = past["notices"].as_array().unwrap();
-    assert!(notices.len() == 1 && notices[0].as_str().unwrap().contains("today's"), "{notices:?}");
+    assert!(notices.len() == 3 && notices[1].as_str().unwrap().starts_with("of today: people, "), "{notices:?}");
     let today = &then[..10];
     assert_eq!(told(&asked(&place, &[&lax, "--at", today]), "closes"), left, "today's last instant means now");
 

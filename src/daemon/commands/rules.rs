@@ -131,16 +131,14 @@ fn notices(when: When, keep: Keep, now: Time) -> Vec<String> {
         return Vec::new();
     }
     let mut notices = vec![
-        "of that time are records, findings and words about owners; people, configured owners, and which records belong \
-         together are today's; scopes count as read up to that time; rules about sources are left out"
-            .to_owned(),
+        "of then: records, findings, words about owners; scopes count as read up to that time",
+        "of today: people, configured owners, which records belong together, which secrets are one",
+        "left out: rules about sources",
     ];
     if when.now < now - keep.daily {
-        notices.push(
-            "of what is used, only one day a month may be kept of that time: last uses may have been later".to_owned(),
-        );
+        notices.push("last uses may have been later: of that time one day a month may be all that is kept");
     }
-    notices
+    notices.into_iter().map(str::to_owned).collect()
 }
 
 /// What was found so far: counts of everything, and the worst of each sort.

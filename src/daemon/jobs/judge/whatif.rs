@@ -161,8 +161,13 @@ fn differences(at_work: &[Finding], other: &[Finding], (kind, name): (Option<Kin
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use provost_model::{Realm, Scope};
+    use provost_store::inventory::Draft;
+
     use super::*;
-    use crate::output::finding::samples::finding;
+    use crate::{clock::WallClock, output::finding::samples::finding};
 
     /// A finding of that number.
     fn of(number: u8, severity: Severity, state: FindingState) -> Finding {
@@ -204,5 +209,23 @@ mod tests {
         );
         assert!(found.iter().all(|it| it.name == "deploy" && it.kind == Some(Kind::AccessKey)));
         assert!(differences(&at_work, &at_work, (None, "x")).is_empty());
+    }
+
+    #[test]
+    fn of_a_past_time_no_scope_was_read_further_than_that() {
+        let house = House::new(Arc::new(provost_store::memory()), Arc::new(WallClock));
+        let mut draft = Draft::new(house.inventory(), house.now());
+        for (path, read) in [("iam/users", Some(10)), ("iam/keys", Some(30)), ("iam/roles", None)] {
+            let mut row = draft.open_scope("aws", &Scope::new(Realm::new("aws", "1"), path)).unwrap();
+            row.as_of = read.map(Time::from_seconds);
+            draft.put_scope(row);
+        }
+        draft.commit().unwrap();
+        let read = |past| -> Vec<Option<Time>> {
+            let when = When { commit: CommitNo(1), now: Time::from_seconds(20), past };
+            scopes(&house, when).unwrap().iter().map(|row| row.as_of).collect()
+        };
+        let at = |second| Some(Time::from_seconds(second));
+        assert_eq!((read(false), read(true)), (vec![at(30), None, at(10)], vec![at(20), None, at(10)]));
     }
 }

@@ -48,7 +48,7 @@ pub fn roll_back(
     let lock = opening::locked(directory, options.wait)?;
     let backups = options.backups_of(directory);
     let copy = Copied::latest(&backups).map_err(altered)?.ok_or(ArchiveError::NoCopy(backups))?;
-    let there = there(directory, &copy, || Ok(opening::looked_at(directory, options, lock.try_clone()?)?))?;
+    let there = there(directory, &copy, || opening::looked_at(directory, options, lock.try_clone()?))?;
     let lost = match there {
         There::Since { commits, first } => {
             if !lose_commits && let Some(present) = format::read(directory)?.filter(|it| it.min_reader <= copy.format())
