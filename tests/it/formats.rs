@@ -123,7 +123,7 @@ fn nobody_goes_back_from_what_the_release_before_reads_nor_from_a_database() {
     To go back to the copy all the same, without the commits made since, add --lose-commits.
     ");
     place.done(&["store", "compact"]);
-    assert_eq!(format_of(&place), "format = 4, min_reader = 4");
+    assert_eq!(format_of(&place), "format = 4, min_reader = 3");
     told(&place, &["store", "rollback", "--lose-commits"], 0);
     assert_eq!(format_of(&place), "format = 2, min_reader = 2");
     let text = fs::read_to_string(place.configuration()).unwrap();
@@ -139,5 +139,5 @@ fn moving_a_store_of_a_former_format_leaves_it_as_it_is() {
     told(&place, &["store", "migrate", "--to", "redb", new.to_str().unwrap()], 0);
     assert_eq!(format_of(&place), "format = 1, min_reader = 1");
     assert!(!place.store().join("backups").exists());
-    assert!(fs::read_to_string(new.join("format.toml")).unwrap().starts_with("format = 4\nmin_reader = 4\n"));
+    assert!(fs::read_to_string(new.join("format.toml")).unwrap().starts_with("format = 4\nmin_reader = 3\n"));
 }

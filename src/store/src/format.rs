@@ -67,6 +67,11 @@ impl Format {
         Self { version: VERSION, min_reader, place, stepping: None }
     }
 
+    /// The same, never for older readers than these.
+    pub(crate) fn beyond(self, min_reader: u32) -> Self {
+        Self { min_reader: self.min_reader.max(min_reader), ..self }
+    }
+
     /// Whether the store has a journal; those of format 1 get one by the first step.
     pub(crate) fn has_journal(&self) -> bool {
         self.version >= 2

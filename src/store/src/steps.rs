@@ -27,9 +27,11 @@ pub struct Step {
     pub migrates: &'static str,
     /// When the format before is served no longer.
     pub contracts: &'static str,
-    /// The oldest format whose programs read the store after it.
+    /// The oldest format whose programs read the store after it, kept by sled in its first directory.
     pub min_reader: u32,
-    /// The same once it has contracted.
+    /// The same where the engine is redb, or was rewritten and so lies in another directory.
+    pub elsewhere: u32,
+    /// The same once everything is used that the step allows.
     pub contracted: u32,
     /// Does it; whatever is done already is left.
     take: fn(&Embedded<Journaled>) -> Result<(), StoreError>,
@@ -43,6 +45,7 @@ pub const ALL: &[Step] = &[
         migrates: "nothing: what is in the trees stays there",
         contracts: "at once: a reader of 1 does not see what is in the journal",
         min_reader: 2,
+        elsewhere: 2,
         contracted: 2,
         // The journal's files are made by whoever opens it.
         take: |_| Ok(()),
@@ -51,8 +54,9 @@ pub const ALL: &[Step] = &[
         to: 3,
         expands: "a tree that says which tables keep versions; segments of streams; the engine's directory may be another",
         migrates: "the tables that have former versions are noted; streams are copied to segments",
-        contracts: "when the engine is redb, or was rewritten and so lies in another directory",
+        contracts: "when the engine is redb, or was rewritten and so lies elsewhere: 2 knows one directory of sled's only",
         min_reader: 2,
+        elsewhere: 3,
         contracted: 3,
         // Segments are filled from the engine at every opening.
         take: |store| store.note_versioned(),
@@ -61,9 +65,9 @@ pub const ALL: &[Step] = &[
         to: 4,
         expands: "bundles among former versions: several of one row in one value",
         migrates: "nothing: what lies singly is bundled as house-keeping comes by",
-        contracts: "when versions are bundled first, which a reader of 3 takes for damage; as before where the engine is redb \
-                    or was rewritten",
+        contracts: "when versions are bundled first, which a reader of 3 takes for damage",
         min_reader: 2,
+        elsewhere: 3,
         contracted: 4,
         take: |_| Ok(()),
     },
@@ -83,7 +87,7 @@ impl Step {
 
     /// The oldest format whose programs read a store after this step, with the engine in that place.
     pub(crate) fn reader_of(&self, place: &Place) -> u32 {
-        if *place == Place::first(EngineKind::Sled) { self.min_reader } else { self.contracted }
+        if *place == Place::first(EngineKind::Sled) { self.min_reader } else { self.elsewhere }
     }
 }
 
@@ -136,7 +140,7 @@ impl<'a> Walk<'a> {
         for step in self.steps {
             (step.take)(store)?;
             self.format.version = step.to;
-            self.format.min_reader = step.reader_of(&self.format.place);
+            self.format = self.format.clone().beyond(step.reader_of(&self.format.place));
             if last == Some(step.to) {
                 self.format.stepping = None;
             }

@@ -13,7 +13,7 @@ use super::{
     steps::{copies, files, held, old, opened, told},
 };
 use crate::{
-    OpenOptions, Store, StoreError,
+    CommitNo, OpenOptions, Store, StoreError,
     archive::{ArchiveError, RolledBack, roll_back},
     format,
 };
@@ -95,6 +95,15 @@ fn nothing_goes_back_while_the_release_before_reads_the_store_as_it_is() {
     assert_eq!(back(dir.path(), true).unwrap(), done(dir.path(), 2, Some(1)));
     assert!(of_store(dir.path()) == before.into_iter().collect::<Vec<_>>());
     assert_eq!(back(dir.path(), false).unwrap(), RolledBack::NotNeeded { format: 2, min_reader: 2 });
+    // The same of a store that redb keeps, which bundled versions end.
+    let (dir, before) = old(3);
+    drop(opened(dir.path()));
+    assert_eq!(back(dir.path(), false).unwrap(), RolledBack::NotNeeded { format: 4, min_reader: 3 });
+    let store = opened(dir.path());
+    assert!(store.pack(ROWS, &[(b"a".to_vec(), CommitNo(7))]).unwrap() > 0);
+    drop(store);
+    assert_eq!(back(dir.path(), false).unwrap(), done(dir.path(), 3, Some(0)));
+    assert!(of_store(dir.path()) == before.into_iter().collect::<Vec<_>>());
 }
 
 #[test]
