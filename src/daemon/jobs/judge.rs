@@ -115,7 +115,7 @@ fn in_one_piece(
 fn write_all(bench: &Bench<'_>, draft: &mut Draft<'_>, loaded: Vec<Household>, now: Time) -> Result<u64, StoreError> {
     loaded
         .into_iter()
-        .try_fold(0, |changed, household| Ok(changed + write(draft, &judged(bench, household, now)?, now)?))
+        .try_fold(0, |changed, household| Ok(changed + write(draft, judged(bench, household, now)?, now)?))
 }
 
 /// Judges what is due by time alone; gives the number of subjects that were.

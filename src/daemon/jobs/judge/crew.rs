@@ -138,10 +138,11 @@ impl Crew<'_> {
             let done = first.take().unwrap_or_else(|| self.judge(&|bench| bench.inventory.records(ids)))?;
             let inventory = self.house.inventory().noting(&done.reads);
             let mut draft = Draft::new(inventory, done.now);
-            let findings = verdicts::write(&mut draft, &done.judged, done.now)?;
+            let subjects = done.judged.len();
+            let findings = verdicts::write(&mut draft, done.judged, done.now)?;
             ids.last().map_or(Ok(()), |last| with(&mut draft, *last))?;
             draft.commit()?;
-            tracing::debug!(records = ids.len(), subjects = done.judged.len(), findings, "judged a page");
+            tracing::debug!(records = ids.len(), subjects, findings, "judged a page");
             Ok(())
         })
     }

@@ -2,8 +2,8 @@
 //! It must never leave out when, or after which reading, a subject is to be judged again.
 
 use provost_engine::{Covered, Judgement, judge_record};
-use provost_model::{Finding, Record, RecordId, ScopeNo, Time};
-use provost_store::{StoreError, inventory::Draft};
+use provost_model::{Record, RecordId, ScopeNo, Time};
+use provost_store::{StoreError, codec, inventory::Draft};
 
 use super::household::{Bench, Household};
 
@@ -12,8 +12,8 @@ pub(super) struct Judged {
     id: RecordId,
     /// How many of its findings changed.
     changed: u64,
-    /// All its findings; nothing unless some changed.
-    findings: Vec<Finding>,
+    /// The bytes of all its findings, if some changed.
+    findings: Option<Vec<u8>>,
     until: Option<Time>,
     /// Scopes whose next reading may change something, each with the time of the reading it was judged on.
     waits: Vec<(ScopeNo, Time)>,
@@ -34,9 +34,7 @@ pub(super) fn judged(bench: &Bench<'_>, mut household: Household, now: Time) -> 
             continue;
         }
         let waits = if it.waits { waits(bench, &household, record) } else { Vec::new() };
-        if it.changed == 0 {
-            findings.clear();
-        }
+        let findings = if it.changed > 0 { Some(codec::finding::encode(record.id, &findings)?) } else { None };
         all.push(Judged { id: record.id, changed: it.changed, findings, until: it.until, waits });
     }
     Ok(all)
@@ -44,18 +42,18 @@ pub(super) fn judged(bench: &Bench<'_>, mut household: Household, now: Time) -> 
 
 /// Puts what came of judging into a draft, which is committed whenever it is full; gives the number of findings that
 /// changed.
-pub(super) fn write(draft: &mut Draft<'_>, judged: &[Judged], now: Time) -> Result<u64, StoreError> {
+pub(super) fn write(draft: &mut Draft<'_>, judged: Vec<Judged>, now: Time) -> Result<u64, StoreError> {
     let (mut changed, inventory) = (0, draft.inventory());
     for it in judged {
         changed += it.changed;
-        if it.changed > 0 {
-            draft.put_findings(it.id, &it.findings)?;
+        if let Some(findings) = it.findings {
+            draft.put_encoded_findings(it.id, findings);
         }
         if let Some(until) = it.until {
             draft.judge_at(it.id, Some(until));
         }
-        for (scope, read) in &it.waits {
-            draft.wait(*scope, it.id, *read)?;
+        for (scope, read) in it.waits {
+            draft.wait(scope, it.id, read)?;
         }
         if draft.is_full() {
             std::mem::replace(draft, Draft::new(inventory, now)).commit()?;
