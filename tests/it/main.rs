@@ -16,7 +16,10 @@ mod crash;
 mod daemon;
 mod database;
 mod docs;
+mod formats;
 mod links;
+#[path = "../stores/old.rs"]
+mod old;
 mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]
@@ -24,3 +27,4 @@ mod postgres;
 mod program;
 mod secrets;
 mod systemd;
+mod whatif;

@@ -6,6 +6,7 @@ mod crew;
 mod household;
 mod page;
 mod verdicts;
+pub mod whatif;
 
 use provost_engine::{Covered, News, Owning, Policy, Subject};
 use provost_model::{PartId, RecordId, Time};

@@ -7,6 +7,7 @@ mod index;
 mod links;
 mod many;
 mod owners;
+mod past;
 mod read;
 mod reads;
 mod retention;
