@@ -135,7 +135,7 @@ impl Crew<'_> {
     ) -> Result<(), StoreError> {
         let mut first = Some(done);
         self.house.again(|| {
-            let done = first.take().unwrap_or_else(|| self.judge(&|bench| bench.inventory.records(ids)))?;
+            let done = first.take().unwrap_or_else(|| self.judge(&|bench| bench.inventory.records(ids, None)))?;
             let inventory = self.house.inventory().noting(&done.reads);
             let mut draft = Draft::new(inventory, done.now);
             let subjects = done.judged.len();

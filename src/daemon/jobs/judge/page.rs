@@ -131,7 +131,7 @@ impl Bench<'_> {
         let looking: HashSet<RecordId> = twins.keys().copied().filter(looks).collect();
         let seen = twins.iter().filter(|(id, _)| looking.contains(id)).flat_map(|(_, twins)| twins);
         self.read(seen.copied(), pool)?;
-        let findings = self.inventory.findings_of_all(subjects)?;
+        let findings = self.inventory.findings_of_all(subjects, self.at)?;
         let own = subjects.iter().zip(findings).map(|(id, findings)| {
             let twins = twins.get(id).map_or(&[][..], Vec::as_slice);
             let seen = if looking.contains(id) { twins } else { &[] };
@@ -146,7 +146,7 @@ impl Bench<'_> {
         let mut lacking: Vec<RecordId> = ids.filter(|id| !pool.records.contains_key(id)).collect();
         lacking.sort_unstable();
         lacking.dedup();
-        let read = self.inventory.records(&lacking)?;
+        let read = self.inventory.records(&lacking, self.at)?;
         pool.records.extend(read.into_iter().map(|it| (it.id, it)));
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use provost_model::{Finding, KeyDigest, Record, RecordId};
 
 use super::{FINDINGS, Inventory, KEYS, MARKS, RECORDS, TIES, index};
-use crate::{Go, KeyRange, Row, StoreError, Table, codec};
+use crate::{CommitNo, Go, KeyRange, Row, StoreError, Table, codec};
 
 /// A record as it was read, not yet taken apart.
 #[derive(Clone, Debug)]
@@ -40,15 +40,26 @@ impl Inventory<'_> {
         Ok(found)
     }
 
-    /// These records as they stand now, those that there are, in the order asked for.
-    pub fn records(&self, ids: &[RecordId]) -> Result<Vec<Record>, StoreError> {
+    /// These records as they stood at a commit (`None`: now), those that there are, in the order asked for.
+    pub fn records(&self, ids: &[RecordId], at: Option<CommitNo>) -> Result<Vec<Record>, StoreError> {
+        if at.is_some() {
+            return ids.iter().filter_map(|id| self.record(*id, at).transpose()).collect();
+        }
         let rows = self.rows(RECORDS, ids)?;
         let bytes = rows.into_iter().filter_map(|row| row.and_then(|row| row.value));
         bytes.map(|bytes| codec::record::decode(&bytes)).collect()
     }
 
-    /// All findings about each of these subjects, resolved ones included, in the order asked for.
-    pub fn findings_of_all(&self, subjects: &[RecordId]) -> Result<Vec<Vec<Finding>>, StoreError> {
+    /// All findings about each of these subjects as they stood at a commit (`None`: now), resolved ones included, in the
+    /// order asked for.
+    pub fn findings_of_all(
+        &self,
+        subjects: &[RecordId],
+        at: Option<CommitNo>,
+    ) -> Result<Vec<Vec<Finding>>, StoreError> {
+        if at.is_some() {
+            return subjects.iter().map(|subject| self.findings_at(*subject, at)).collect();
+        }
         let rows = self.rows(FINDINGS, subjects)?.into_iter().map(|row| row.and_then(|row| row.value));
         rows.map(|bytes| bytes.map_or_else(|| Ok(Vec::new()), |bytes| codec::finding::decode(&bytes))).collect()
     }
