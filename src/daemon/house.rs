@@ -1,7 +1,7 @@
 //! What every turn of the daemon works in: the store, the pen that writes to it, and the clock.
 //! It must never grow into a bag of everything: configuration and connectors are handed to those who need them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use provost_model::{Clock, Time};
 use provost_store::{Fence, Store, StoreError, inventory::Inventory};
@@ -16,7 +16,7 @@ pub struct House {
     clock: Arc<dyn Clock>,
     /// Held from the first read that a change rests on until its commit: two runs never lose each other's changes. Where
     /// other processes write too, batches name what they rest on besides.
-    pen: Arc<Mutex<()>>,
+    pen: Arc<RwLock<()>>,
     /// Held by whoever judges, from reading findings until they are written.
     gavel: Arc<Mutex<()>>,
     /// The lease that everything written from here needs.
@@ -125,12 +125,12 @@ impl House {
     /// Whether writing goes on: nobody has held the pen for longer than a second.
     pub fn writes(&self) -> bool {
         let patience = std::time::Duration::from_millis(20);
-        (0..50).any(|_| match self.pen.try_lock() {
-            Err(std::sync::TryLockError::WouldBlock) => {
+        (0..50).any(|_| match self.pen.try_write() {
+            Err(TryLockError::WouldBlock) => {
                 std::thread::sleep(patience);
                 false
             }
-            Ok(_) | Err(std::sync::TryLockError::Poisoned(_)) => true,
+            Ok(_) | Err(TryLockError::Poisoned(_)) => true,
         })
     }
 
@@ -140,7 +140,12 @@ impl House {
     }
 
     /// The pen. A writer that panicked left nothing half-written: commits are atomic.
-    pub fn pen(&self) -> MutexGuard<'_, ()> {
-        self.pen.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn pen(&self) -> RwLockWriteGuard<'_, ()> {
+        self.pen.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the pen away from everybody, so that what several read meanwhile is of one moment. Not for who has the pen.
+    pub fn still(&self) -> RwLockReadGuard<'_, ()> {
+        self.pen.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

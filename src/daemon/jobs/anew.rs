@@ -1,7 +1,7 @@
 //! Judges anew where what a rule judges by has changed: its figures, its version, how owners are found if it asks.
 //! It must never say that a rule holds before every record it is about was judged by it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use provost_engine::{
     Neighbour,
@@ -22,6 +22,8 @@ use crate::house::House;
 
 /// Records read between two notes of how far it is.
 const PAGE: usize = 1024;
+/// Pages after which others who judge get their turn.
+const STRETCH: usize = 16;
 
 /// How far a turn got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +47,42 @@ pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -
         mark.rules.retain(|it| !under_way.rules.iter().any(|rule| rule.rule == it.rule));
         note(house, &mut mark, Some(&under_way))?;
     }
-    let (mut done, mut met) = (0, HashSet::new());
     let rules: Vec<&Rule> = under_way.rules.iter().filter_map(|it| Rule::of_id(&it.rule)).collect();
     // A rule that is gone leaves findings about any kind.
     let gone = rules.len() < under_way.rules.len();
     let concerned = |record: &Record| gone || rules.iter().any(|rule| rule.needs.contains(&record.kind));
-    loop {
-        if !go_on(done) {
-            return Ok(Reached::NotYet);
-        }
-        let page = house.inventory().records_after(under_way.up_to, PAGE)?;
-        let Some(last) = page.last() else { break };
-        under_way.up_to = Some(last.id);
-        done += page.len() as u64;
-        judge::page(house, yardstick, (&page, &concerned), &mut met)?;
-        note(house, &mut mark, Some(&under_way))?;
+    let (mut done, mut after, mut end) = (0, under_way.up_to, None);
+    while end.is_none() {
+        let mut left = STRETCH;
+        let mut next = || {
+            if left == 0 {
+                return Ok(None);
+            }
+            left -= 1;
+            if !go_on(done) {
+                end = Some(Reached::NotYet);
+                return Ok(None);
+            }
+            let page = house.again(|| house.inventory().sealed_after(after, PAGE))?;
+            let Some(last) = page.last() else {
+                end = Some(Reached::Now);
+                return Ok(None);
+            };
+            after = Some(last.id);
+            done += page.len() as u64;
+            Ok(Some(page))
+        };
+        judge::pages(house, yardstick, &concerned, &mut next, &mut |draft, last| {
+            under_way.up_to = Some(last);
+            mark.under_way = Some(under_way.clone());
+            draft.put_judged_by(&mark)
+        })?;
     }
-    mark.rules = wanted;
-    note(house, &mut mark, None)?;
-    Ok(Reached::Now)
+    if end == Some(Reached::Now) {
+        mark.rules = wanted;
+        note(house, &mut mark, None)?;
+    }
+    Ok(end.unwrap_or(Reached::NotYet))
 }
 
 /// Has everything judged anew where a run was cut before what it changed was judged. `running` knows the sources that are

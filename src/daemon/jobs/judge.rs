@@ -2,14 +2,14 @@
 //! writes down what differs. It must never judge on half a neighbourhood, nor leave out whom a change concerns.
 
 mod concern;
+mod crew;
 mod household;
+mod page;
 mod verdicts;
 pub mod whatif;
 
-use std::collections::HashSet;
-
 use provost_engine::{Covered, News, Owning, Policy, Subject};
-use provost_model::{PartId, Record, RecordId, Time};
+use provost_model::{PartId, RecordId, Time};
 use provost_store::{
     StoreError,
     inventory::{Draft, JUDGE_QUEUE, Reads, ScopeRow},
@@ -18,10 +18,12 @@ use provost_store::{
 use self::{
     concern::Concerned,
     household::{Bench, Household},
-    verdicts::write,
+    verdicts::{judged, write},
 };
 use super::owners::Known;
 use crate::house::House;
+
+pub(super) use self::crew::pages;
 
 /// Subjects taken from a queue at a time.
 const BATCH: usize = 256;
@@ -80,11 +82,11 @@ pub fn changed(house: &House, yardstick: &Yardstick, records: &[Touched]) -> Res
             let mut anew = Concerned::default();
             let loaded = {
                 // Nobody writes while neighbours are read, so that they are of one moment.
-                let _pen = house.pen();
+                let _still = house.still();
                 bench.concerned(part, if std::mem::take(&mut first) { &mut met } else { &mut anew })?
             };
             subjects = loaded.iter().map(|it| it.subjects.len()).sum::<usize>();
-            write_all(bench, draft, &loaded, house.now())
+            write_all(bench, draft, loaded, house.now())
         })?;
         tracing::debug!(records = part.len(), subjects, findings, "judged a part");
         changed += findings;
@@ -111,8 +113,10 @@ fn in_one_piece(
     })
 }
 
-fn write_all<'a>(bench: &Bench<'a>, draft: &mut Draft<'a>, loaded: &[Household], now: Time) -> Result<u64, StoreError> {
-    loaded.iter().try_fold(0, |changed, household| Ok(changed + write(bench, draft, household, now)?))
+fn write_all(bench: &Bench<'_>, draft: &mut Draft<'_>, loaded: Vec<Household>, now: Time) -> Result<u64, StoreError> {
+    loaded
+        .into_iter()
+        .try_fold(0, |changed, household| Ok(changed + write(draft, judged(bench, household, now)?, now)?))
 }
 
 /// Judges what is due by time alone; gives the number of subjects that were.
@@ -184,34 +188,13 @@ fn by_themselves(
     let _gavel = house.gavel();
     in_one_piece(house, yardstick, &mut |bench, draft| {
         let loaded = {
-            let _pen = house.pen();
+            let _still = house.still();
             bench.only(ids)?
         };
         ids.iter().try_for_each(|id| first(draft, *id))?;
-        write_all(bench, draft, &loaded, house.now())
+        write_all(bench, draft, loaded, house.now())
     })?;
     Ok(())
-}
-
-/// Who of a page is meant.
-pub(super) type Which<'a> = &'a dyn Fn(&Record) -> bool;
-
-/// Judges every record of a page whose kind `which` names, each with its neighbourhood but nobody else; gives the number of
-/// findings that changed. `met` remembers who was judged before its turn.
-pub(super) fn page(
-    house: &House,
-    yardstick: &Yardstick,
-    (records, which): (&[Record], Which<'_>),
-    met: &mut HashSet<RecordId>,
-) -> Result<u64, StoreError> {
-    let _gavel = house.gavel();
-    in_one_piece(house, yardstick, &mut |bench, draft| {
-        let loaded = {
-            let _pen = house.pen();
-            bench.page(records, which, met)?
-        };
-        write_all(bench, draft, &loaded, house.now())
-    })
 }
 
 /// Shows a record with the neighbourhood in which it is judged, to whoever explains a finding about it.

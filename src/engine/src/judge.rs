@@ -76,9 +76,11 @@ pub fn judge_record(
         }
         let accepted = known.filter(|it| it.resolution == Some(Resolution::Accepted)).and_then(|it| it.until);
         let opened_as_of = known.filter(|_| stands).map(|it| it.opened_as_of);
-        let mut verdict = rule.in_short(subject, &believed, (thresholds, now));
+        // Words are wanted for what stands whatever the verdict is.
+        let in_words = || rule.in_words(subject, &believed, (thresholds, now));
+        let mut verdict = if stands { in_words() } else { rule.in_short(subject, &believed, (thresholds, now)) };
         if stands || verdict.is_fail() {
-            verdict = rule.in_words(subject, &believed, (thresholds, now));
+            verdict = if stands { verdict } else { in_words() };
             let case = Case {
                 rule,
                 subject: record.id,

@@ -64,6 +64,9 @@ pub struct Attr<T>(&'static FieldSpec, PhantomData<fn() -> T>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts(Vec<(Field, Reading<Value>)>);
 
+/// Attributes that are said of one thing at most, nearly always.
+const FACTS_USUAL: usize = 32;
+
 /// A Rust type that an attribute may have.
 pub trait Typed: Sized {
     /// Wraps it for storage.
@@ -182,9 +185,14 @@ impl Facts {
 
 impl FromIterator<(Field, Reading<Value>)> for Facts {
     fn from_iter<I: IntoIterator<Item = (Field, Reading<Value>)>>(facts: I) -> Self {
-        let mut all = Self::new();
+        let facts = facts.into_iter();
+        let mut all = Self(Vec::with_capacity(facts.size_hint().1.unwrap_or_default().min(FACTS_USUAL)));
         for (field, reading) in facts {
-            all.set_value(field, reading);
+            match all.0.last() {
+                // What was stored comes in order.
+                Some((last, _)) if *last >= field => all.set_value(field, reading),
+                _ => all.0.push((field, reading)),
+            }
         }
         all
     }

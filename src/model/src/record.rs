@@ -168,10 +168,13 @@ impl Record {
     /// What is believed of an attribute, and the statement it comes from.
     pub fn said(&self, field: Field) -> Option<(Reading<&Value>, &Statement)> {
         let speaking = self.statements.iter().filter(|said| said.counts());
-        speaking
+        let mut telling = speaking
             .map(|said| (said.facts.reading(field), said))
-            .filter(|(reading, _)| *reading != Reading::NotCollected)
-            .max_by_key(|(reading, said)| (reading.weight(), said.as_of, said.scope, said.part))
+            .filter(|(reading, _)| !matches!(reading, Reading::NotCollected));
+        if self.statements.len() == 1 {
+            return telling.next();
+        }
+        telling.max_by_key(|(reading, said)| (reading.weight(), said.as_of, said.scope, said.part))
     }
 
     /// Every attribute spoken of, with what is believed of it, in the order of attribute numbers.

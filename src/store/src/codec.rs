@@ -13,11 +13,16 @@ use crate::StoreError;
 /// The longest row that is read; a longer one was not written by this program.
 const LONGEST: usize = 4 << 20;
 
+/// Bytes that most rows fit into.
+const USUAL: usize = 512;
+
 /// The version that is written.
 const VERSION: u8 = 1;
 
 fn encode<D: Serialize>(what: &str, disk: &D) -> Result<Vec<u8>, StoreError> {
-    let bytes = postcard::to_extend(disk, vec![VERSION]).map_err(|_| malformed(what))?;
+    let mut bytes = Vec::with_capacity(USUAL);
+    bytes.push(VERSION);
+    let bytes = postcard::to_extend(disk, bytes).map_err(|_| malformed(what))?;
     if bytes.len() > LONGEST {
         return Err(StoreError::Codec(format!("{what} of {} bytes: the bound is {LONGEST}", bytes.len())));
     }

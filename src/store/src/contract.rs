@@ -316,6 +316,21 @@ pub trait Store: Send + Sync {
         keys.iter().map(|key| self.get(table, key, None)).collect()
     }
 
+    /// The keys of rows that begin with each of these prefixes, as they stand now: for each prefix the first `limit`.
+    fn keys_below(&self, table: Table, prefixes: &[Vec<u8>], limit: usize) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
+        let below = |prefix: &Vec<u8>| {
+            let mut keys = Vec::new();
+            self.scan(table, &KeyRange::prefix(prefix), None, &mut |key, _| {
+                if keys.len() < limit {
+                    keys.push(key.to_vec());
+                }
+                Ok(if keys.len() < limit { Go::On } else { Go::Stop })
+            })?;
+            Ok(keys)
+        };
+        prefixes.iter().map(below).collect()
+    }
+
     /// Visits the rows of a range in key order, as they stood at a commit (`None`: now). Deleted rows are left out.
     fn scan(
         &self,

@@ -143,6 +143,14 @@ impl<K: Kv> Store for Embedded<K> {
         tables::get(&self.kv, table, key, at)
     }
 
+    fn get_many(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Row>>, StoreError> {
+        tables::get_many(&self.kv, table, keys)
+    }
+
+    fn keys_below(&self, table: Table, prefixes: &[Vec<u8>], limit: usize) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
+        tables::keys_below(&self.kv, table, prefixes, limit)
+    }
+
     fn scan(
         &self,
         table: Table,

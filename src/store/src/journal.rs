@@ -198,6 +198,17 @@ impl Kv for Journaled {
         pending::page(state.engine.as_ref(), &layers, (tree, range), way, limit)
     }
 
+    fn get_many(&self, tree: Tree<'_>, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.state().get_many(tree, keys)
+    }
+
+    fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
+        let state = self.state();
+        state.known()?;
+        let layers: Vec<&Pending> = std::iter::once(&state.recent).chain(state.leaving.as_deref()).collect();
+        pending::pages(state.engine.as_ref(), &layers, (tree, ranges), limit)
+    }
+
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut pen = self.pen();
         while pen.meanwhile.as_ref().is_some_and(|meanwhile| meanwhile.bytes() >= rewrite::MEANWHILE) {
@@ -310,6 +321,16 @@ impl State {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None => self.engine.get(tree, key),
         }
+    }
+
+    fn get_many(&self, tree: Tree<'_>, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.known()?;
+        let layers: Vec<&Pending> = std::iter::once(&self.recent).chain(self.leaving.as_deref()).collect();
+        let layers: Vec<_> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
+        let above = |key: &Vec<u8>| layers.iter().find_map(|writes| writes.get(key));
+        let asked: Vec<&[u8]> = keys.iter().filter(|key| above(key).is_none()).map(Vec::as_slice).collect();
+        let mut below = self.engine.get_many(tree, &asked)?.into_iter();
+        Ok(keys.iter().map(|key| above(key).cloned().unwrap_or_else(|| below.next().flatten())).collect())
     }
 }
 

@@ -58,6 +58,16 @@ pub trait Kv: Send + Sync {
     /// Up to `limit` pairs of a range. What is written meanwhile may or may not be in it; a pair is never torn.
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError>;
 
+    /// The values under several keys of one tree, in the order asked for.
+    fn get_many(&self, tree: Tree<'_>, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|key| self.get(tree, key)).collect()
+    }
+
+    /// A page of each of several ranges of one tree, in ascending order, in the order asked for.
+    fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
+        ranges.iter().map(|range| self.page(tree, *range, Way::Up, limit)).collect()
+    }
+
     /// Runs `work` and makes what it wrote durable in one piece; if it fails, nothing is written. `work` must not write
     /// other than by its draft.
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
@@ -106,6 +116,16 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// Up to `limit` pairs of a range. What is settled meanwhile may or may not be in it; a pair is never torn.
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError>;
+
+    /// The values under several keys of one tree, in the order asked for.
+    fn get_many(&self, tree: Tree<'_>, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|key| self.get(tree, key)).collect()
+    }
+
+    /// A page of each of several ranges of one tree, in ascending order, in the order asked for.
+    fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
+        ranges.iter().map(|range| self.page(tree, *range, Way::Up, limit)).collect()
+    }
 
     /// Puts pairs in their place, in ascending order of keys: neither atomic nor durable before [`Engine::sync`]. `None`
     /// removes a pair.

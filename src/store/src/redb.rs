@@ -11,8 +11,8 @@ use std::{
 };
 
 use ::redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase as _, StorageBackend, TableDefinition, TableError,
-    TableHandle as _, WriteTransaction, backends::FileBackend,
+    Builder, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, StorageBackend, TableDefinition,
+    TableError, TableHandle as _, WriteTransaction, backends::FileBackend,
 };
 
 use self::untouched::Untouched;
@@ -24,6 +24,9 @@ use crate::{
 
 /// The one file, below the engine's directory.
 const FILE: &str = "db";
+
+/// A table that is only read.
+type Readable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// A directory with redb's file.
 pub struct Redb {
@@ -66,6 +69,34 @@ impl Redb {
         self.db.begin_read().map_err(|error| self.failed(error))
     }
 
+    /// The table of a tree as it stands now; to open it costs as much as some reads. `None` before its first write.
+    fn table(&self, tree: Tree<'_>) -> Result<Option<Readable>, StoreError> {
+        let name = tree.to_string();
+        match self.reading()?.open_table(definition(&name)) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            other => other.map(Some).map_err(|error| self.failed(error)),
+        }
+    }
+
+    fn value(&self, table: &Readable, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = table.get(key).map_err(|error| self.failed(error))?;
+        Ok(found.map(|value| value.value().to_vec()))
+    }
+
+    fn pairs(&self, table: &Readable, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        if is_empty(range) {
+            return Ok(Vec::new());
+        }
+        let found = table.range::<&[u8]>(range).map_err(|error| self.failed(error))?.map(|found| {
+            let (key, value) = found.map_err(|error| self.failed(error))?;
+            Ok((key.value().to_vec(), value.value().to_vec()))
+        });
+        match way {
+            Way::Up => found.take(limit).collect(),
+            Way::Down => found.rev().take(limit).collect(),
+        }
+    }
+
     fn failed(&self, error: impl Into<::redb::Error>) -> StoreError {
         failed(&self.path, error)
     }
@@ -87,32 +118,27 @@ impl Redb {
 
 impl Engine for Redb {
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let name = tree.to_string();
-        let table = match self.reading()?.open_table(definition(&name)) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            other => other.map_err(|error| self.failed(error))?,
-        };
-        let found = table.get(key).map_err(|error| self.failed(error))?;
-        Ok(found.map(|value| value.value().to_vec()))
+        match self.table(tree)? {
+            Some(table) => self.value(&table, key),
+            None => Ok(None),
+        }
     }
 
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        if is_empty(range) {
-            return Ok(Vec::new());
+        match self.table(tree)? {
+            Some(table) => self.pairs(&table, range, way, limit),
+            None => Ok(Vec::new()),
         }
-        let name = tree.to_string();
-        let table = match self.reading()?.open_table(definition(&name)) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            other => other.map_err(|error| self.failed(error))?,
-        };
-        let found = table.range::<&[u8]>(range).map_err(|error| self.failed(error))?.map(|found| {
-            let (key, value) = found.map_err(|error| self.failed(error))?;
-            Ok((key.value().to_vec(), value.value().to_vec()))
-        });
-        match way {
-            Way::Up => found.take(limit).collect(),
-            Way::Down => found.rev().take(limit).collect(),
-        }
+    }
+
+    fn get_many(&self, tree: Tree<'_>, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let Some(table) = self.table(tree)? else { return Ok(vec![None; keys.len()]) };
+        keys.iter().map(|key| self.value(&table, key)).collect()
+    }
+
+    fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
+        let Some(table) = self.table(tree)? else { return Ok(vec![Vec::new(); ranges.len()]) };
+        ranges.iter().map(|range| self.pairs(&table, *range, Way::Up, limit)).collect()
     }
 
     /// If it fails, nothing that was settled since the last sync is there.

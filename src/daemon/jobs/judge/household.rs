@@ -1,10 +1,7 @@
 //! Loads subjects with their neighbourhoods: an identity with its credentials at once, or a record by itself.
 //! It must never show a subject without a neighbour that a rule about it looks at.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use provost_engine::{Covered, Neighbour, Place, Rule, Subject, Thresholds};
 use provost_model::{Finding, Key, Noun, Presence, Reading, Record, RecordId, Time, field};
@@ -31,7 +28,7 @@ pub(super) struct Household {
 pub(super) struct Loaded {
     /// Its place among the members; `None` for the identity.
     pub(super) member: Option<usize>,
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     pub(super) findings: Vec<Finding>,
     /// Whether other records keep the same secret.
     pub(super) has_twins: bool,
@@ -56,7 +53,7 @@ impl Together {
 }
 
 impl Household {
-    fn of(identity: Option<Record>, mut members: Vec<Record>) -> Self {
+    pub(super) fn of(identity: Option<Record>, mut members: Vec<Record>) -> Self {
         members.sort_by_key(|it| !is_there(it));
         let there = members.iter().take_while(|it| is_there(it)).count();
         Self { identity, members, there, subjects: Vec::new() }
@@ -132,27 +129,6 @@ impl<'a> Bench<'a> {
             if let Some(household) = households.get_mut(at) {
                 self.load(household, &|it| it.id == *id)?;
             }
-        }
-        Ok(households)
-    }
-
-    /// Every record of a page that is asked for and was not met, each with whoever of its household is asked for too.
-    pub(super) fn page(
-        &self,
-        records: &[Record],
-        which: &dyn Fn(&Record) -> bool,
-        met: &mut HashSet<RecordId>,
-    ) -> Result<Vec<Household>, StoreError> {
-        let mut households = Vec::new();
-        for record in records {
-            if met.remove(&record.id) || !which(record) {
-                continue;
-            }
-            let own = record.id;
-            let mut household = self.household(&Together::with(record), record.clone())?;
-            self.load(&mut household, which)?;
-            met.extend(household.everybody().filter(|(_, it)| it.id != own && which(it)).map(|(_, it)| it.id));
-            households.push(household);
         }
         Ok(households)
     }
@@ -270,6 +246,6 @@ pub(super) fn marks(record: &Record) -> Vec<&str> {
     marks
 }
 
-fn is_there(record: &Record) -> bool {
+pub(super) fn is_there(record: &Record) -> bool {
     matches!(record.presence(), Presence::Present | Presence::Missing)
 }

@@ -1,8 +1,6 @@
 //! Judges what is there by the policy at work and by another one, and tells what the other would make different.
 //! It must never write anything, nor hold up whoever does: it takes neither pen nor gavel.
 
-use std::collections::HashSet;
-
 use provost_engine::{Policy, Rule, judge_record, rules::ALL};
 use provost_model::{Finding, FindingState, Kind, Presence, Record, RecordId, Severity, Time};
 use provost_store::{CommitNo, StoreError, inventory::ScopeRow};
@@ -62,7 +60,6 @@ pub struct WhatIf<'a> {
     when: When,
     rules: Vec<&'static Rule>,
     after: Option<RecordId>,
-    met: HashSet<RecordId>,
     /// Records looked at so far that are not gone.
     pub records: u64,
 }
@@ -87,7 +84,7 @@ impl<'a> WhatIf<'a> {
         let bench = Bench::at(house.inventory(), yardstick, scopes, Some(when.commit))?;
         let otherwise = |rule: &&Rule| yardstick.policy.digest_of(rule) != other.digest_of(rule);
         let rules = ALL.iter().copied().filter(otherwise).collect();
-        Ok(Self { house, bench, other, when, rules, after: None, met: HashSet::new(), records: 0 })
+        Ok(Self { house, bench, other, when, rules, after: None, records: 0 })
     }
 
     /// The rules that would judge otherwise, by id.
@@ -110,7 +107,7 @@ impl<'a> WhatIf<'a> {
                 && *bench.thresholds(record) != *other.of_record(record, &bench.covers)
         };
         let mut found = Vec::new();
-        for household in bench.page(&page, &otherwise, &mut self.met)? {
+        for household in bench.page(page, &otherwise)? {
             for loaded in &household.subjects {
                 found.extend(self.judged(&household, loaded)?);
             }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use provost_model::{Attr, Kind, Noun, OwnerWord, Record, ScopeNo, Signal, Time, field, field::Typed};
+use provost_model::{Attr, Kind, Noun, OwnerWord, Record, ScopeNo, Signal, Time, field};
 
 use super::{Attribution, names, roster::Who};
 
@@ -258,9 +258,9 @@ fn is_machine(record: &Record) -> bool {
 }
 
 /// What is known of an attribute, and which scope says it.
-fn spoken(record: &Record, attr: Attr<BTreeMap<String, String>>) -> Option<(BTreeMap<String, String>, ScopeNo)> {
-    let (reading, said) = record.said(attr.field())?;
-    Some((BTreeMap::from_value(reading.known()?)?, said.scope))
+fn spoken(record: &Record, attr: Attr<BTreeMap<String, String>>) -> Option<(&BTreeMap<String, String>, ScopeNo)> {
+    let (_, said) = record.said(attr.field())?;
+    Some((record.pairs(attr).known()?, said.scope))
 }
 
 /// `2026-11-24 12:00:00` or any RFC 3339 instant.

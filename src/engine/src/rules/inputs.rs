@@ -180,4 +180,6 @@ pub fn dates_matter(kind: Kind, relation: Relation) -> bool {
 }
 
 #[cfg(test)]
+mod declared;
+#[cfg(test)]
 mod tests;

@@ -120,6 +120,14 @@ impl<K: Kv> Kv for Watched<K> {
         self.below.page(tree, range, way, limit)
     }
 
+    fn get_many(&self, tree: Tree<'_>, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.below.get_many(tree, keys)
+    }
+
+    fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
+        self.below.pages(tree, ranges, limit)
+    }
+
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let stills = self.under_way();
         if stills.is_empty() {

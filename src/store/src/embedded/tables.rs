@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::{past, rows};
 use crate::{
     CommitNo, Go, KeyRange, Row, StoreError, Table, Visit,
-    kv::{Kv, Shelf, Tree, Way},
+    kv::{Kv, Range, Shelf, Tree, Way},
 };
 
 /// Rows read at a time.
@@ -25,6 +25,42 @@ pub(crate) fn get<K: Kv>(kv: &K, table: Table, key: &[u8], at: Option<CommitNo>)
         Some(row) if row.commit <= at => Ok(Some(row)),
         _ => Ok(past::at(kv, table, key, at)?.filter(|row| row.value.is_some())),
     }
+}
+
+/// Several rows as they stand now, in the order asked for.
+pub(crate) fn get_many<K: Kv>(kv: &K, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Row>>, StoreError> {
+    let found = kv.get_many(rows_of(table), keys)?.into_iter();
+    found.map(|value| value.map(rows::decode).transpose()).collect()
+}
+
+/// The first keys that begin with each of these prefixes.
+pub(crate) fn keys_below<K: Kv>(
+    kv: &K,
+    table: Table,
+    prefixes: &[Vec<u8>],
+    limit: usize,
+) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
+    let ranges: Vec<KeyRange> = prefixes.iter().map(|prefix| KeyRange::prefix(prefix)).collect();
+    let pages: Vec<Range<'_>> = ranges.iter().map(borrowed).collect();
+    let page = limit.min(PAGE);
+    let mut found = Vec::with_capacity(ranges.len());
+    for (range, pairs) in ranges.iter().zip(kv.pages(rows_of(table), &pages, page)?) {
+        let mut keys: Vec<Vec<u8>> = pairs.into_iter().map(|(key, _)| key).collect();
+        let mut full = keys.len() == page;
+        while full && keys.len() < limit {
+            let from = keys.last().map_or(Bound::Unbounded, |last| Bound::Excluded(last.as_slice()));
+            let rest = kv.page(rows_of(table), (from, borrowed(range).1), Way::Up, page)?;
+            full = rest.len() == page;
+            keys.extend(rest.into_iter().map(|(key, _)| key));
+        }
+        keys.truncate(limit);
+        found.push(keys);
+    }
+    Ok(found)
+}
+
+fn borrowed(range: &KeyRange) -> Range<'_> {
+    (range.from.as_ref().map(Vec::as_slice), range.to.as_ref().map(Vec::as_slice))
 }
 
 /// Every version of a row, oldest first.

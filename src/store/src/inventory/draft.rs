@@ -288,9 +288,13 @@ impl<'a> Draft<'a> {
 
     /// Writes all findings about a subject.
     pub fn put_findings(&mut self, subject: RecordId, findings: &[Finding]) -> Result<(), StoreError> {
-        let value = codec::finding::encode(subject, findings)?;
-        self.ops.push(Op::Put { table: FINDINGS, key: subject.as_bytes().to_vec(), value });
+        self.put_encoded_findings(subject, codec::finding::encode(subject, findings)?);
         Ok(())
+    }
+
+    /// The same, for who has their bytes already.
+    pub fn put_encoded_findings(&mut self, subject: RecordId, value: Vec<u8>) {
+        self.ops.push(Op::Put { table: FINDINGS, key: subject.as_bytes().to_vec(), value });
     }
 
     /// Takes in one more step.

@@ -6,12 +6,14 @@ use std::{collections::BTreeMap, iter::Peekable, ops::Bound};
 use crate::{
     StoreError,
     kv::{Engine, Pair, Range, Shelf, Tree, Way},
+    memory::is_empty,
 };
 
 /// What a write costs in memory beside its bytes, about.
 const OVERHEAD: usize = 96;
 
-type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// The writes of one tree.
+pub(super) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Writes; `None` removes a pair.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +34,7 @@ impl Pending {
 
     /// What was written under a key, if anything.
     pub(super) fn get(&self, tree: Tree<'_>, key: &[u8]) -> Option<Option<&[u8]>> {
-        self.writes(tree)?.get(key).map(Option::as_deref)
+        self.of(tree)?.get(key).map(Option::as_deref)
     }
 
     /// Writes a pair, or removes it.
@@ -68,7 +70,8 @@ impl Pending {
         self.trees.iter().position(|(shelf, name, _)| *shelf == tree.shelf && **name == *tree.name)
     }
 
-    fn writes(&self, tree: Tree<'_>) -> Option<&Writes> {
+    /// The writes of a tree, if there are any.
+    pub(super) fn of(&self, tree: Tree<'_>) -> Option<&Writes> {
         self.at(tree).and_then(|at| self.trees.get(at)).map(|(_, _, writes)| writes)
     }
 }
@@ -81,8 +84,7 @@ pub(super) fn page(
     way: Way,
     limit: usize,
 ) -> Result<Vec<Pair>, StoreError> {
-    let mut above: Vec<_> =
-        layers.iter().filter_map(|layer| layer.writes(tree)).map(|it| walk(it, range, way)).collect();
+    let mut above: Vec<_> = layers.iter().filter_map(|layer| layer.of(tree)).map(|it| walk(it, range, way)).collect();
     if above.iter_mut().all(|layer| layer.peek().is_none()) {
         return engine.page(tree, range, way, limit);
     }
@@ -111,6 +113,26 @@ pub(super) fn page(
         found.extend(value.map(|value| (next, value)));
     }
     Ok(found)
+}
+
+/// A page of each of several ranges, in ascending order. What no layer has anything in is asked of the engine at once.
+pub(super) fn pages(
+    engine: &dyn Engine,
+    layers: &[&Pending],
+    (tree, ranges): (Tree<'_>, &[Range<'_>]),
+    limit: usize,
+) -> Result<Vec<Vec<Pair>>, StoreError> {
+    let written: Vec<&Writes> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
+    let touched = |range: &Range<'_>| {
+        !is_empty(*range) && written.iter().any(|writes| writes.range::<[u8], _>(*range).next().is_some())
+    };
+    let alone: Vec<Range<'_>> = ranges.iter().filter(|range| !touched(range)).copied().collect();
+    let mut below = engine.pages(tree, &alone, limit)?.into_iter();
+    let found = ranges.iter().map(|range| match touched(range) {
+        true => page(engine, layers, (tree, *range), Way::Up, limit),
+        false => Ok(below.next().unwrap_or_default()),
+    });
+    found.collect()
 }
 
 type Walk<'a> = Peekable<Box<dyn Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> + 'a>>;

@@ -309,6 +309,35 @@ fn many_rows_are_read_in_the_order_asked_for() {
 }
 
 #[test]
+fn many_reads_see_what_is_in_place_and_what_was_written_since() {
+    on_each(|store| {
+        let many = (0..700).map(|number| put(ROWS, &format!("m{number:03}"), "v"));
+        commit(store, 1, many.chain(["a1", "a2", "b1", "c1"].map(|key| put(ROWS, key, "old"))));
+        store.tidy().unwrap();
+        commit(store, 2, [put(ROWS, "a0", "new"), put(ROWS, "b1", "new"), delete(ROWS, "a2"), put(ROWS, "d1", "new")]);
+        let below = |prefixes: &[&str], limit: usize| -> Vec<Vec<String>> {
+            let prefixes: Vec<Vec<u8>> = prefixes.iter().map(|it| it.as_bytes().to_vec()).collect();
+            let found = store.keys_below(ROWS, &prefixes, limit).unwrap();
+            let words = |keys: &Vec<Vec<u8>>| keys.iter().map(|it| String::from_utf8(it.clone()).unwrap()).collect();
+            found.iter().map(words).collect()
+        };
+        assert_eq!(
+            below(&["c", "a", "x", "d", "b"], 9),
+            [vec!["c1"], vec!["a0", "a1"], vec![], vec!["d1"], vec!["b1"]]
+        );
+        assert_eq!(below(&["a", "m"], 1), [["a0"], ["m000"]]);
+        let all = below(&["m", "c"], usize::MAX);
+        assert_eq!((all[0].len(), all[0].is_sorted(), all[1].len()), (700, true, 1));
+        assert_eq!(below(&["m"], 600)[0].len(), 600);
+        let keys = ["d1", "a2", "c1", "b1", "zz", "a0"].map(|key| key.as_bytes().to_vec());
+        let rows = store.get_many(ROWS, &keys).unwrap();
+        let single = keys.iter().map(|key| store.get(ROWS, key, None).unwrap()).collect::<Vec<_>>();
+        assert_eq!(rows, single);
+        assert_eq!(rows.iter().filter(|row| row.is_some()).count(), 4);
+    });
+}
+
+#[test]
 fn a_store_on_disk_is_found_again_as_it_was_left() {
     for engine in crate::EngineKind::ALL {
         let dir = tempfile::TempDir::new().unwrap();

@@ -138,6 +138,17 @@ fn reading(field: Field, seed: u8) -> Reading<Value> {
     }
 }
 
+/// Every figure that is a number of days, whether a rule declares it or not.
+fn figures() -> Vec<String> {
+    let all = serde_json::to_value(Limits::default()).unwrap();
+    let names = all.as_object().unwrap().keys().filter(|it| it.ends_with("_days") && *it != "expiring_days");
+    names.cloned().collect()
+}
+
+fn limits(figure: &str, days: u32) -> Limits {
+    serde_json::from_value(serde_json::json!({ figure: days })).unwrap()
+}
+
 fn is_there(record: &Record) -> bool {
     matches!(record.presence(), Presence::Present | Presence::Missing)
 }
@@ -261,13 +272,8 @@ impl World {
                 None
             }
             Step::Figure { at, days, whom } => {
-                let names = ALL
-                    .iter()
-                    .flat_map(|rule| rule.figures)
-                    .filter(|it| it.ends_with("_days") && **it != "expiring_days");
-                let names: BTreeSet<&str> = names.copied().collect();
-                let name = names.iter().nth(at % names.len()).unwrap();
-                let limits: Limits = serde_json::from_value(serde_json::json!({ *name: days })).unwrap();
+                let names = figures();
+                let limits = limits(&names[at % names.len()], *days);
                 let matching = match whom {
                     0 => None,
                     1 => Some(Matcher { source: Some("s1".into()), ..Matcher::default() }),

@@ -1,0 +1,202 @@
+//! Loads everybody of a page of records with their neighbourhoods: each table is asked once for all of them.
+//! It must never load a subject otherwise than it would be loaded by itself.
+
+use std::collections::{HashMap, HashSet};
+
+use provost_engine::{Neighbour, Place, Rule};
+use provost_model::{Finding, Key, KeyDigest, Record, RecordId};
+use provost_store::{StoreError, inventory::digest};
+
+use super::household::{Bench, Household, Loaded, PLACES_MAX, Together, is_there, marks};
+
+/// The families of a page, and who of it is judged by itself.
+#[derive(Default)]
+struct Grouped {
+    families: Vec<Family>,
+    /// Where a family is, by the digest of its identity's key.
+    at: HashMap<KeyDigest, usize>,
+    alone: Vec<RecordId>,
+}
+
+/// An identity and its credentials, some of whom are to be judged.
+struct Family {
+    key: Key,
+    identity: Option<RecordId>,
+    /// The key, and the identity's other names.
+    names: Vec<Key>,
+    /// Who is tied to each name.
+    tied: Vec<Vec<RecordId>>,
+    subjects: HashSet<RecordId>,
+}
+
+/// Records that were read, and how many households still need each.
+#[derive(Default)]
+struct Pool {
+    records: HashMap<RecordId, Record>,
+    needed: HashMap<RecordId, usize>,
+}
+
+/// What a subject needs beside its household.
+type Own = (Vec<Place>, bool, Vec<Finding>);
+
+impl Bench<'_> {
+    /// Every record of a page that is asked for, with its household. Nobody else is to be judged, so that no two pages judge
+    /// the same subject.
+    pub(super) fn page(
+        &self,
+        records: Vec<Record>,
+        which: &dyn Fn(&Record) -> bool,
+    ) -> Result<Vec<Household>, StoreError> {
+        let subjects: Vec<RecordId> = records.iter().filter(|it| which(it)).map(|it| it.id).collect();
+        let mut grouped = Grouped::default();
+        records.iter().filter(|it| which(it)).for_each(|it| grouped.take(it));
+        let mut pool = Pool::default();
+        pool.records.extend(records.into_iter().map(|it| (it.id, it)));
+        self.find_families(&mut grouped, &mut pool)?;
+        let mut own = self.own(&subjects, &mut pool)?;
+        for family in &grouped.families {
+            pool.need(family.identity);
+            pool.need(family.tied.iter().flatten().copied());
+        }
+        pool.need(grouped.alone.iter().copied());
+        let mut households = Vec::with_capacity(grouped.families.len() + grouped.alone.len());
+        for family in grouped.families {
+            let identity = family.identity.and_then(|id| pool.take(id));
+            let members = family.tied.iter().flatten().filter_map(|id| pool.take(*id)).collect();
+            let mut household = Household::of(identity, members);
+            household.take(&mut own, &|id| family.subjects.contains(&id));
+            households.push(household);
+        }
+        for id in grouped.alone {
+            let mut household = Household::of(None, pool.take(id).into_iter().collect());
+            household.take(&mut own, &|_| true);
+            households.push(household);
+        }
+        Ok(households)
+    }
+
+    /// Finds the identity of each family, and whoever is tied to it.
+    fn find_families(&self, grouped: &mut Grouped, pool: &mut Pool) -> Result<(), StoreError> {
+        let mut keys: Vec<(usize, KeyDigest)> = grouped.at.iter().map(|(digest, at)| (*at, *digest)).collect();
+        keys.sort_unstable_by_key(|(at, _)| *at);
+        let keys: Vec<KeyDigest> = keys.into_iter().map(|(_, digest)| digest).collect();
+        let identities = self.inventory.resolve_all(&keys)?;
+        self.read(identities.iter().flatten().copied(), pool)?;
+        let mut names = Vec::new();
+        for ((family, identity), digest_of_key) in grouped.families.iter_mut().zip(identities).zip(keys) {
+            family.identity = identity;
+            names.push(digest_of_key);
+            let externals = identity.and_then(|id| pool.records.get(&id)).map_or(&[][..], |it| &it.externals);
+            for external in externals.iter().filter(|external| **external != family.key.external) {
+                let name = Key::new(family.key.realm.clone(), family.key.kind, external.clone());
+                names.push(digest(&name));
+                family.names.push(name);
+            }
+        }
+        let mut tied = self.inventory.tied_to_each(&names)?.into_iter();
+        for family in &mut grouped.families {
+            family.tied = tied.by_ref().take(family.names.len()).collect();
+        }
+        self.read(grouped.families.iter().flat_map(|it| &it.tied).flatten().copied(), pool)?;
+        for family in &mut grouped.families {
+            for (name, tied) in family.names.iter().zip(&mut family.tied) {
+                tied.retain(|id| pool.records.get(id).is_some_and(|it| it.identity.as_ref() == Some(name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What each subject needs for itself: the other places of its secret, whether there are any, and its findings.
+    fn own(&self, subjects: &[RecordId], pool: &mut Pool) -> Result<HashMap<RecordId, Own>, StoreError> {
+        let (mut marked, mut values) = (Vec::new(), Vec::new());
+        for record in subjects.iter().filter_map(|id| pool.records.get(id)) {
+            let all = marks(record);
+            marked.push((record.id, all.len()));
+            values.extend(all);
+        }
+        let mut found = self.inventory.marked_first_each(&values, PLACES_MAX)?.into_iter();
+        let mut twins: HashMap<RecordId, Vec<RecordId>> = HashMap::new();
+        for (id, marks) in marked {
+            let mut all: Vec<RecordId> = found.by_ref().take(marks).flatten().filter(|it| *it != id).collect();
+            all.sort_unstable();
+            all.dedup();
+            if !all.is_empty() {
+                twins.insert(id, all);
+            }
+        }
+        let looks = |id: &RecordId| {
+            let rules = pool.records.get(id).map_or(&[][..], |it| Rule::about(it.kind));
+            rules.iter().any(|rule| rule.looks_at(Neighbour::SameSecret))
+        };
+        let looking: HashSet<RecordId> = twins.keys().copied().filter(looks).collect();
+        let seen = twins.iter().filter(|(id, _)| looking.contains(id)).flat_map(|(_, twins)| twins);
+        self.read(seen.copied(), pool)?;
+        let findings = self.inventory.findings_of_all(subjects, self.at)?;
+        let own = subjects.iter().zip(findings).map(|(id, findings)| {
+            let twins = twins.get(id).map_or(&[][..], Vec::as_slice);
+            let seen = if looking.contains(id) { twins } else { &[] };
+            let there = seen.iter().filter_map(|it| pool.records.get(it)).filter(|it| is_there(it));
+            (*id, (there.map(Place::of).collect(), !twins.is_empty(), findings))
+        });
+        Ok(own.collect())
+    }
+
+    /// Reads those of these records that were not read yet.
+    fn read(&self, ids: impl Iterator<Item = RecordId>, pool: &mut Pool) -> Result<(), StoreError> {
+        let mut lacking: Vec<RecordId> = ids.filter(|id| !pool.records.contains_key(id)).collect();
+        lacking.sort_unstable();
+        lacking.dedup();
+        let read = self.inventory.records(&lacking, self.at)?;
+        pool.records.extend(read.into_iter().map(|it| (it.id, it)));
+        Ok(())
+    }
+}
+
+impl Grouped {
+    fn take(&mut self, record: &Record) {
+        let key = match Together::with(record) {
+            Together::Identity(key) => key,
+            Together::Alone(id) => return self.alone.push(id),
+        };
+        let at = *self.at.entry(digest(&key)).or_insert(self.families.len());
+        if at == self.families.len() {
+            let names = vec![key.clone()];
+            self.families.push(Family { key, identity: None, names, tied: Vec::new(), subjects: HashSet::new() });
+        }
+        if let Some(family) = self.families.get_mut(at) {
+            family.subjects.insert(record.id);
+        }
+    }
+}
+
+impl Pool {
+    fn need(&mut self, ids: impl IntoIterator<Item = RecordId>) {
+        ids.into_iter().for_each(|id| *self.needed.entry(id).or_default() += 1);
+    }
+
+    /// The record; a copy as long as somebody else needs it too.
+    fn take(&mut self, id: RecordId) -> Option<Record> {
+        match self.needed.get_mut(&id) {
+            Some(needed) if *needed > 1 => {
+                *needed -= 1;
+                self.records.get(&id).cloned()
+            }
+            _ => self.records.remove(&id),
+        }
+    }
+}
+
+impl Household {
+    /// Has those members judged for whom `who` says so and something is known.
+    fn take(&mut self, own: &mut HashMap<RecordId, Own>, who: &dyn Fn(RecordId) -> bool) {
+        let loaded: Vec<Loaded> = self
+            .everybody()
+            .filter(|(_, record)| who(record.id))
+            .filter_map(|(member, record)| {
+                let (places, has_twins, findings) = own.remove(&record.id)?;
+                Some(Loaded { member, places, findings, has_twins })
+            })
+            .collect();
+        self.subjects.extend(loaded);
+    }
+}
