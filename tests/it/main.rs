@@ -17,6 +17,7 @@ mod daemon;
 mod database;
 mod docs;
 mod links;
+mod moves;
 mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]

@@ -107,7 +107,12 @@ impl Server {
         self.running.end("-KILL");
     }
 
-    /// Starts a killed server again, at the same place.
+    /// Ends the server at once, as `pg_ctl stop -m immediate` does: nobody is asked to finish.
+    pub fn cut(&mut self) {
+        self.running.end("-QUIT");
+    }
+
+    /// Starts an ended server again, at the same place.
     pub fn again(&mut self) {
         // Its children may live a moment longer, and hold its memory.
         for _ in 0..TRIES {
