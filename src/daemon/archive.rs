@@ -87,7 +87,7 @@ pub fn restore(
     }
     let path = &config.store.path;
     let how = (&wire::options(config, PATIENCE), mode, WallClock.now());
-    let restored = provost_store::archive::restore(path, &mut backup, how, &mut meter);
+    let restored = provost_store::archive::restore(path, &mut backup, how, &mut meter).map_err(CommandError::from);
     Ok(cli::store::restored(&alone(restored, screen)?, path, screen)?)
 }
 
@@ -110,28 +110,42 @@ pub fn migrate(
     meter: &Meter,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, CommandError> {
-    let from: Box<dyn Store> = match &config.store.url {
-        Some(address) => Box::new(wire::database((config, address), environment, PATIENCE)?),
-        None => {
-            let opened = provost_store::open(&config.store.path, &wire::options(config, PATIENCE));
-            Box::new(alone(opened.map_err(ArchiveError::from), screen)?)
-        }
-    };
     let mut meter = |pieces| meter(pieces, None, "pieces");
-    let (contents, lines) = match EngineKind::named(to) {
+    let mut copy = |from: &dyn Store| match EngineKind::named(to) {
         Some(engine) => {
             let directory = std::path::absolute(place)?;
-            let contents = provost_store::archive::fill_directory(from.as_ref(), (&directory, engine), &mut meter)?;
-            (contents, format!("path = {:?}\nengine = {to:?}", directory.display().to_string()))
+            let contents = provost_store::archive::fill_directory(from, (&directory, engine), &mut meter)?;
+            Ok((contents, format!("path = {:?}\nengine = {to:?}", directory.display().to_string())))
         }
         None => {
             let address = Address::parse(place).map_err(CommandError::Usage)?;
             let database = wire::database((config, &address), environment, PATIENCE)?;
-            let contents = provost_store::archive::fill(from.as_ref(), &database, &mut meter)?;
-            (contents, format!("url = {:?}", address.to_string()))
+            let contents = provost_store::archive::fill(from, &database, &mut meter)?;
+            Ok((contents, format!("url = {:?}", address.to_string())))
+        }
+    };
+    let (contents, lines) = match &config.store.url {
+        Some(address) => copy(&wire::database((config, address), environment, PATIENCE)?)?,
+        // It is left as it is: of its own format, too.
+        None => {
+            let options = wire::options(config, PATIENCE);
+            alone(provost_store::look(&config.store.path, &options, |store| copy(store)), screen)?
         }
     };
     Ok(cli::store::migrated(&contents, (&config.store.name(), &lines), configuration, screen)?)
+}
+
+/// Goes back to the copy that was made before the store was brought to a later format.
+pub fn roll_back(config: &Config, lose_commits: bool, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    if config.store.url.is_some() {
+        let said = "a store in a database has no copy that this program made: go back by the database's own means, such as \
+                    a dump or its point-in-time recovery";
+        return Err(CommandError::Usage(said.to_owned()));
+    }
+    let path = &config.store.path;
+    let how = (&wire::options(config, PATIENCE), lose_commits, WallClock.now());
+    let done = provost_store::archive::roll_back(path, how).map_err(CommandError::from);
+    Ok(cli::store::rolled_back(&alone(done, screen)?, path, screen)?)
 }
 
 /// Takes a backup into the configured directory, and removes the oldest beyond those that are kept. It ends when the daemon
@@ -170,9 +184,13 @@ impl io::Write for Ending {
 }
 
 /// Says what to do when somebody has the store that must be had alone.
-fn alone<T>(done: Result<T, ArchiveError>, screen: &mut Screen<'_>) -> Result<T, CommandError> {
-    if let Err(ArchiveError::Store(StoreError::Locked { .. })) = done {
+fn alone<T>(done: Result<T, CommandError>, screen: &mut Screen<'_>) -> Result<T, CommandError> {
+    if let Err(
+        CommandError::Store(StoreError::Locked { .. })
+        | CommandError::Archive(ArchiveError::Store(StoreError::Locked { .. })),
+    ) = done
+    {
         screen.remark("Nobody else may have the store open for this: stop the daemon first.")?;
     }
-    Ok(done?)
+    done
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     archive,
-    cli::{self, Cli, Command, Exit, Screen, StoreAction},
+    cli::{self, Cli, Command, Exit, Rules, Screen, StoreAction},
     clock::WallClock,
     commands::{Asked, CommandError, Meter, Parcel, answer, needs_store, no_parcel},
     config::{self, Config, Environment, Paths, Problem, Source},
@@ -91,11 +91,21 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
             let meter = meter(entry);
             archive::migrate((&config, &entry.environment, &paths.file), (to, place), &meter, screen)
         }
+        Command::Store(StoreAction::Rollback { lose_commits }) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            let config = config::load(&paths).map_err(cli::CliError::Config)?;
+            archive::roll_back(&config, *lose_commits, screen)
+        }
         Command::Store(StoreAction::Backup { file }) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             let keeping = archive::Keeping::begin(file)?;
             let exit = with_store(entry, (cli, &paths, keeping.parcel()), screen, no_colour)?;
             if exit == Exit::Done { keeping.end(screen) } else { Ok(exit) }
+        }
+        Command::Rules(Rules::WhatIf(wanted)) => {
+            logging::begin(&entry.environment, entry.err_terminal, true);
+            let cli = with_thresholds(cli, wanted)?;
+            with_store(entry, (&cli, &paths, no_parcel()), screen, no_colour)
         }
         Command::Run => {
             logging::begin(&entry.environment, entry.err_terminal, false);
@@ -125,7 +135,10 @@ fn with_store(
     let config = config::load(paths).map_err(cli::CliError::Config)?;
     let bar = Mutex::new(Progress::new(entry.err_terminal));
     let mut at = |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of);
-    let arguments = passed_on(&entry.arguments);
+    let arguments = match &cli.command {
+        Command::Rules(Rules::WhatIf(wanted)) => wanted.words(&cli.global),
+        _ => passed_on(&entry.arguments),
+    };
     let asked = ask(
         (&config.daemon.socket, &config.store.name()),
         arguments,
@@ -162,6 +175,17 @@ fn with_store(
     });
     bar.lock().unwrap_or_else(PoisonError::into_inner).done();
     exit
+}
+
+/// The same question with the thresholds of the file it names: a daemon opens no file for a caller.
+fn with_thresholds(cli: &Cli, wanted: &cli::WhatIf) -> Result<Cli, CommandError> {
+    if wanted.policy_text.is_some() {
+        return Err(CommandError::Usage("name a FILE; --policy-text is how a daemon is asked".to_owned()));
+    }
+    let text = config::thresholds_in(&wanted.file)
+        .map_err(|problem| CommandError::Usage(format!("{}: {problem}", wanted.file.display())))?;
+    let wanted = cli::WhatIf { policy_text: Some(text), ..wanted.clone() };
+    Ok(Cli { command: Command::Rules(Rules::WhatIf(wanted)), ..cli.clone() })
 }
 
 /// The words for the daemon: all but the program's name and the configuration, which it has already.

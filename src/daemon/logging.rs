@@ -5,9 +5,10 @@ use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
 use crate::config::Environment;
 
-/// Begins logging. A command that answers a question logs only what is wrong, unless `PROVOST_LOG` says otherwise.
+/// Begins logging. A command that answers a question logs only what is wrong, and that a store was brought to
+/// another format, unless `PROVOST_LOG` says otherwise.
 pub fn begin(environment: &Environment, terminal: bool, quiet: bool) {
-    let default = if quiet { "error" } else { "info,provost=info" };
+    let default = if quiet { "error,provost_store::steps=warn" } else { "info,provost=info" };
     let filter = environment
         .get("PROVOST_LOG")
         .and_then(|it| EnvFilter::try_new(it).ok())

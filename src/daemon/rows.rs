@@ -35,6 +35,15 @@ pub enum RowsError {
     Filter(#[from] FilterError),
 }
 
+/// A record that is put to a filter, with as much of what is beside it as the filter asks for.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The record.
+    pub record: Record,
+    /// What is known beside it.
+    pub beside: Beside,
+}
+
 /// Makes rows of records.
 pub struct Rows<'a> {
     inventory: Inventory<'a>,
@@ -59,16 +68,14 @@ impl<'a> Rows<'a> {
 
     /// The row of a record.
     pub fn of(&self, record: &Record) -> Result<InventoryRow, StoreError> {
-        let mut row = self.without_owner(record)?;
-        row.owner = self.owner(record)?.map(|owner| owner.name);
-        Ok(row)
+        Ok(InventoryRow::of(record, self.beside(record, |_| true)?, self.now))
     }
 
-    /// The rows of those records that a filter keeps (`None`: of all), and a count of those it could not tell about. Owners
-    /// cost most: unless the filter asks for them, they are found for what it keeps only.
+    /// The rows of those records that a filter keeps (`None`: of all), and a count of those it could not tell about. What
+    /// is beside a record costs more than the record: it is found for what the filter asks for, and for what it keeps.
     pub fn kept(
         &self,
-        records: &[Record],
+        records: Vec<Record>,
         filter: Option<&Filter>,
         within: Duration,
     ) -> Result<(Vec<InventoryRow>, LeftOut), RowsError> {
@@ -76,23 +83,24 @@ impl<'a> Rows<'a> {
             let rows = records.iter().map(|record| self.of(record)).collect::<Result<_, _>>()?;
             return Ok((rows, LeftOut::default()));
         };
-        let by_owner = filter.asks_for("owner");
-        let rows = records.iter().map(|it| if by_owner { self.of(it) } else { self.without_owner(it) });
-        let (mut rows, left_out) = filter.keep(rows.collect::<Result<_, _>>()?, self.now, within)?;
-        if !by_owner {
-            let by_id: HashMap<RecordId, &Record> = records.iter().map(|record| (record.id, record)).collect();
-            for row in &mut rows {
-                let owner = by_id.get(&row.id).map(|record| self.owner(record)).transpose()?.flatten();
-                row.owner = owner.map(|owner| owner.name);
-            }
-        }
-        Ok((rows, left_out))
+        let put = |record: Record| {
+            let beside = self.beside(&record, |name| filter.asks_for(name))?;
+            Ok(Candidate { record, beside })
+        };
+        let candidates = records.into_iter().map(put).collect::<Result<Vec<_>, StoreError>>()?;
+        let (kept, left_out) = filter.keep(candidates, self.now, within)?;
+        Ok((kept.iter().map(|it| self.of(&it.record)).collect::<Result<_, _>>()?, left_out))
     }
 
-    fn without_owner(&self, record: &Record) -> Result<InventoryRow, StoreError> {
-        let identity = self.identity_of(record)?.map(|(id, _)| id);
-        let (sources, last_seen) = (self.sources(record), self.last_seen(record));
-        Ok(InventoryRow::of(record, Beside { sources, identity, owner: None, last_seen }, self.now))
+    /// What is beside a record, as far as somebody asks for it by the name of a column.
+    fn beside(&self, record: &Record, asked: impl Fn(&str) -> bool) -> Result<Beside, StoreError> {
+        let identity = if asked("identity") { self.identity_of(record)?.map(|(id, _)| id) } else { None };
+        Ok(Beside {
+            sources: if asked("source") { self.sources(record) } else { Vec::new() },
+            identity,
+            owner: if asked("owner") { self.owner(record)?.map(|owner| owner.name) } else { None },
+            last_seen: if asked("last_seen") { self.last_seen(record) } else { None },
+        })
     }
 
     /// Who answers for a record, and what that rests on.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
-    config::{Address, Config, Environment, Reference, Schedule, Source},
+    config::{Address, Config, Environment, Reference, Schedule, Source, scrubbed},
     house::House,
     jobs::{assess::Watched, judge::Yardstick, owners::Known, scan::Looking},
 };
@@ -187,7 +187,8 @@ pub fn database(
 
 /// How the store of a configuration is opened.
 pub fn options(config: &Config, wait: Duration) -> OpenOptions {
-    OpenOptions { wait, cache: CACHE, engine: config.store.engine, ..OpenOptions::default() }
+    let backups = Some(config.store.backups.path.clone());
+    OpenOptions { wait, cache: CACHE, engine: config.store.engine, backups, ..OpenOptions::default() }
 }
 
 /// What this machine is called by its user.
@@ -207,7 +208,7 @@ fn machine_id() -> Option<String> {
 
 /// The policy of a `[thresholds]` table: figures that hold everywhere stand in it as they are, or in a table `thresholds` as
 /// in an override; beside them the overrides.
-fn policy(mut table: toml::Table) -> Result<Policy, String> {
+pub fn policy(mut table: toml::Table) -> Result<Policy, String> {
     let overrides = table.remove("overrides");
     let mut everywhere = match table.remove("thresholds") {
         None => toml::Table::new(),
@@ -222,7 +223,7 @@ fn policy(mut table: toml::Table) -> Result<Policy, String> {
     }
     let mut whole = toml::Table::from_iter([("thresholds".to_owned(), toml::Value::Table(everywhere))]);
     whole.extend(overrides.map(|overrides| ("overrides".to_owned(), overrides)));
-    let typed: PolicyConfig = whole.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let typed: PolicyConfig = whole.try_into().map_err(|error: toml::de::Error| scrubbed(error.message()))?;
     Policy::new(typed).map_err(|error| error.to_string())
 }
 

@@ -4,21 +4,18 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use provost_engine::Rule;
 
-fn readme() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")
-}
-
 /// The text between the marks of a section, compared with what the code says; or replaced by it.
-fn holds(section: &str, said: &str) {
-    let text = fs::read_to_string(readme()).unwrap();
+fn holds((file, section): (&str, &str), said: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- {section}: begin -->\n"), format!("<!-- {section}: end -->"));
     let (before, rest) = text.split_once(&begin).unwrap();
     let (between, after) = rest.split_once(&end).unwrap();
     if between == said {
         return;
     }
-    assert!(std::env::var_os("PROVOST_UPDATE_DOCS").is_some(), "{section} in README.md is not what the code says");
-    fs::write(readme(), format!("{before}{begin}{said}{end}{after}")).unwrap();
+    assert!(std::env::var_os("PROVOST_UPDATE_DOCS").is_some(), "{section} in {file} is not what the code says");
+    fs::write(path, format!("{before}{begin}{said}{end}{after}")).unwrap();
 }
 
 #[test]
@@ -36,12 +33,24 @@ fn the_tables_of_the_readme_are_what_the_code_says() {
         )
         .unwrap();
     }
-    holds("connectors", &connectors);
+    holds(("README.md", "connectors"), &connectors);
     let mut rules = String::from("| rule | severity | what is wrong |\n|---|---|---|\n");
     for rule in provost_engine::rules::ALL {
         writeln!(rules, "| {} | {} | {} |", rule.id, rule.severity, rule.title).unwrap();
     }
-    holds("rules", &rules);
+    holds(("README.md", "rules"), &rules);
+}
+
+#[test]
+fn the_table_of_store_formats_is_what_the_code_says() {
+    let mut steps = String::from("| step | expands | migrates | contracts | `min_reader` |\n|---|---|---|---|---|\n");
+    for step in provost_store::steps::ALL {
+        let provost_store::steps::Step { to, expands, migrates, contracts, min_reader, contracted, .. } = step;
+        let readers =
+            if min_reader == contracted { format!("{min_reader}") } else { format!("{min_reader}, then {contracted}") };
+        writeln!(steps, "| {} → {to} | {expands} | {migrates} | {contracts} | {readers} |", to - 1).unwrap();
+    }
+    holds(("src/ARCHITECTURE.md", "formats"), &steps);
 }
 
 #[test]

@@ -16,8 +16,11 @@ mod crash;
 mod daemon;
 mod database;
 mod docs;
+mod formats;
 mod links;
 mod moves;
+#[path = "../stores/old.rs"]
+mod old;
 mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]
@@ -25,3 +28,4 @@ mod postgres;
 mod program;
 mod secrets;
 mod systemd;
+mod whatif;

@@ -1,6 +1,8 @@
 //! What may be typed, and nothing else: every command and option, with its help.
 //! It must never do anything: what a command does is in the file named after it.
 
+mod rules;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
@@ -8,6 +10,8 @@ use clap_complete::Shell;
 use provost_model::{Presence, Severity, Time};
 
 use crate::output::Format;
+
+pub use rules::{Rules, WhatIf};
 
 /// One authoritative inventory of non-human identities, what is wrong with them, and proof.
 #[derive(Clone, Debug, Parser)]
@@ -76,6 +80,9 @@ pub enum Command {
     /// What is wrong
     #[command(subcommand)]
     Findings(Findings),
+    /// What is looked for, and what other thresholds would open and close
+    #[command(subcommand)]
+    Rules(Rules),
     /// Who answers for what, and how that is known
     #[command(subcommand)]
     Owners(Owners),
@@ -370,6 +377,13 @@ pub enum StoreAction {
         /// The new directory; for postgres an address without a password, or where one is: env:NAME, file:/path
         place: String,
     },
+    /// Go back to the copy made before the store was brought to a later format, for the release before; nobody may have
+    /// the store open
+    Rollback {
+        /// Even if that leaves commits out; the store that is there is set aside
+        #[arg(long)]
+        lose_commits: bool,
+    },
     /// Read everything through and say what is wrong
     Check,
     /// Rewrite what is live and give the rest of the room back, while others go on using the store
@@ -470,6 +484,8 @@ mod tests {
             "provost inventory link-again 0193ab AKIA1 --reason mistaken",
             "provost findings list --all --fail-on critical --output json",
             "provost findings explain 0193ab",
+            "provost rules list -o json",
+            "provost rules what-if stricter.toml --at 2026-10-01 --limit 0",
             "provost owners list --conflicts --below 0.6",
             "provost owners explain 0193ab",
             "provost owners confirm 0193ab payments --reason asked",
@@ -511,6 +527,9 @@ mod tests {
             "provost inventory why-linked 0193ab",
             "provost inventory groups --held --apart",
             "provost owners list --below 7",
+            "provost rules",
+            "provost rules what-if",
+            "provost rules what-if stricter.toml --limit 10001",
             "provost owners confirm 0193ab payments",
             "provost quickstart --no-aws --instance-credentials",
             "provost store",

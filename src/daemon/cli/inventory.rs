@@ -204,6 +204,7 @@ mod tests {
         cli::screen::fake::written,
         filter::{DEADLINE, Filter},
         output::{Format, inventory::samples},
+        rows::Candidate,
     };
 
     fn said_by() -> Vec<SaidRow> {
@@ -220,10 +221,11 @@ mod tests {
 
     #[test]
     fn rows_left_out_are_remarked_and_not_shown() {
-        let filter = Filter::compile::<InventoryRow>("idle_days > 1").unwrap();
+        let filter = Filter::compile::<Candidate>("idle_days > 1").unwrap();
         let (out, err) = written(Format::Ndjson, |screen| {
-            let (rows, left_out) = filter.keep(vec![samples::key("a")], samples::NOW, DEADLINE).unwrap();
-            assert_eq!(list(rows, &left_out, screen).unwrap(), Exit::Done);
+            let (kept, left_out) = filter.keep(vec![samples::candidate("a")], samples::NOW, DEADLINE).unwrap();
+            assert!(kept.is_empty());
+            assert_eq!(list(Vec::new(), &left_out, screen).unwrap(), Exit::Done);
         });
         assert_eq!(out, "");
         assert_eq!(err, "1 row left out: unknown idle_days (never: 1)\n");

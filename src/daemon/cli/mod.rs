@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod links;
 pub mod owners;
 pub mod quickstart;
+pub mod rules;
 pub mod scan;
 mod screen;
 pub mod snapshot;
@@ -22,7 +23,7 @@ pub mod store;
 
 pub use args::{
     Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart,
-    Scan, Selection, Snapshot, Sources, StoreAction, Two, When,
+    Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use provost_store::{
     Compacted, Report,
-    archive::{Contents, Former, Restored},
+    archive::{Contents, Former, Restored, RolledBack},
 };
 use serde::Serialize;
 
@@ -73,6 +73,35 @@ pub fn restored(restored: &Restored, store: &Path, screen: &mut Screen<'_>) -> R
         screen.prose(&format!("The segments beside the engine were left out ({why}); they are set aside too."))?;
     }
     screen.prose(&format!("The store at {} can be used now: provost status", store.display()))?;
+    Ok(Exit::Done)
+}
+
+/// Says what going back to an older format did, and what to do then.
+pub fn rolled_back(done: &RolledBack, store: &Path, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    let RolledBack::Done { copy, format, commit, recorded, aside, lost } = done else {
+        let RolledBack::NotNeeded { format, min_reader } = done else { return Ok(Exit::Done) };
+        screen.prose(&format!(
+            "Nothing to go back from: the store at {} is of format {format}, and programs from format {min_reader} on read \
+             it as it is. Nothing was changed.",
+            store.display()
+        ))?;
+        screen.prose("To go back to the copy all the same, without the commits made since, add --lose-commits.")?;
+        return Ok(Exit::Done);
+    };
+    if let Some(aside) = aside {
+        screen.prose(&format!("The store that was there was set aside, as it was, in {}.", aside.display()))?;
+    }
+    screen.prose(&format!("Every file was put back from {} and is the one that was copied.", copy.display()))?;
+    let recorded = recorded.whole_seconds();
+    screen.prose(&format!("The store is of format {format} again, as of commit {commit} of {recorded}."))?;
+    match lost {
+        Some(0) => screen.line("No commit was lost.")?,
+        Some(lost) => screen.prose(&format!("{lost} later commits are in the store that was set aside only."))?,
+        None => screen.line("Which commits only the store that was set aside has is not known.")?,
+    }
+    screen.prose(&format!(
+        "Install the provost that reads format {format} before the store is opened: this one would bring it to its own again."
+    ))?;
     Ok(Exit::Done)
 }
 

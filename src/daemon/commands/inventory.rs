@@ -19,7 +19,7 @@ use crate::{
         InventoryRow,
         inventory::{id_matches, said},
     },
-    rows::{Rows, RowsError},
+    rows::{Candidate, Rows, RowsError},
 };
 
 /// Records that are put to a filter together.
@@ -48,7 +48,7 @@ fn list(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, CommandError> {
     let filter =
-        selection.filter.as_deref().map(Filter::compile::<InventoryRow>).transpose().map_err(cli::CliError::from)?;
+        selection.filter.as_deref().map(Filter::compile::<Candidate>).transpose().map_err(cli::CliError::from)?;
     let wanted = |it: Presence| match presence {
         [] => matches!(it, Presence::Present | Presence::Missing),
         some => some.contains(&it),
@@ -66,7 +66,8 @@ fn list(
         left_out: LeftOut::default(),
     };
     let mut failed = None;
-    desk.house.inventory().each_record(Some(at), &mut |record, _| {
+    let kinds = |kind| filter.as_ref().is_none_or(|filter| filter.may_keep(kind));
+    desk.house.inventory().each_of_kinds(Some(at), &kinds, &mut |record| {
         let record = match selection.as_of {
             Some(time) => as_of(desk, record.id, time)?,
             None => Some(record),
@@ -104,7 +105,7 @@ struct Listed<'a> {
 impl Listed<'_> {
     fn turn(&mut self) -> Result<(), RowsError> {
         let begun = Instant::now();
-        let (rows, left_out) = self.rows.kept(&std::mem::take(&mut self.page), self.filter, self.within)?;
+        let (rows, left_out) = self.rows.kept(std::mem::take(&mut self.page), self.filter, self.within)?;
         self.within = self.within.saturating_sub(begun.elapsed());
         self.found.extend(rows);
         self.left_out.add(left_out);

@@ -6,6 +6,7 @@ mod findings;
 mod inventory;
 mod links;
 mod owners;
+mod rules;
 mod scan;
 mod snapshot;
 mod sources;
@@ -83,6 +84,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Rules(_)
         | Command::Owners(_)
         | Command::Snapshot(_)
         | Command::Baseline(_)
@@ -92,7 +94,7 @@ pub fn needs_store(command: &Command) -> bool {
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
-        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. })
+        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
         | Command::Completions { .. } => false,
     }
@@ -106,6 +108,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
         Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Rules(action) => rules::rules(asked, action, screen).await,
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
         Command::Status => status::status(asked.desk, screen),
@@ -116,7 +119,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
-        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. })
+        | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
         | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }
@@ -149,7 +152,9 @@ impl CommandError {
             Self::Look(LookError::Write(WriteError::Store(error)) | LookError::Store(error)) => of_store(error),
             Self::Usage(_)
             | Self::Snapshot(SnapshotError::Unknown(_))
-            | Self::Archive(ArchiveError::There(_) | ArchiveError::NoBackup(_)) => Exit::Usage,
+            | Self::Archive(ArchiveError::There(_) | ArchiveError::NoBackup(_) | ArchiveError::NoCopy(_)) => {
+                Exit::Usage
+            }
             Self::Look(_) | Self::Snapshot(_) | Self::Archive(_) => Exit::Failed,
         }
     }
@@ -173,12 +178,14 @@ pub fn of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
+        | StoreError::Later { .. }
         | StoreError::Damaged { .. }
         | StoreError::OtherEngine { .. }
         | StoreError::Foreign { .. }
         | StoreError::Refused { .. } => Exit::Store,
         StoreError::Conflict(_)
         | StoreError::NoRoom { .. }
+        | StoreError::NoRoomForCopy { .. }
         | StoreError::Away(_)
         | StoreError::Io(_)
         | StoreError::Codec(_) => Exit::Failed,

@@ -6,6 +6,7 @@ mod duration;
 mod meant;
 mod paths;
 mod people;
+mod policy;
 mod problem;
 mod reference;
 mod resolve;
@@ -16,12 +17,14 @@ mod typed;
 pub use address::Address;
 pub use meant::{Config, DaemonSettings, Schedule, Snapshots, Source, StoreChoice};
 pub use paths::{Paths, Scene};
+pub use policy::{thresholds_in, thresholds_of};
 pub use problem::{Problem, nearest};
 pub use reference::{MalformedReference, Reference};
 pub use resolve::{Environment, ResolveError};
 pub use size::Size;
 pub use text::{example, schema};
 pub use typed::Typed;
+pub(crate) use typed::scrubbed;
 
 use std::path::Path;
 
@@ -58,7 +61,8 @@ fn read_up_to(file: &Path, most: u64) -> std::io::Result<String> {
     let mut text = String::new();
     let read = std::fs::File::open(file)?.take(most + 1).read_to_string(&mut text)?;
     if read as u64 > most {
-        return Err(std::io::Error::other(format!("it is longer than {} MiB", most >> 20)));
+        let most = if most >= 1 << 20 { format!("{} MiB", most >> 20) } else { format!("{} KiB", most >> 10) };
+        return Err(std::io::Error::other(format!("it is longer than {most}")));
     }
     Ok(text)
 }

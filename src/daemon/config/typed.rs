@@ -198,7 +198,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
 }
 
 /// The message without values: the text that has the wrong type may be a secret in the wrong place.
-fn scrubbed(message: &str) -> String {
+pub(crate) fn scrubbed(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field `") {
         return unknown(rest);
     }

@@ -5,6 +5,7 @@ mod bounds;
 mod compile;
 mod error;
 mod evaluate;
+mod narrow;
 mod subject;
 #[cfg(test)]
 mod tests;

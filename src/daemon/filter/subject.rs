@@ -4,10 +4,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use cel::{Value, objects::Key};
-use provost_model::{Facts, Field, Reading, Time, Value as Stored};
+use provost_model::{Field, Reading, Record, Time, Value as Stored, field};
 
 use super::Vocabulary;
-use crate::output::{FindingRow, InventoryRow};
+use crate::{output::FindingRow, rows::Candidate};
 
 /// A sort of rows that expressions can ask.
 pub trait Subject: Send + Sync {
@@ -18,31 +18,28 @@ pub trait Subject: Send + Sync {
     fn look(&self, name: &str, now: Time) -> Reading<Value>;
 }
 
-impl Subject for InventoryRow {
+impl Subject for Candidate {
     fn vocabulary() -> &'static Vocabulary {
         Vocabulary::inventory()
     }
 
     fn look(&self, name: &str, now: Time) -> Reading<Value> {
+        let (record, beside) = (&self.record, &self.beside);
         Reading::Known(match name {
-            "id" => text(self.id.to_string()),
-            "kind" => text(self.kind.name()),
-            "source" => list(&self.source),
-            "external_id" => text(self.external_id.as_str()),
-            "name" => text(self.name.as_str()),
-            "identity" => self.identity.map_or(Value::Null, |id| text(id.to_string())),
-            "owner" => self.owner.as_deref().map_or(Value::Null, text),
-            "status" => text(self.status.name()),
-            "presence" => text(self.presence.name()),
-            "first_seen" => instant(self.first_seen),
-            "last_seen" => instant(self.last_seen),
-            "created_at" => return self.created_at.map(instant),
-            "rotated_at" => return self.rotated_at.map(instant),
-            "last_used_at" => return self.last_used_at.map(instant),
-            "expires_at" => return self.expires_at.map(instant),
-            "age_days" => return self.created_at.map(|then| days(then, now)),
-            "idle_days" => return self.last_used_at.map(|then| days(then, now)),
-            other => return attribute(&self.attributes, other),
+            "id" => text(record.id.to_string()),
+            "kind" => text(record.kind.name()),
+            "source" => list(&beside.sources),
+            "external_id" => text(record.external()),
+            "name" => text(record.name()),
+            "identity" => beside.identity.map_or(Value::Null, |id| text(id.to_string())),
+            "owner" => beside.owner.as_deref().map_or(Value::Null, text),
+            "status" => text(record.status(now).name()),
+            "presence" => text(record.presence().name()),
+            "first_seen" => instant(record.first_seen),
+            "last_seen" => instant(beside.last_seen.unwrap_or(record.first_seen)),
+            "age_days" => return record.get(field::CREATED_AT).map(|then| days(then, now)),
+            "idle_days" => return record.get(field::LAST_USED_AT).map(|then| days(then, now)),
+            other => return attribute(record, other),
         })
     }
 }
@@ -72,9 +69,9 @@ impl Subject for FindingRow {
     }
 }
 
-fn attribute(facts: &Facts, name: &str) -> Reading<Value> {
+fn attribute(record: &Record, name: &str) -> Reading<Value> {
     let Some(field) = Field::from_name(name) else { return Reading::NotCollected };
-    facts.reading(field).map(|stored| match stored {
+    record.reading(field).map(|stored| match stored {
         Stored::Bool(yes) => Value::Bool(*yes),
         Stored::Int(number) => Value::Int(*number),
         Stored::Time(time) => instant(*time),

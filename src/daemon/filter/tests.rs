@@ -4,25 +4,30 @@
 use provost_model::{Facts, Kind, Reading, Severity, Status, Time, field};
 
 use super::*;
-use crate::output::{FindingRow, InventoryRow, finding::samples::finding, inventory::samples};
+use crate::{
+    output::{FindingRow, finding::samples::finding, inventory::samples},
+    rows::Candidate,
+};
 
-fn row(name: &str, facts: Facts) -> InventoryRow {
-    InventoryRow { attributes: facts, ..samples::key(name) }
+fn row(name: &str, facts: Facts) -> Candidate {
+    let mut candidate = samples::candidate(name);
+    candidate.record.statements[0].facts = facts.with(field::NAME, name.to_owned());
+    candidate
 }
 
 /// Of these rows: which are kept, and what is said of those left out.
-fn kept(source: &str, rows: Vec<InventoryRow>) -> (Vec<String>, String) {
-    let filter = Filter::compile::<InventoryRow>(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+fn kept(source: &str, rows: Vec<Candidate>) -> (Vec<String>, String) {
+    let filter = Filter::compile::<Candidate>(source).unwrap_or_else(|error| panic!("{source}: {error}"));
     let (rows, left_out) =
         filter.keep(rows, samples::NOW, DEADLINE).unwrap_or_else(|error| panic!("{source}: {error}"));
     let said = if left_out.rows() == 0 { String::new() } else { left_out.to_string() };
-    (rows.into_iter().map(|row| row.name).collect(), said)
+    (rows.into_iter().map(|it| it.record.name()).collect(), said)
 }
 
 fn fault(source: &str) -> String {
-    match Filter::compile::<InventoryRow>(source) {
+    match Filter::compile::<Candidate>(source) {
         Err(error) => error.to_string(),
-        Ok(filter) => filter.keep(vec![samples::key("a")], samples::NOW, DEADLINE).unwrap_err().to_string(),
+        Ok(filter) => filter.keep(vec![samples::candidate("a")], samples::NOW, DEADLINE).unwrap_err().to_string(),
     }
 }
 
@@ -76,7 +81,7 @@ fn an_expression_keeps_refuses_or_leaves_out() {
         ("presence in [\"present\", \"missing\"]", "kept"),
     ];
     for (source, expected) in table {
-        let (rows, said) = kept(source, vec![samples::key("deploy")]);
+        let (rows, said) = kept(source, vec![samples::candidate("deploy")]);
         let found = match (rows.len(), said.as_str()) {
             (1, "") => "kept",
             (0, "") => "refused",
@@ -194,23 +199,22 @@ fn hostile_expressions_end_in_an_error_or_an_answer() {
         "{".repeat(24),
     ];
     for source in chains {
-        if let Ok(filter) = Filter::compile::<InventoryRow>(&source) {
-            let _ = filter.keep(vec![samples::key("a")], samples::NOW, DEADLINE);
+        if let Ok(filter) = Filter::compile::<Candidate>(&source) {
+            let _ = filter.keep(vec![samples::candidate("a")], samples::NOW, DEADLINE);
         }
     }
 }
 
 #[test]
 fn no_time_left_is_an_error_not_a_shorter_list() {
-    let filter = Filter::compile::<InventoryRow>("true").unwrap();
+    let filter = Filter::compile::<Candidate>("true").unwrap();
     let nothing_left = std::time::Duration::ZERO;
-    assert!(filter.keep(vec![samples::key("a")], samples::NOW, nothing_left).is_err());
+    assert!(filter.keep(vec![samples::candidate("a")], samples::NOW, nothing_left).is_err());
 }
 
 #[test]
 fn only_what_is_asked_for_is_looked_up() {
-    let filter =
-        Filter::compile::<InventoryRow>("tags.exists(name, name == \"x\") || reading(mfa) == \"known\"").unwrap();
+    let filter = Filter::compile::<Candidate>("tags.exists(name, name == \"x\") || reading(mfa) == \"known\"").unwrap();
     let names: Vec<&str> = filter.wanted.iter().map(|wanted| wanted.bound.as_str()).collect();
     assert_eq!(names, ["tags", "reading@mfa"]);
 }
@@ -218,7 +222,8 @@ fn only_what_is_asked_for_is_looked_up() {
 #[test]
 fn times_of_any_size_are_comparable() {
     for micros in [i64::MIN, -1, 0, 1, i64::MAX] {
-        let row = InventoryRow { first_seen: Time::from_micros(micros), ..samples::key("a") };
+        let mut row = samples::candidate("a");
+        row.record.first_seen = Time::from_micros(micros);
         let (rows, said) = kept("first_seen <= timestamp(\"9999-12-31T23:59:59Z\")", vec![row]);
         assert_eq!((rows.len(), said.as_str()), (1, ""), "{micros}");
     }
@@ -242,6 +247,30 @@ fn findings_answer_by_their_own_names() {
 
 #[test]
 fn the_sample_is_what_the_table_says() {
-    let sample = samples::key("a");
-    assert_eq!((sample.kind, sample.status), (Kind::AccessKey, Status::Active));
+    let sample = samples::candidate("a").record;
+    assert_eq!((sample.kind, sample.status(samples::NOW)), (Kind::AccessKey, Status::Active));
+}
+
+#[test]
+fn kinds_that_an_expression_cannot_keep_are_known_beforehand() {
+    let kept = |source: &str| -> Vec<&str> {
+        let filter = Filter::compile::<Candidate>(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+        let may = Kind::ALL.iter().filter(|kind| filter.may_keep(**kind)).map(|kind| kind.name()).collect::<Vec<_>>();
+        if may.len() == Kind::ALL.len() { vec!["all"] } else { may }
+    };
+    let table: [(&str, &[&str]); 10] = [
+        ("kind == 'user'", &["user"]),
+        ("'user' == kind && tags.zone == 'eu'", &["user"]),
+        ("(status == 'active' && kind == 'user') && idle_days > 3", &["user"]),
+        ("kind in ['user', 'role'] && age_days > 3", &["user", "role"]),
+        ("kind in ['user', 'role'] && kind == 'role'", &["role"]),
+        ("kind == 'user' && kind == 'role'", &[]),
+        ("kind == 'user' || age_days > 3", &["all"]),
+        ("!(kind == 'user')", &["all"]),
+        ("kind != 'user' && age_days > 3", &["all"]),
+        ("kind in [name] && age_days > 3", &["all"]),
+    ];
+    for (source, expected) in table {
+        assert_eq!(kept(source), expected, "{source}");
+    }
 }

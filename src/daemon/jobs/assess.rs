@@ -2,11 +2,11 @@
 //! It must never judge what a source sees; that is `judge`.
 
 use provost_engine::{
-    Case, Measure, Rule, SourceView, rejudge,
+    Case, Measure, Policy, Rule, SourceView, rejudge,
     rules::{Held, ScopeView},
     source_subject, withdraw,
 };
-use provost_model::{Outcome, Presence, Reading, Span, Time};
+use provost_model::{Finding, Outcome, Presence, Reading, Span, Time};
 use provost_store::{StoreError, inventory::Draft};
 
 use super::judge::Yardstick;
@@ -31,33 +31,53 @@ pub fn assess(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result
 fn assess_once(house: &House, yardstick: &Yardstick, watched: &Watched) -> Result<u64, StoreError> {
     let _gavel = house.gavel();
     let now = house.now();
-    let thresholds = yardstick.policy.of_source(&watched.name);
     let subject = source_subject(&watched.name);
     let mut draft = Draft::new(house.inventory(), now);
     // Read before what it is judged by: whoever judges a later state meanwhile is noticed.
     let mut findings = draft.findings_of(subject)?;
     let view = view(house, watched, now)?;
-    let mut changed = 0;
-    for rule in Rule::about_sources() {
-        let verdict = rule.of_source(&view, &thresholds, now);
-        let case = Case {
-            rule,
-            subject,
-            external_id: &watched.name,
-            source: Some(&watched.name),
-            presence: Presence::Present,
-            baseline: false,
-            measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
-            now,
-        };
-        changed += u64::from(rejudge(&mut findings, &verdict, &case));
-    }
-    changed += withdraw(&mut findings, Rule::about_sources(), now);
+    let changed = judge(&mut findings, &view, &yardstick.policy, now);
     if changed > 0 {
         draft.put_findings(subject, &findings)?;
         draft.commit()?;
     }
     Ok(changed)
+}
+
+/// A source's findings as each of these policies would have them.
+pub(super) fn supposed<const N: usize>(
+    house: &House,
+    watched: &Watched,
+    (policies, now): ([&Policy; N], Time),
+) -> Result<[Vec<Finding>; N], StoreError> {
+    let findings = house.inventory().findings_at(source_subject(&watched.name), None)?;
+    let view = view(house, watched, now)?;
+    Ok(policies.map(|policy| {
+        let mut findings = findings.clone();
+        judge(&mut findings, &view, policy, now);
+        findings
+    }))
+}
+
+/// Brings a source's findings up to date; gives the number of those that changed.
+fn judge(findings: &mut Vec<Finding>, view: &SourceView, policy: &Policy, now: Time) -> u64 {
+    let thresholds = policy.of_source(&view.name);
+    let mut changed = 0;
+    for rule in Rule::about_sources() {
+        let verdict = rule.of_source(view, &thresholds, now);
+        let case = Case {
+            rule,
+            subject: source_subject(&view.name),
+            external_id: &view.name,
+            source: Some(&view.name),
+            presence: Presence::Present,
+            baseline: false,
+            measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
+            now,
+        };
+        changed += u64::from(rejudge(findings, &verdict, &case));
+    }
+    changed + withdraw(findings, Rule::about_sources(), now)
 }
 
 fn view(house: &House, watched: &Watched, now: Time) -> Result<SourceView, StoreError> {

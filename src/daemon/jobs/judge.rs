@@ -4,6 +4,7 @@
 mod concern;
 mod household;
 mod verdicts;
+pub mod whatif;
 
 use std::collections::HashSet;
 

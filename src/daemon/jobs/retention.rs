@@ -1,5 +1,5 @@
 //! Forgets history that need not be kept: versions beyond `keep_history`, and, beyond `keep_daily`, all but the last version
-//! of a month of those that differ in volatile attributes only.
+//! of a month of those that differ in volatile attributes only. What stays beyond `keep_daily` is packed together.
 //! It must never forget a version that says something lasting for the first time, nor anything a human being said.
 //!
 //! What is asked as of a version that is kept is answered as before. In between, lasting attributes are answered as before
@@ -50,19 +50,24 @@ pub fn turn(house: &House, keep: Keep) -> Result<Turn, StoreError> {
         return Err(StoreError::Codec("how far history is gone through".to_owned()));
     };
     let store = house.store();
-    let (mut seen, mut which) = (0, Vec::new());
+    let (mut seen, mut which, mut old) = (0, Vec::new(), Vec::new());
     let from = passing.after.take().map_or(Bound::Unbounded, Bound::Excluded);
     store.scan(table, &KeyRange { from, to: Bound::Unbounded }, None, &mut |key, _| {
         let versions = store.versions(table, key)?;
         seen += versions.len();
         let kept = versions.into_iter().map(|row| Kept::of(row, table == RECORDS)).collect::<Result<Vec<_>, _>>()?;
-        which.extend(forgettable(&kept, (now, keep)).into_iter().map(|commit| (key.to_vec(), commit)));
+        let forgettable = forgettable(&kept, (now, keep));
+        old.extend(to_pack(&kept, &forgettable, now - keep.daily).map(|upto| (key.to_vec(), upto)));
+        which.extend(forgettable.into_iter().map(|commit| (key.to_vec(), commit)));
         passing.after = (seen >= TURN).then(|| key.to_vec());
         Ok(if seen >= TURN { Go::Stop } else { Go::On })
     })?;
     let mut forgotten = 0;
     for some in which.chunks(MAX_OPS / 2) {
         forgotten += store.forget_versions(table, some)?;
+    }
+    for some in old.chunks(MAX_OPS) {
+        store.pack(table, some)?;
     }
     let over = passing.after.is_none() && at + 1 == Passing::TABLES.len();
     if over {
@@ -121,6 +126,16 @@ fn forgettable(versions: &[Kept], (now, keep): (Time, Keep)) -> Vec<CommitNo> {
         before = lasting;
     }
     found
+}
+
+/// Up to which version they are packed: those that stay and were replaced before that time, if there are several.
+fn to_pack(versions: &[Kept], forgettable: &[CommitNo], daily: Time) -> Option<CommitNo> {
+    let mut old = versions.windows(2).filter_map(|pair| match pair {
+        [version, next] if next.recorded <= daily && !forgettable.contains(&version.commit) => Some(version.commit),
+        _ => None,
+    });
+    old.next()?;
+    old.next_back()
 }
 
 /// Months since the year 0, in UTC.
@@ -226,6 +241,11 @@ mod tests {
             assert_eq!(lasts(&after[at]), lasts(was), "what lasts at {at}");
         }
         assert!(house.store().check().unwrap().faults.is_empty());
+        // What stays of the months is packed already, what is kept day by day is not.
+        let pack =
+            |upto: CommitNo| house.store().pack(RECORDS, &[(record(BEGIN).id.as_bytes().to_vec(), upto)]).unwrap();
+        assert_eq!(pack(kept[kept.len() - 38]), 0);
+        assert!(pack(kept[kept.len() - 2]) > 0);
         assert_eq!(turn(&house, keep).unwrap(), Turn { forgotten: 0, over: true }, "it rests for a day");
         clock.0.store(BEGIN + 366, Ordering::Relaxed);
         assert!(turn(&house, keep).unwrap().forgotten < 4);

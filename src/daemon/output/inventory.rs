@@ -236,12 +236,19 @@ pub fn said(reading: &Reading<Value>) -> String {
 #[cfg(test)]
 pub(crate) mod samples {
     use super::*;
+    use crate::rows::Candidate;
     use provost_model::{PartId, Realm, ScopeNo, Standing, Statement};
 
     pub(crate) const NOW: Time = Time::from_seconds(1_790_000_000);
 
     /// A row of an access key with a few readings of every sort.
     pub(crate) fn key(name: &str) -> InventoryRow {
+        let Candidate { record, beside } = candidate(name);
+        InventoryRow::of(&record, beside, NOW)
+    }
+
+    /// The same before it is a row.
+    pub(crate) fn candidate(name: &str) -> Candidate {
         let day = |ago: i64| Time::from_seconds(1_790_000_000 - ago * 86_400);
         let tags = std::collections::BTreeMap::from([("team".to_owned(), "payments".to_owned())]);
         let facts = Facts::new()
@@ -279,7 +286,7 @@ pub(crate) mod samples {
             last_seen: Some(day(0)),
             ..Beside::default()
         };
-        InventoryRow::of(&record, beside, NOW)
+        Candidate { record, beside }
     }
 }
 

@@ -292,6 +292,18 @@ impl Policy {
         digest_of(&parts)
     }
 
+    /// The figures of a rule that hold everywhere, by name.
+    pub fn figures(&self, rule: &Rule) -> Vec<(&'static str, Value)> {
+        let all = serde_json::to_value(self.everywhere.as_ref()).unwrap_or_default();
+        rule.figures.iter().filter_map(|name| Some((*name, all.get(name)?.clone()))).collect()
+    }
+
+    /// Whether a rule is off everywhere, and how many overrides say something else of it or its figures.
+    pub fn standing(&self, rule: &Rule) -> (bool, usize) {
+        let overrides = self.overrides.iter().filter(|it| !figures_of(rule, &it.thresholds).is_empty());
+        (self.everywhere.is_off(rule.id), overrides.count())
+    }
+
     /// The figures that hold for a source as such.
     pub fn of_source(&self, name: &str) -> Arc<Thresholds> {
         self.overlaid(|it| *it == Matcher { source: Some(name.to_owned()), ..Matcher::default() })
@@ -518,6 +530,22 @@ mod tests {
         let other = policy("[[overrides]]\nmatch = { realm = \"gcp\" }\nthresholds = { rsa_bits = 4096 }").unwrap();
         let rule = Rule::of_id("CRED-WEAK-KEY").unwrap();
         assert_ne!(one.digest_of(rule), other.digest_of(rule), "whom it is for counts too");
+    }
+
+    #[test]
+    fn a_rule_shows_its_figures_and_where_they_differ() {
+        let policy = policy(
+            "thresholds = { age_key_days = 80, off = [\"cred-stale\"] }\n[[overrides]]\nmatch = { realm = \"aws\" }\n\
+             thresholds = { age_key_days = 60 }",
+        )
+        .unwrap();
+        let rule = |id| Rule::of_id(id).unwrap();
+        let figures = policy.figures(rule("CRED-AGE"));
+        assert_eq!(figures.len(), rule("CRED-AGE").figures.len());
+        assert!(figures.contains(&("age_key_days", 80.into())) && figures.contains(&("age_secret_days", 365.into())));
+        assert!(policy.figures(rule("SRC-HELD")).is_empty());
+        let standing = ["CRED-AGE", "CRED-STALE", "ID-IDLE"].map(|id| policy.standing(rule(id)));
+        assert_eq!(standing, [(false, 1), (true, 0), (false, 0)]);
     }
 
     #[test]

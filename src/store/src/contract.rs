@@ -223,6 +223,16 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// A later Provost wrote it, for readers of this one too, but what it keeps this program cannot rewrite: use that one.
+    #[error("the store at {path} is of format {format}, this program rewrites up to {reader}; use the newer provost")]
+    Later {
+        /// Where it is.
+        path: PathBuf,
+        /// The format it is of.
+        format: u32,
+        /// The newest format this program writes.
+        reader: u32,
+    },
     /// Made with another engine than was asked for: ask for that one, or have it moved. Nothing was changed.
     #[error(
         "the store at {path} is kept by {found}, not {asked}; use: provost store migrate --to {asked} PLACE, or set engine = \"{found}\""
@@ -268,6 +278,21 @@ pub enum StoreError {
     NoRoom {
         /// Where it is.
         path: PathBuf,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes there are.
+        free: u64,
+    },
+    /// Too little room for the copy before a step of format: make room, or name another place. Nothing was changed.
+    #[error(
+        "the store at {path} is of an older format and is copied to {backups} before it is changed; that needs {needed} \
+         bytes free, there are {free}; nothing was changed. Make room there, or set store.backups.path"
+    )]
+    NoRoomForCopy {
+        /// The store.
+        path: PathBuf,
+        /// Where the copy would be.
+        backups: PathBuf,
         /// Bytes it needs.
         needed: u64,
         /// Bytes there are.
@@ -349,6 +374,10 @@ pub trait Store: Send + Sync {
     /// Forgets single former versions, at most [`crate::MAX_OPS`] of them; gives the number forgotten. Present versions stay,
     /// whatever is named. Whoever reads at a commit whose version is forgotten gets the version before it.
     fn forget_versions(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError>;
+
+    /// Keeps former versions of rows, of each those up to a commit, in as little room as it can; gives the bytes that saves.
+    /// Whatever is asked is answered as before. At most [`crate::MAX_OPS`] rows at once.
+    fn pack(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError>;
 
     /// Does what was put off: for a time when nothing else is to do. Nothing is lost where it is never called.
     fn tidy(&self) -> Result<(), StoreError>;

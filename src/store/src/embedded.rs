@@ -1,11 +1,13 @@
 //! The whole store contract over any engine with ordered keys: one writer at a time, readers beside it.
 //! It must never acknowledge a batch before the engine has made it durable.
 
+mod bundle;
 mod check;
 mod commit;
 mod kept;
 mod leases;
 mod log;
+pub(crate) mod past;
 pub(crate) mod pieces;
 mod queues;
 pub(crate) mod rows;
@@ -14,8 +16,7 @@ pub(crate) mod streams;
 mod tables;
 
 use std::{
-    collections::{HashMap, HashSet},
-    ops::Bound,
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -34,6 +35,9 @@ use crate::{
 pub(crate) use commit::check_count;
 pub use commit::{MAX_BYTES, MAX_OPS};
 pub(crate) use commit::{check_size, conflict};
+
+/// Bytes of bundles written at a time, about.
+const PACKED: usize = 1 << 20;
 
 /// A store over an engine.
 #[derive(Debug)]
@@ -104,6 +108,21 @@ impl<K: Kv> Embedded<K> {
     /// Refuses a log of commits with a gap.
     pub(crate) fn check_log(&self) -> Result<(), StoreError> {
         log::check(&self.kv, self.stands().number)
+    }
+
+    /// Notes which tables keep former versions, as far as there are any.
+    pub(crate) fn note_versioned(&self) -> Result<(), StoreError> {
+        let _writer = self.writer();
+        log::note_versioned(&self.kv)
+    }
+
+    /// When a commit was recorded, if there was one of that number.
+    pub(crate) fn recorded(&self, number: CommitNo) -> Result<Option<Time>, StoreError> {
+        self.kv.get(Tree::COMMITS, &number.0.to_be_bytes())?.map(|at| log::time(&at)).transpose()
+    }
+
+    fn change_past(&self, table: Table, changes: &past::Changes) -> Result<(), StoreError> {
+        if changes.is_empty() { Ok(()) } else { self.kv.write(&mut |draft| changes.write(draft, table)) }
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -213,18 +232,15 @@ impl<K: Kv> Store for Embedded<K> {
     }
 
     fn forget_before(&self, table: Table, commit: CommitNo) -> Result<u64, StoreError> {
-        let (mut forgotten, mut after) = (0, Bound::Unbounded);
+        let (mut forgotten, mut after) = (0, None);
         loop {
             // The writer's turn comes between two pages: forgetting years of history never holds up a scan for long.
             let _writer = self.writer();
-            let tables::Forgettable { places, go_on } = tables::forgettable(&self.kv, table, commit, &after)?;
-            if !places.is_empty() {
-                let past: Tree<'_> = tables::past_of(table);
-                self.kv.write(&mut |draft| places.iter().try_for_each(|place| draft.delete(past, place)))?;
-            }
-            forgotten += places.len() as u64;
+            let (changes, go_on) = past::forgettable(&self.kv, table, commit, after.as_deref())?;
+            self.change_past(table, &changes)?;
+            forgotten += changes.forgotten;
             match go_on {
-                Some(place) => after = Bound::Excluded(place),
+                Some(key) => after = Some(key),
                 None => return Ok(forgotten),
             }
         }
@@ -253,20 +269,39 @@ impl<K: Kv> Store for Embedded<K> {
 
     fn forget_versions(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError> {
         commit::check_count(which.len())?;
+        let mut by_key: BTreeMap<&[u8], HashSet<CommitNo>> = BTreeMap::new();
+        for (key, commit) in which {
+            by_key.entry(key).or_default().insert(*commit);
+        }
         let _writer = self.writer();
-        let past = tables::past_of(table);
-        let mut forgotten = 0;
-        self.kv.write(&mut |draft| {
-            for (key, commit) in which {
-                let place = rows::past_key(key, *commit);
-                if draft.get(past, &place)?.is_some() {
-                    draft.delete(past, &place)?;
-                    forgotten += 1;
+        let mut changes = past::Changes::default();
+        for (key, commits) in &by_key {
+            past::forget(&self.kv, table, (key, commits), &mut changes)?;
+        }
+        self.change_past(table, &changes)?;
+        Ok(changes.forgotten)
+    }
+
+    fn pack(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError> {
+        commit::check_count(which.len())?;
+        let (mut saved, mut which) = (0, which.iter());
+        while which.len() > 0 {
+            // The writer's turn comes in between.
+            let _writer = self.writer();
+            let mut changes = past::Changes::default();
+            for (key, upto) in which.by_ref() {
+                past::pack(&self.kv, table, (key, *upto), &mut changes)?;
+                if changes.bytes() > PACKED {
+                    break;
                 }
             }
-            Ok(())
-        })?;
-        Ok(forgotten)
+            if !changes.is_empty() && !self.kv.contract()? {
+                return Ok(saved);
+            }
+            self.change_past(table, &changes)?;
+            saved += changes.saved;
+        }
+        Ok(saved)
     }
 
     fn tidy(&self) -> Result<(), StoreError> {

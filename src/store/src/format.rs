@@ -10,15 +10,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineKind, StoreError};
+use crate::{EngineKind, StoreError, steps};
 
-/// The format that this program writes, and the newest that it reads.
-/// 2 has a journal before the engine; what it holds a reader of 1 would not see. 3 may be kept by redb, and its engine may
-/// lie in another place than at first.
-pub(crate) const VERSION: u32 = 3;
-/// The version whose programs read a store of sled's in its first place.
-const SLED_IN_PLACE: u32 = 2;
+/// The format that this program writes, and the newest that it knows. What brings a store there is in `steps`.
+pub(crate) const VERSION: u32 = 4;
 pub(crate) const NAME: &str = "format.toml";
+/// In the place of an engine's name while a store takes the place of another: no program of any format opens that.
+const REPLACING: &str = "being replaced";
 const LONGEST: u64 = 64 << 10;
 
 /// What the file says. Later versions may say more.
@@ -33,17 +31,46 @@ struct Said {
     /// The directory they lie in; that of the engine's name where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     place: Option<String>,
-    /// The version of the program that made the store.
+    /// The version of the program that made the store, or brought it to this format.
     created_by: String,
+    /// Said while the store is between two formats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stepping: Option<Stepping>,
 }
 
-/// A store's format, as far as this program needs to know.
-#[derive(Debug)]
+/// A store's format.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
+    /// Its version.
+    pub(crate) version: u32,
+    /// The oldest version whose programs can read the store.
+    pub(crate) min_reader: u32,
     /// Where the engine is.
     pub(crate) place: Place,
-    /// Whether the store has a journal; those of format 1 get one when they are opened.
-    pub(crate) has_journal: bool,
+    /// The copy made before the first step, while steps are still to be taken.
+    pub(crate) stepping: Option<Stepping>,
+}
+
+/// The copy that was made before the first of several steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stepping {
+    /// Its name in the directory of backups.
+    pub(crate) copy: String,
+    /// The store's last commit.
+    pub(crate) commit: u64,
+}
+
+impl Format {
+    /// The format of this program, with the engine in that place.
+    pub(crate) fn present(place: Place) -> Self {
+        let min_reader = steps::ALL.last().map_or(VERSION, |step| step.reader_of(&place));
+        Self { version: VERSION, min_reader, place, stepping: None }
+    }
+
+    /// Whether the store has a journal; those of format 1 get one by the first step.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.version >= 2
+    }
 }
 
 /// Which engine a store has, and in which of its directories.
@@ -86,8 +113,16 @@ impl Place {
 impl Said {
     /// Refuses a store that this program cannot read.
     fn understood(self, path: &Path) -> Result<Format, StoreError> {
-        if self.min_reader > VERSION {
-            return Err(StoreError::Newer { path: path.to_owned(), min_reader: self.min_reader, reader: VERSION });
+        let Self { format: version, min_reader, .. } = self;
+        if min_reader > VERSION {
+            return Err(StoreError::Newer { path: path.to_owned(), min_reader, reader: VERSION });
+        }
+        if version == 0 || min_reader > version {
+            let said = format!("its format file says format {version} for readers of {min_reader}, which cannot be");
+            return Err(damaged(path, said));
+        }
+        if self.engine == REPLACING {
+            return Err(damaged(path, "another store was taking its place, and that was cut short".to_owned()));
         }
         let Some(kind) = EngineKind::named(&self.engine) else {
             return Err(damaged(path, format!("its engine is {:?}, which is none", self.engine)));
@@ -95,7 +130,7 @@ impl Said {
         let name = self.place.as_deref().unwrap_or(kind.name());
         let place = Place::named(kind, name);
         let place = place.ok_or_else(|| damaged(path, format!("{name:?} is no place of its engine")))?;
-        Ok(Format { place, has_journal: self.format >= 2 })
+        Ok(Format { version, min_reader, place, stepping: self.stepping })
     }
 }
 
@@ -112,17 +147,30 @@ pub(crate) fn read(path: &Path) -> Result<Option<Format>, StoreError> {
     said.understood(path).map(Some)
 }
 
-/// Writes the format file of this program.
-pub(crate) fn write(path: &Path, place: &Place) -> Result<(), StoreError> {
-    let at_first = *place == Place::first(EngineKind::Sled);
-    let said = Said {
-        format: VERSION,
-        min_reader: if at_first { SLED_IN_PLACE } else { VERSION },
-        engine: place.kind.name().to_owned(),
-        place: (place.rewrites > 0).then(|| place.name()),
-        created_by: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let text = toml::to_string(&said).map_err(|error| StoreError::Codec(error.to_string()))?;
+/// Writes the format file.
+pub(crate) fn write(path: &Path, format: &Format) -> Result<(), StoreError> {
+    let place = &format.place;
+    put(
+        path,
+        &Said {
+            format: format.version,
+            min_reader: format.min_reader,
+            engine: place.kind.name().to_owned(),
+            place: (place.rewrites > 0).then(|| place.name()),
+            created_by: env!("CARGO_PKG_VERSION").to_owned(),
+            stepping: format.stepping.clone(),
+        },
+    )
+}
+
+/// Writes a format file with which no program opens the directory, whatever else lies in it.
+pub(crate) fn bar(path: &Path) -> Result<(), StoreError> {
+    let (engine, created_by) = (REPLACING.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    put(path, &Said { format: VERSION, min_reader: 1, engine, place: None, created_by, stepping: None })
+}
+
+fn put(path: &Path, said: &Said) -> Result<(), StoreError> {
+    let text = toml::to_string(said).map_err(|error| StoreError::Codec(error.to_string()))?;
     write_whole(&path.join(NAME), text.as_bytes())
 }
 

@@ -18,9 +18,11 @@ use std::{
 use self::{log::Log, pending::Pending};
 use crate::{
     Compacted, StoreError,
+    format::{self, Format},
     kv::{Draft, Engine, Kv, Pair, Range, Tree, Way, Work},
     memory::is_empty,
     opening::Hold,
+    steps,
 };
 
 /// The journal's two files, beside the engine's: one is written while what the other holds goes into the trees.
@@ -217,6 +219,23 @@ impl Kv for Journaled {
             self.change(|state| state.recent.take(writes));
         }
         Ok(())
+    }
+
+    /// A store that a later program left to this one stays as open as it is.
+    fn contract(&self) -> Result<bool, StoreError> {
+        let Some(hold) = &self.hold else { return Ok(true) };
+        // A rewrite writes the format file too.
+        let _pen = self.pen();
+        let reader = steps::contracted();
+        match format::read(&hold.path)? {
+            Some(format) if format.min_reader >= reader => Ok(true),
+            Some(format) if format.version == format::VERSION => {
+                format::write(&hold.path, &Format { min_reader: reader, ..format })?;
+                tracing::info!(store = %hold.path.display(), reader, "programs of older formats can read the store no longer");
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Puts everything into the trees and gives the memory back.

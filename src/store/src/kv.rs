@@ -75,6 +75,12 @@ pub trait Kv: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Shuts out programs of older formats, before the first thing is written that they would take for damage. `false`: that
+    /// cannot be, and no such thing may be written.
+    fn contract(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// Bytes that must be free for a rewrite.
     fn compaction_needs(&self) -> Result<u64, StoreError> {
         Ok(0)

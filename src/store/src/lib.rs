@@ -18,6 +18,7 @@ mod redb;
 mod segments;
 mod sled;
 mod space;
+pub mod steps;
 #[cfg(test)]
 mod suite;
 mod upkeep;
@@ -31,7 +32,7 @@ pub use embedded::{Embedded, MAX_BYTES, MAX_OPS};
 pub use engines::EngineKind;
 pub use journal::Journaled;
 pub use memory::Memory;
-pub use opening::{OpenOptions, open};
+pub use opening::{OpenOptions, look, open};
 pub use piece::Piece;
 pub use postgres::{Postgres, PostgresOptions, Projector, Shown};
 pub use space::{has_room, min_free};

@@ -14,9 +14,11 @@ use rustix::fs::FlockOperation;
 
 use crate::{
     Embedded, EngineKind, Journaled, StoreError,
-    format::{self, Place},
+    format::{self, Format, Place},
     kv::Engine,
-    segments, whole,
+    segments,
+    steps::{self, Step, Walk},
+    whole,
 };
 
 /// What an engine's directory is called, after its name, while the store is being made.
@@ -33,6 +35,8 @@ pub struct OpenOptions {
     pub cache: u64,
     /// Bytes of durable writes that wait in memory until they are put into their trees.
     pub journal: usize,
+    /// Where the copy goes that is made before a step of format; `backups` in the store's directory if it is not said.
+    pub backups: Option<PathBuf>,
     /// The engine it must have; where it is not said, the one it has, or sled for a new one.
     pub engine: Option<EngineKind>,
 }
@@ -40,7 +44,14 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     /// No waiting; 32 MiB of pages, which do for 200,000 records; 16 MiB of journal; whichever engine.
     fn default() -> Self {
-        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 16 << 20, engine: None }
+        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 16 << 20, backups: None, engine: None }
+    }
+}
+
+impl OpenOptions {
+    /// Where copies of the store at that path go.
+    pub(crate) fn backups_of(&self, path: &Path) -> PathBuf {
+        self.backups.clone().unwrap_or_else(|| path.join("backups"))
     }
 }
 
@@ -98,23 +109,64 @@ pub(crate) fn locked(path: &Path, wait: Duration) -> Result<File, StoreError> {
 
 /// Opens the store in a directory that is locked.
 pub(crate) fn open_locked(path: &Path, options: &OpenOptions, dir: File) -> Result<Embedded<Journaled>, StoreError> {
-    let (place, journal) = place(path, options)?;
-    whole::check(path, &place, journal, options.cache)?;
-    whole::forget_closed(path)?;
-    clear_rewrites(path, &place)?;
-    let directory = path.join(place.name());
-    let engine = opened(path, &place, &directory, options.cache)?;
-    let hold = hold(path, dir, (place, options.cache))?;
-    if !journal {
-        // Before anything is written that an older reader would not see.
-        format::write(path, &hold.place())?;
+    opened_by(steps::ALL, path, options, dir)
+}
+
+/// Opens a store and takes those of these steps that are due.
+pub(crate) fn opened_by(
+    steps: &[Step],
+    path: &Path,
+    options: &OpenOptions,
+    dir: File,
+) -> Result<Embedded<Journaled>, StoreError> {
+    let format = found(path, options)?;
+    whole::check(path, &format.place, format.has_journal(), options.cache)?;
+    // The copy before the first step needs the files as they were closed, and room: both before anything is changed.
+    let walk = Walk::begin(path, &format, (steps, options))?;
+    let store = running(path, options, (&format.place, dir.try_clone()?))?;
+    if let Some(walk) = walk
+        && !walk.go(&store)?
+    {
+        drop(store);
+        return opened_by(steps, path, options, dir);
     }
-    let store = Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)?;
     store.with_segments(&path.join(segments::NAME))
 }
 
-/// Where the engine is, and whether the store has a journal; a store that is not there is made.
-fn place(path: &Path, options: &OpenOptions) -> Result<(Place, bool), StoreError> {
+/// Opens the store in a directory without taking any step, and lets it be read.
+pub fn look<T, E: From<StoreError>>(
+    path: &Path,
+    options: &OpenOptions,
+    read: impl FnOnce(&Embedded<Journaled>) -> Result<T, E>,
+) -> Result<T, E> {
+    read(&looked_at(path, options, locked(path, options.wait)?)?)
+}
+
+/// The store in a directory that is locked, opened without taking any step. One with steps to take must only be read.
+pub(crate) fn looked_at(path: &Path, options: &OpenOptions, dir: File) -> Result<Embedded<Journaled>, StoreError> {
+    let format = found(path, options)?;
+    whole::check(path, &format.place, format.has_journal(), options.cache)?;
+    let store = running(path, options, (&format.place, dir))?;
+    // Before the last step there need not be any, and they would be filled.
+    if format.version < format::VERSION { Ok(store) } else { store.with_segments(&path.join(segments::NAME)) }
+}
+
+/// The store over an engine whose files were checked.
+fn running(
+    path: &Path,
+    options: &OpenOptions,
+    (place, dir): (&Place, File),
+) -> Result<Embedded<Journaled>, StoreError> {
+    whole::forget_closed(path)?;
+    clear_rewrites(path, place)?;
+    let directory = path.join(place.name());
+    let engine = opened(path, place, &directory, options.cache)?;
+    let hold = hold(path, dir, (place.clone(), options.cache))?;
+    Embedded::over(Journaled::open(engine, &directory, options.journal, Some(hold))?)
+}
+
+/// The format of the store; one that is not there is made.
+fn found(path: &Path, options: &OpenOptions) -> Result<Format, StoreError> {
     let Some(format) = format::read(path)? else {
         // In its first place or in one that a rewrite moved it to. One that was being made is none yet.
         for entry in std::fs::read_dir(path)? {
@@ -124,9 +176,9 @@ fn place(path: &Path, options: &OpenOptions) -> Result<(Place, bool), StoreError
                 return Err(damaged(path, "its format file is missing"));
             }
         }
-        return Ok((make(path, options)?, true));
+        return make(path, options);
     };
-    let (place, kind) = (format.place, options.engine);
+    let (place, kind) = (format.place.clone(), options.engine);
     if let Some(asked) = kind.filter(|kind| *kind != place.kind) {
         return Err(StoreError::OtherEngine { path: path.to_owned(), found: place.kind.name(), asked: asked.name() });
     }
@@ -138,7 +190,7 @@ fn place(path: &Path, options: &OpenOptions) -> Result<(Place, bool), StoreError
         // The process that made the store ended between its last two steps.
         std::fs::rename(making, engine)?;
     }
-    Ok((place, format.has_journal))
+    Ok(format)
 }
 
 /// Removes what a rewrite left that was cut short: directories of the engine that the format file does not name.
@@ -155,7 +207,7 @@ fn clear_rewrites(path: &Path, place: &Place) -> Result<(), StoreError> {
 }
 
 /// Makes the engine's files aside, then the format file, then moves them into place: a store is whole or not there.
-fn make(path: &Path, options: &OpenOptions) -> Result<Place, StoreError> {
+fn make(path: &Path, options: &OpenOptions) -> Result<Format, StoreError> {
     let place = Place::first(options.engine.unwrap_or_default());
     let making = making(path, place.kind);
     if making.try_exists()? {
@@ -163,11 +215,12 @@ fn make(path: &Path, options: &OpenOptions) -> Result<Place, StoreError> {
     }
     DirBuilder::new().mode(0o700).create(&making)?;
     drop(Journaled::open(opened(path, &place, &making, options.cache)?, &making, options.journal, None)?);
-    format::write(path, &place)?;
-    std::fs::rename(&making, path.join(place.name()))?;
+    let format = Format::present(place);
+    format::write(path, &format)?;
+    std::fs::rename(&making, path.join(format.place.name()))?;
     File::open(path)?.sync_all()?;
-    whole::note_closed(path, &place)?;
-    Ok(place)
+    whole::note_closed(path, &format.place)?;
+    Ok(format)
 }
 
 fn making(path: &Path, kind: EngineKind) -> PathBuf {

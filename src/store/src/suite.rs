@@ -7,12 +7,16 @@ mod database;
 mod kills;
 mod laws;
 mod model;
+#[path = "../../../tests/stores/old.rs"]
+mod old;
 mod proxy;
 mod refusals;
 mod rewrites;
+mod rollback;
 mod segments;
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod server;
+mod steps;
 mod timely;
 
 use std::{sync::Arc, time::Duration};
@@ -53,7 +57,8 @@ pub(crate) fn in_database(url: &str) -> Postgres {
 
 pub(crate) fn on_disk(dir: &TempDir, engine: EngineKind) -> Embedded<Journaled> {
     let wait = Duration::from_secs(10);
-    let options = OpenOptions { cache: 4 << 20, journal: 64 << 10, wait, engine: Some(engine) };
+    let options =
+        OpenOptions { cache: 4 << 20, journal: 64 << 10, wait, engine: Some(engine), ..OpenOptions::default() };
     open(dir.path(), &options).unwrap()
 }
 

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What the files looked like at the last orderly close.
-const CLOSED: &str = "closed";
+pub(crate) const CLOSED: &str = "closed";
 /// Where the opening is rehearsed.
 const REHEARSAL: &str = "rehearsal";
 /// Files up to this size are digested whole.

@@ -20,8 +20,7 @@ use provost::{
         judge::Yardstick,
         retention::{self, Keep},
     },
-    output::InventoryRow,
-    rows::Rows,
+    rows::{Candidate, Rows},
 };
 use provost_model::{RecordId, Span};
 use provost_store::{CommitNo, EngineKind, Go, OpenOptions, Store, inventory::Inventory, open};
@@ -156,7 +155,9 @@ impl Work {
             })
         };
         let inventory = Inventory::of(store.as_ref());
-        let filter = Filter::compile::<InventoryRow>(WHERE).map_err(|error| anyhow!("{error}"))?;
+        // One for all pages, as a daemon has one: it remembers who the people are.
+        let yardstick = Yardstick::default();
+        let filter = Filter::compile::<Candidate>(WHERE).map_err(|error| anyhow!("{error}"))?;
         let (mut points, mut pages) = (Vec::new(), Vec::new());
         while !over.load(Ordering::SeqCst) && (points.len() < LOOKUPS || pages.len() < PAGES) {
             let salt = u64::try_from(points.len())?;
@@ -170,7 +171,7 @@ impl Work {
             let (user, _) = Estate::keys(mixed(salt, 90) % self.identities);
             let from = inventory.resolve(&user)?.context("an identity is missing")?;
             let begun = Instant::now();
-            page(inventory, &filter, from)?;
+            page(inventory, &yardstick, &filter, from)?;
             pages.push(begun.elapsed());
         }
         running.join().map_err(|_| anyhow!("the run panicked"))??;
@@ -261,15 +262,14 @@ fn opened(directory: &Path, engine: &str) -> Result<Arc<dyn Store>> {
 }
 
 /// A page as a list shows it: rows with owner and sources, from somewhere on, those that the filter keeps.
-fn page(inventory: Inventory<'_>, filter: &Filter, from: RecordId) -> Result<()> {
-    let yardstick = Yardstick::default();
-    let rows = Rows::new(inventory, &yardstick, crate::estate::DAWN)?;
+fn page(inventory: Inventory<'_>, yardstick: &Yardstick, filter: &Filter, from: RecordId) -> Result<()> {
+    let rows = Rows::new(inventory, yardstick, crate::estate::DAWN)?;
     let (mut after, mut found) = (Some(from), 0);
     while found < A_PAGE {
-        let records = inventory.records_after(after, 512)?;
+        let records = inventory.of_kinds_after(after, 512, &|kind| filter.may_keep(kind))?;
         let Some(last) = records.last() else { break };
         after = Some(last.id);
-        let (kept, _) = rows.kept(&records, Some(filter), DEADLINE)?;
+        let (kept, _) = rows.kept(records, Some(filter), DEADLINE)?;
         found += kept.len();
     }
     Ok(())

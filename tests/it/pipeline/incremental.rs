@@ -33,7 +33,7 @@ const CAST: [(Kind, &str, Option<&str>); 9] = [
 ];
 
 /// Policies that take turns.
-const POLICIES: [&str; 4] = [
+pub(super) const POLICIES: [&str; 4] = [
     "",
     "thresholds = { stale_key_days = 10, ownerless_days = 90, age_key_days = 30 }",
     "[[overrides]]\nmatch = { tag = \"env=prod\" }\nthresholds = { age_key_days = 20, off = [\"CRED-STALE\"] }",
@@ -42,7 +42,7 @@ const POLICIES: [&str; 4] = [
 
 /// Something that happens.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Says { who: usize, scope: u8, facts: Vec<(u8, u8)>, whose: Option<bool> },
     Ends { who: usize, scope: u8, how: u8 },
     Covered(u8),
@@ -51,9 +51,9 @@ enum Step {
     Owners(bool),
 }
 
-struct World {
-    desk: Desk,
-    yardstick: Yardstick,
+pub(super) struct World {
+    pub(super) desk: Desk,
+    pub(super) yardstick: Yardstick,
     ids: BTreeMap<usize, RecordId>,
 }
 
@@ -91,7 +91,7 @@ fn set(facts: &mut Facts, (which, how): (u8, u8), now: Time) {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut it = Self { desk: Desk::new(), yardstick: Yardstick::default(), ids: BTreeMap::new() };
         for scope in 0..3 {
             it.scope(scope);
@@ -155,7 +155,7 @@ impl World {
     }
 
     /// Does a step, and judges whom it concerns.
-    fn take(&mut self, step: &Step) {
+    pub(super) fn take(&mut self, step: &Step) {
         let house = self.desk.house.clone();
         let mut draft = Draft::new(house.inventory(), house.now());
         let mut news = Vec::new();
@@ -189,7 +189,7 @@ impl World {
         awaited(&house, &self.yardstick).unwrap();
     }
 
-    fn findings(&self) -> Vec<Finding> {
+    pub(super) fn findings(&self) -> Vec<Finding> {
         let mut all = Vec::new();
         let mut each = |finding: Finding| {
             all.push(finding);
@@ -200,7 +200,7 @@ impl World {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let facts = || prop::collection::vec((any::<u8>(), any::<u8>()), 1..4);
     let says = (0..CAST.len(), 0_u8..3, facts(), prop::option::weighted(0.1, any::<bool>()))
         .prop_map(|(who, scope, facts, whose)| Step::Says { who, scope, facts, whose });

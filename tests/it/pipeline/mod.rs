@@ -10,3 +10,4 @@ mod meanwhile;
 mod script;
 pub(crate) mod shared;
 mod together;
+mod whatif;

@@ -130,6 +130,10 @@ impl Store for Shared {
         self.there()?.forget_versions(table, which)
     }
 
+    fn pack(&self, table: Table, which: &[(Vec<u8>, CommitNo)]) -> Result<u64, StoreError> {
+        self.there()?.pack(table, which)
+    }
+
     fn pieces(&self, each: &mut dyn FnMut(Piece) -> Result<(), StoreError>) -> Result<CommitNo, StoreError> {
         self.there()?.pieces(each)
     }

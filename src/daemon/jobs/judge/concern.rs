@@ -199,7 +199,7 @@ impl Part<'_, '_> {
         let read = household.and_then(|it| it.everybody().map(|(_, record)| record).find(|record| record.id == id));
         match read {
             Some(record) => Ok(Some(record.clone())),
-            None => self.bench.inventory.record(id, None),
+            None => self.bench.inventory.record(id, self.bench.at),
         }
     }
 

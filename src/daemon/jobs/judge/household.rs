@@ -9,7 +9,7 @@ use std::{
 use provost_engine::{Covered, Neighbour, Place, Rule, Subject, Thresholds};
 use provost_model::{Finding, Key, Noun, Presence, Reading, Record, RecordId, Time, field};
 use provost_store::{
-    StoreError,
+    CommitNo, StoreError,
     inventory::{Inventory, ScopeRow},
 };
 
@@ -85,6 +85,8 @@ impl Household {
 /// What judging needs, loaded once.
 pub(super) struct Bench<'a> {
     pub(super) inventory: Inventory<'a>,
+    /// As of which commit records, findings and words about owners are read; `None` for now. Indexes are today's.
+    pub(super) at: Option<CommitNo>,
     pub(super) yardstick: &'a Yardstick,
     pub(super) covers: Vec<Covered<'a>>,
     owners: Owners<'a>,
@@ -98,8 +100,18 @@ impl<'a> Bench<'a> {
         yardstick: &'a Yardstick,
         scopes: &'a [ScopeRow],
     ) -> Result<Self, StoreError> {
-        let owners = Owners::new(inventory, yardstick, None)?;
-        Ok(Self { inventory, yardstick, covers: covers(scopes), owners, owners_by: yardstick.owners_digest() })
+        Self::at(inventory, yardstick, scopes, None)
+    }
+
+    /// The same as of a commit (`None`: now).
+    pub(super) fn at(
+        inventory: Inventory<'a>,
+        yardstick: &'a Yardstick,
+        scopes: &'a [ScopeRow],
+        at: Option<CommitNo>,
+    ) -> Result<Self, StoreError> {
+        let owners = Owners::new(inventory, yardstick, at)?;
+        Ok(Self { inventory, at, yardstick, covers: covers(scopes), owners, owners_by: yardstick.owners_digest() })
     }
 
     /// These subjects and nobody else.
@@ -107,7 +119,7 @@ impl<'a> Bench<'a> {
         let mut households: Vec<Household> = Vec::new();
         let mut known: HashMap<Together, usize> = HashMap::new();
         for id in ids {
-            let Some(record) = self.inventory.record(*id, None)? else { continue };
+            let Some(record) = self.inventory.record(*id, self.at)? else { continue };
             let together = Together::with(&record);
             let at = match known.get(&together) {
                 Some(at) => *at,
@@ -151,7 +163,7 @@ impl<'a> Bench<'a> {
         for (member, record) in household.everybody() {
             if which(record) && !household.subjects.iter().any(|it| it.member == member) {
                 let (places, has_twins) = self.places(record)?;
-                let findings = self.inventory.findings_of(record.id)?;
+                let findings = self.inventory.findings_at(record.id, self.at)?;
                 loaded.push(Loaded { member, places, findings, has_twins });
             }
         }
@@ -170,7 +182,7 @@ impl<'a> Bench<'a> {
         let identity = match self.inventory.resolve(key)? {
             Some(id) => match read {
                 Some(read) if read.id == id => Some(read),
-                _ => self.inventory.record(id, None)?,
+                _ => self.inventory.record(id, self.at)?,
             },
             None => None,
         };
@@ -182,7 +194,7 @@ impl<'a> Bench<'a> {
         let mut members = Vec::new();
         for name in &names {
             for id in self.inventory.tied_to(name)? {
-                let record = self.inventory.record(id, None)?;
+                let record = self.inventory.record(id, self.at)?;
                 members.extend(record.filter(|record| record.identity.as_ref() == Some(name)));
             }
         }
@@ -195,7 +207,7 @@ impl<'a> Bench<'a> {
         let mut places = Vec::new();
         if Rule::about(record.kind).iter().any(|rule| rule.looks_at(Neighbour::SameSecret)) {
             for id in &twins {
-                let twin = self.inventory.record(*id, None)?;
+                let twin = self.inventory.record(*id, self.at)?;
                 places.extend(twin.filter(is_there).map(|twin| Place::of(&twin)));
             }
         }

@@ -10,6 +10,7 @@ mod moving;
 mod newest;
 mod place;
 mod restore;
+mod rollback;
 
 use std::{
     fs::File,
@@ -30,6 +31,7 @@ pub use aside::Aside;
 pub use moving::{fill, fill_directory};
 pub use newest::{Newest, name, newest, prune};
 pub use restore::{Former, Mode, Restored, restore};
+pub use rollback::{RolledBack, roll_back};
 
 /// How a backup begins.
 const MAGIC: &[u8] = b"provost store backup\n";
@@ -90,6 +92,35 @@ pub enum ArchiveError {
         path: PathBuf,
         /// Its last commit.
         commit: u64,
+    },
+    /// There is nothing to go back to.
+    #[error("there is no copy of the store from before a step of format in {0} (store.backups.path)")]
+    NoCopy(PathBuf),
+    /// Going back would lose commits: nothing was changed.
+    #[error(
+        "{commits} commits were made since the store was copied to {copy}, the first at {first}; nothing was changed. To go \
+         back without them (the store that is there is set aside, not thrown away), add --lose-commits"
+    )]
+    CommitsSince {
+        /// The copy.
+        copy: PathBuf,
+        /// How many.
+        commits: u64,
+        /// When the first was recorded.
+        first: Time,
+    },
+    /// It cannot be told what going back would lose: nothing was changed.
+    #[error(
+        "it cannot be told which commits {path} has and {copy} has not: {what}. To go back all the same (the store that is \
+         there is set aside, not thrown away), add --lose-commits"
+    )]
+    CannotTell {
+        /// The store.
+        path: PathBuf,
+        /// The copy.
+        copy: PathBuf,
+        /// Why.
+        what: String,
     },
 }
 

@@ -1,8 +1,8 @@
 //! Putting a backup where a store is to be.
 //! It must never touch a store that somebody has open, nor throw one away: what was there is set aside.
 //!
-//! The store is built below the directory and moved into place when it is whole. The format file goes first and the engine
-//! last: whoever opens the directory in between is told that the engine is missing, and the restore can be repeated.
+//! The store is built below the directory and moved into place when it is whole. Meanwhile the format file is one with which no
+//! program opens the directory: whoever tries is told that it was cut short, and the restore can be repeated.
 
 use std::{
     fs::{DirBuilder, File},
@@ -17,7 +17,7 @@ use super::{ArchiveError, Backup, Contents, place, stamp};
 use crate::{OpenOptions, Store, StoreError, format, opening, segments};
 
 /// Where a store is built before it is moved into place.
-const BUILDING: &str = "restoring";
+pub(super) const BUILDING: &str = "restoring";
 
 /// What became of the store that was there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,14 +173,14 @@ fn found(directory: &Path, options: &OpenOptions, lock: &File) -> Result<Found, 
         }
         Some(_) => {}
     }
-    match opening::open_locked(directory, options, lock.try_clone().map_err(StoreError::from)?) {
+    match opening::looked_at(directory, options, lock.try_clone().map_err(StoreError::from)?) {
         Ok(store) => Ok(Found::Whole { commit: store.head()?.number.0 }),
         Err(StoreError::Damaged { what, .. }) => Ok(Found::Damaged { what }),
         Err(error) => Err(error.into()),
     }
 }
 
-fn remove(building: &Path) -> Result<(), StoreError> {
+pub(super) fn remove(building: &Path) -> Result<(), StoreError> {
     match std::fs::remove_dir_all(building) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),

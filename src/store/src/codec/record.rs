@@ -21,6 +21,12 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
     from_disk(decode_form(WHAT, bytes)?).ok_or_else(|| malformed(WHAT))
 }
 
+/// The kind of the record of these bytes, without reading the rest; `None` where only [`decode`] can tell what is wrong.
+pub fn kind_of(bytes: &[u8]) -> Option<Kind> {
+    // The version, 16 bytes of id, the kind's number: see `v1::Record`.
+    bytes.get(1 + 16).and_then(|code| Kind::from_code(*code))
+}
+
 fn to_disk(record: &Record) -> v1::Record<'_> {
     v1::Record {
         id: *record.id.as_bytes(),
@@ -283,7 +289,9 @@ mod tests {
                 identity: links[0].then_some(others.0), container: links[1].then_some(others.1),
                 first_seen: Time::from_micros(seen), baseline: links[2], statements,
             };
-            prop_assert_eq!(decode(&encode(&record).unwrap()).unwrap(), record);
+            let bytes = encode(&record).unwrap();
+            prop_assert_eq!(kind_of(&bytes), Some(record.kind));
+            prop_assert_eq!(decode(&bytes).unwrap(), record);
         }
 
         #[test]

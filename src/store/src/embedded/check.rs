@@ -3,7 +3,7 @@
 
 use std::ops::Bound;
 
-use super::{Embedded, leases, log, queues, rows, streams};
+use super::{Embedded, leases, log, past, queues, rows, streams};
 use crate::{
     CommitNo, MAX_FAULTS, Report, StoreError,
     kv::{Kv, Pair, Shelf, Tree, Way},
@@ -37,6 +37,7 @@ struct Chain {
     sequence: u64,
     hash: [u8; 32],
     key: Vec<u8>,
+    commit: CommitNo,
     recorded: i64,
 }
 
@@ -106,22 +107,49 @@ impl<K: Kv> Walk<'_, K> {
     }
 
     fn version(&mut self, place: &[u8], value: Vec<u8>) -> Result<Option<&'static str>, StoreError> {
-        self.report.versions += 1;
         let Ok(key) = rows::key_of_past(place) else { return Ok(Some("the place of the version cannot be read")) };
-        let Ok(version) = rows::decode(value) else { return Ok(Some("the version cannot be read")) };
-        if rows::past_key(&key, version.commit) != place {
+        let Ok(versions) = past::at_place(value) else {
+            self.report.versions += 1;
+            return Ok(Some("the version cannot be read"));
+        };
+        self.report.versions += versions.len() as u64;
+        let (first, last) = (versions.first().map(|it| it.commit), versions.last().map(|it| it.commit));
+        let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+        if rows::past_key(&key, first) != place {
             return Ok(Some("the version is of another commit than its place says"));
         }
-        let former = std::mem::replace(&mut self.chain.recorded, version.recorded.as_micros());
-        if std::mem::replace(&mut self.chain.key, key.clone()) == key && former > version.recorded.as_micros() {
+        let mut follows = std::mem::replace(&mut self.chain.key, key.clone()) == key;
+        if follows && self.chain.commit >= first {
+            if !self.ascends(&key)? {
+                return Ok(Some("the version is not older than the one that follows it"));
+            }
+            // A bundle that lost its first version lies elsewhere since, and was read a second time.
+            follows = false;
+        }
+        self.chain.commit = last;
+        let times = versions.iter().map(|it| it.recorded.as_micros());
+        let times: Vec<i64> = follows.then_some(self.chain.recorded).into_iter().chain(times).collect();
+        self.chain.recorded = times.last().copied().unwrap_or_default();
+        if !times.is_sorted() {
             return Ok(Some("the version was recorded before the one that it follows"));
         }
         // Read after the version: what replaced it meanwhile is only later still.
         let present = self.store.kv.get(Tree::new(Shelf::Rows, self.tree.name), &key)?;
         match present.as_deref().map(rows::commit_of) {
-            Some(Ok(present)) if present <= version.commit => Ok(Some("the version is not older than the present one")),
-            _ => self.after_head(place, version.commit),
+            Some(Ok(present)) if present <= last => Ok(Some("the version is not older than the present one")),
+            _ => self.after_head(place, last),
         }
+    }
+
+    /// Whether the former versions of a key ascend, while nobody writes.
+    fn ascends(&self, key: &[u8]) -> Result<bool, StoreError> {
+        let _writer = self.store.writer();
+        let mut commits = Vec::new();
+        for (_, value) in past::places(&self.store.kv, self.tree, key)? {
+            let Ok(versions) = past::at_place(value) else { return Ok(false) };
+            commits.extend(versions.iter().map(|it| it.commit));
+        }
+        Ok(commits.is_sorted_by(|one, next| one < next))
     }
 
     fn entry(&mut self, key: &[u8], value: Vec<u8>) -> Option<&'static str> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use provost_model::Time;
 
-use super::{leases, log, queues, rows, streams, tables};
+use super::{leases, log, past, queues, rows, streams, tables};
 use crate::{Batch, Entry, Head, Op, StoreError, Table, kv::Draft};
 
 /// Steps one batch may have: what a batch writes is held in memory until it is durable, so larger work comes in several.
@@ -112,7 +112,7 @@ impl Step<'_> {
         if table.versioned {
             self.keep(table, key)?;
             if self.deleted.remove(&(table, key.to_vec())) {
-                self.draft.delete(tables::past_of(table), &rows::past_key(key, self.head.number))?;
+                self.draft.delete(past::of(table), &rows::past_key(key, self.head.number))?;
             }
         }
         rows::encode(self.head.number, self.head.at, Some(value), &mut self.bytes);
@@ -129,7 +129,7 @@ impl Step<'_> {
     fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
         if table.versioned && self.keep(table, key)? {
             rows::encode(self.head.number, self.head.at, None, &mut self.bytes);
-            self.draft.put(tables::past_of(table), &rows::past_key(key, self.head.number), &self.bytes)?;
+            self.draft.put(past::of(table), &rows::past_key(key, self.head.number), &self.bytes)?;
             self.deleted.insert((table, key.to_vec()));
         }
         self.draft.delete(tables::rows_of(table), key)
@@ -140,7 +140,7 @@ impl Step<'_> {
         let Some(present) = self.draft.get(tables::rows_of(table), key)? else { return Ok(false) };
         let commit = rows::commit_of(&present)?;
         if commit != self.head.number {
-            self.draft.put(tables::past_of(table), &rows::past_key(key, commit), &present)?;
+            self.draft.put(past::of(table), &rows::past_key(key, commit), &present)?;
         }
         Ok(true)
     }

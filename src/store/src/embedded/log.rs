@@ -7,7 +7,7 @@ use provost_model::Time;
 
 use crate::{
     CommitNo, Head, StoreError,
-    kv::{Draft, Kv, Tree, Way},
+    kv::{Draft, Kv, Shelf, Tree, Way},
 };
 
 /// Where the last commit left the store.
@@ -36,6 +36,18 @@ pub(super) fn note_table(draft: &mut dyn Draft, table: &str, versioned: bool) ->
         Some(known) if known == said => Ok(()),
         _ => draft.put(Tree::TABLES, table.as_bytes(), &said),
     }
+}
+
+/// Notes the tables of which there are former versions: before format 3 nothing said that they keep them.
+pub(super) fn note_versioned<K: Kv>(kv: &K) -> Result<(), StoreError> {
+    let trees = kv.trees()?;
+    let tables: Vec<&str> = trees
+        .iter()
+        .filter_map(|name| Tree::named(name))
+        .filter(|tree| tree.shelf == Shelf::Past)
+        .map(|it| it.name)
+        .collect();
+    kv.write(&mut |draft| tables.iter().try_for_each(|table| note_table(draft, table, true)))
 }
 
 /// The table of a pair that notes one, if it is versioned.

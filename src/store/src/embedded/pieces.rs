@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    leases, log, queues, rows,
+    leases, log, past, queues, rows,
     still::{Copying, Named, Watched},
     streams,
 };
@@ -71,7 +71,9 @@ pub(super) fn hand_over<K: Kv>(
             }
             Shelf::Past => {
                 let key = rows::key_of_past(&key)?;
-                Piece::Row { table: name, versioned: true, key, row: rows::decode(value)?, present: false }
+                let piece =
+                    |row| Piece::Row { table: name.clone(), versioned: true, key: key.clone(), row, present: false };
+                return past::at_place(value)?.into_iter().map(piece).try_for_each(&mut *each);
             }
             Shelf::Stream => Piece::Entry { stream: name, entry: streams::entry((key, value))? },
             Shelf::DueAt => Piece::Due { queue: name, item: key, at: queues::time(&value)? },

@@ -81,7 +81,7 @@ fn escaped(key: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn malformed() -> StoreError {
+pub(super) fn malformed() -> StoreError {
     StoreError::Codec("a row of the store".to_owned())
 }
 

@@ -136,6 +136,10 @@ impl<K: Kv> Kv for Watched<K> {
         self.below.faults()
     }
 
+    fn contract(&self) -> Result<bool, StoreError> {
+        self.below.contract()
+    }
+
     fn compaction_needs(&self) -> Result<u64, StoreError> {
         self.below.compaction_needs()
     }

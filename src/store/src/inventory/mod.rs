@@ -6,6 +6,7 @@ mod draft;
 mod index;
 mod links;
 mod owners;
+mod past;
 mod read;
 mod reads;
 mod retention;

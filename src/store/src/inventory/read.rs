@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use provost_model::{Cursor, Finding, Key, PartId, Record, RecordId, Run, Scope, ScopeNo, Standing, Time};
+use provost_model::{Cursor, Finding, Key, Kind, PartId, Record, RecordId, Run, Scope, ScopeNo, Standing, Time};
 
 use super::{
     CURSORS, FINDINGS, HELD, JUDGED_BY, JudgedBy, KEYS, MACHINE, MARKS, MEMBER, META, MemberRow, PLACES, RECORDS, RUNS,
@@ -79,12 +79,35 @@ impl<'a> Inventory<'a> {
         })
     }
 
+    /// The same, of those kinds only; others are not read further than their kind.
+    pub fn each_of_kinds(
+        &self,
+        at: Option<CommitNo>,
+        kinds: &dyn Fn(Kind) -> bool,
+        each: &mut dyn FnMut(Record) -> Result<Go, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.store.scan(RECORDS, &KeyRange::all(), at, &mut |_, row| match row.value {
+            Some(bytes) if codec::record::kind_of(&bytes).is_none_or(kinds) => each(codec::record::decode(&bytes)?),
+            _ => Ok(Go::On),
+        })
+    }
+
     /// Up to `limit` records as they stand now, gone ones included, in the order of ids: those after that one.
     pub fn records_after(&self, after: Option<RecordId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.of_kinds_after(after, limit, &|_| true)
+    }
+
+    /// The same, of those kinds only.
+    pub fn of_kinds_after(
+        &self,
+        after: Option<RecordId>,
+        limit: usize,
+        kinds: &dyn Fn(Kind) -> bool,
+    ) -> Result<Vec<Record>, StoreError> {
         let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_bytes().to_vec()));
         let mut records = Vec::new();
         self.store.scan(RECORDS, &KeyRange { from, to: Bound::Unbounded }, None, &mut |_, row| {
-            if let Some(bytes) = row.value {
+            if let Some(bytes) = row.value.filter(|bytes| codec::record::kind_of(bytes).is_none_or(kinds)) {
                 records.push(codec::record::decode(&bytes)?);
             }
             Ok(if records.len() < limit { Go::On } else { Go::Stop })

@@ -17,7 +17,7 @@ use std::{
 use super::{FILES, Journaled, Log, Pen, Pending, put_in_place};
 use crate::{
     Compacted, StoreError,
-    format::{self, Place},
+    format::{self, Format, Place, VERSION},
     kv::{Engine, Kv, Tree, Way},
     opening::{self, Hold},
     space, whole,
@@ -56,6 +56,9 @@ impl Journaled {
         let _one_at_a_time = self.rewriting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let before = self.used()?;
         let Some(hold) = &self.hold else { return Ok(Compacted { before, after: before }) };
+        if let Some(format) = format::read(&hold.path)?.filter(|format| format.version > VERSION) {
+            return Err(StoreError::Later { path: hold.path.clone(), format: format.version, reader: VERSION });
+        }
         let (needed, free) = (self.rewrite_needs()?, space::of(&hold.path, 0)?.free);
         enough(&hold.path, needed, free)?;
         tracing::info!(live = needed / 3 * 2, needed, free, "rewriting the store");
@@ -148,7 +151,7 @@ impl Journaled {
         let (mut log, other) = (log?, other?);
         log.follow(pen.log.sequence());
         File::open(&directory)?.sync_all()?;
-        if let Err(error) = format::write(&hold.path, place) {
+        if let Err(error) = format::write(&hold.path, &Format::present(place.clone())) {
             let named = format::read(&hold.path).ok().flatten().map(|format| format.place);
             self.change(|state| state.lost = named != Some(hold.place()));
             return Err(error);

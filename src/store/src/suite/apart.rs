@@ -50,6 +50,8 @@ pub(crate) fn fill(store: &dyn Store) {
     let given_back = lease("l", "one", 90).unwrap().unwrap();
     store.release(&given_back).unwrap();
     lease("held", "two", 95).unwrap().unwrap();
+    let packed = ["0001", "0003"].map(|key| (key.as_bytes().to_vec(), CommitNo(6)));
+    store.pack(ROWS, &packed).unwrap();
 }
 
 #[test]
@@ -124,7 +126,9 @@ fn a_store_taken_apart_while_it_is_written_is_as_it_stood_at_its_commit() {
                     Op::Schedule { queue: "later", item, at: Time::from_seconds(3) },
                 ],
             );
-            store.forget_before(ROWS, store.head()?.number)?;
+            let upto = store.head()?.number;
+            store.pack(ROWS, &[7, 11, 13].map(|row| (key(row).into_bytes(), upto)))?;
+            store.forget_before(ROWS, upto)?;
             store.lease("held", "two", Time::from_seconds(60), Time::from_seconds(999))?;
             store.lease("new", "two", Time::from_seconds(60), Time::from_seconds(999)).map(drop)
         });

@@ -27,7 +27,7 @@ const JOURNALS: [usize; 3] = [128 << 10, 1, 32 << 10];
 
 pub(super) fn opened(dir: &Path, engine: EngineKind, journal: usize) -> Embedded<Journaled> {
     let wait = Duration::from_secs(30);
-    let options = OpenOptions { wait, journal, engine: Some(engine), cache: 4 << 20 };
+    let options = OpenOptions { wait, journal, engine: Some(engine), cache: 4 << 20, ..OpenOptions::default() };
     open(dir, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -77,6 +77,25 @@ fn a_batch_that_fails_anywhere_changes_nothing() {
 }
 
 #[test]
+fn rows_that_must_not_be_there_are_written_only_if_none_of_them_is() {
+    on_each(|store| {
+        let fresh = |at, keys: &[&str]| Batch {
+            expect: keys.iter().map(|key| (ROWS, key.as_bytes().to_vec(), None)).collect(),
+            ..batch(at, keys.iter().map(|key| put(ROWS, key, &at.to_string())).chain([put(PLAIN, "p", "beside")]))
+        };
+        store.commit(fresh(1, &["b", "d"])).unwrap();
+        assert!(matches!(store.commit(fresh(2, &["a", "b", "c"])), Err(StoreError::Conflict(_))));
+        assert_eq!(store.head().unwrap().number, CommitNo(1));
+        assert_eq!(listed(store, ROWS, &KeyRange::all(), None), pairs(&[("b", "1"), ("d", "1")]));
+        commit(store, 3, [delete(ROWS, "b")]);
+        store.commit(fresh(4, &["a", "b", "c"])).unwrap();
+        let told: Vec<_> =
+            store.versions(ROWS, b"b").unwrap().into_iter().map(|row| (row.commit.0, row.value)).collect();
+        assert_eq!(told, [(1, Some(b"1".to_vec())), (2, None), (3, Some(b"4".to_vec()))]);
+    });
+}
+
+#[test]
 fn a_versioned_row_reads_as_it_stood_at_each_commit() {
     on_each(|store| {
         commit(store, 1, [put(ROWS, "a", "1"), put(ROWS, "b", "1")]);
@@ -192,6 +211,12 @@ fn a_scan_at_a_commit_sees_that_commit_whatever_is_written_meanwhile() {
                         put(ROWS, &format!("{number:04}x"), "new"),
                     ];
                     commit(store, 9, ops);
+                    if number % 60 == 0 {
+                        // Versions that a reader may be in the middle of move together.
+                        let (upto, stretch) = (store.head().unwrap().number, number..number + 60);
+                        let which: Vec<_> = stretch.map(|number| (key(number).into_bytes(), upto)).collect();
+                        store.pack(ROWS, &which).unwrap();
+                    }
                 }
             });
             while !writer.is_finished() {
@@ -251,6 +276,44 @@ fn forgetting_goes_through_more_than_a_page_of_versions() {
         assert_eq!(store.forget_before(ROWS, CommitNo(4)).unwrap(), 2 * 400);
         assert_eq!(store.versions(ROWS, b"399").unwrap().len(), 3);
         assert_eq!(store.forget_before(ROWS, CommitNo(4)).unwrap(), 0);
+    });
+}
+
+#[test]
+fn packed_versions_answer_as_before_and_can_be_forgotten_one_by_one() {
+    on_each(|store| {
+        let long = |round: i64| format!("what lasts {} and the round {round}", "x".repeat(200));
+        for round in 1..=80 {
+            let ops = [put(ROWS, "a", &long(round)), put(ROWS, "a\0", "other"), put(ROWS, "b", "b")];
+            commit(store, round, ops.into_iter().chain((round == 40).then(|| delete(ROWS, "b"))));
+        }
+        let answers =
+            |upto: u64| -> Vec<_> { (0..=upto).map(|at| listed(store, ROWS, &KeyRange::all(), Some(at))).collect() };
+        let versions = |key: &str| store.versions(ROWS, key.as_bytes()).unwrap();
+        let (before, all) = (answers(80), versions("a"));
+        let which: Vec<_> = ["a", "b", "nothing"].map(|key| (key.as_bytes().to_vec(), CommitNo(75))).to_vec();
+        let saved = store.pack(ROWS, &which).unwrap();
+        assert_eq!(store.pack(ROWS, &which).unwrap(), 0, "nothing is left to be packed");
+        assert!(saved == 0 || saved > 75 * 200, "{saved}");
+        assert!(answers(80) == before && versions("a") == all && versions("a\0").len() == 80);
+        // Written on top of it, packed again, then taken out of the middle, the beginning and the end of bundles.
+        commit(store, 81, [delete(ROWS, "a")]);
+        commit(store, 82, [put(ROWS, "a", "again")]);
+        store.pack(ROWS, &[(b"a".to_vec(), CommitNo(81))]).unwrap();
+        assert!(answers(80) == before && versions("a").len() == 82);
+        let gone = [1, 2, 40, 64, 65, 81].map(|at| (b"a".to_vec(), CommitNo(at)));
+        assert_eq!(store.forget_versions(ROWS, &gone).unwrap(), 6);
+        assert_eq!(store.forget_versions(ROWS, &gone).unwrap(), 0);
+        let kept: Vec<u64> = versions("a").iter().map(|row| row.commit.0).collect();
+        assert_eq!(kept, (3..=82).filter(|at| ![40, 64, 65, 81].contains(at)).collect::<Vec<_>>());
+        for (at, answer) in [(2, None), (40, Some(39)), (65, Some(63)), (66, Some(66))] {
+            assert_eq!(read(store, ROWS, "a", Some(at)), answer.map(long), "at {at}");
+        }
+        assert_eq!(store.check().unwrap().faults, [""; 0]);
+        assert_eq!(store.forget_before(ROWS, CommitNo(70)).unwrap(), 63 + 68 + 68);
+        assert_eq!(versions("a").len(), 13);
+        assert!(answers(80)[70..] == before[70..]);
+        assert!(store.pack(ROWS, &vec![(b"a".to_vec(), CommitNo(1)); MAX_OPS + 1]).is_err());
     });
 }
 

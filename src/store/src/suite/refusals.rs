@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{ROWS, commit, on_disk, put, read};
-use crate::{Embedded, EngineKind, Journaled, OpenOptions, Store, StoreError, open};
+use crate::{Embedded, EngineKind, Journaled, OpenOptions, Store, StoreError, format, open};
 
 /// A store of twenty commits over five hundred rows, closed in order.
 fn filled(engine: EngineKind) -> TempDir {
@@ -33,7 +33,7 @@ fn opened(dir: &TempDir) -> Result<Embedded<Journaled>, StoreError> {
 }
 
 /// Every file below a directory, with its bytes.
-fn contents(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+pub(super) fn contents(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -97,6 +97,13 @@ fn damaged_stores_are_refused(engine: EngineKind) {
         let format = format!("format = 3\nmin_reader = 3\nengine = \"{name}\"\ncreated_by = \"0.1\"\n");
         harms.push((name, Box::new(move |dir| fs::write(dir.join("format.toml"), &format).unwrap())));
     }
+    for said in
+        ["format = 0\nmin_reader = 0", "format = 1\nmin_reader = 2", "format = -1\nmin_reader = 1", "format = 3"]
+    {
+        let format = format!("{said}\nengine = \"{}\"\ncreated_by = \"0.1\"\n", engine.name());
+        harms.push((said, Box::new(move |dir| fs::write(dir.join("format.toml"), &format).unwrap())));
+    }
+    harms.push(("a store that was taking another's place", Box::new(|dir| format::bar(dir).unwrap())));
     if engine == EngineKind::Sled {
         harms.push(("no conf", Box::new(|dir| fs::remove_file(at(dir, "conf")).unwrap())));
         harms.push(("a conf of garbage", Box::new(|dir| fs::write(at(dir, "conf"), [9; 62]).unwrap())));
@@ -165,7 +172,7 @@ fn a_store_of_a_later_version_is_refused_and_left_as_it_is() {
     let later = "format = 9\nmin_reader = 7\nengine = \"sled\"\ncreated_by = \"9.0\"\nsomething_new = true\n";
     fs::write(dir.path().join("format.toml"), later).unwrap();
     let refusal = refused(&dir, "later");
-    assert!(matches!(refusal, StoreError::Newer { min_reader: 7, reader: 3, .. }), "{refusal}");
+    assert!(matches!(refusal, StoreError::Newer { min_reader: 7, reader: 4, .. }), "{refusal}");
     fs::write(dir.path().join("format.toml"), later.replace("min_reader = 7", "min_reader = 1")).unwrap();
     assert!(opened(&dir).is_ok(), "what a later version wrote for old readers is read");
 }
