@@ -29,7 +29,8 @@ use crate::{
 const CACHE: u64 = 16 << 20;
 
 /// What people may read of a store in a database.
-const SHOWN: Shown = Shown { projector: inventory::shown, views: inventory::VIEWS, version: inventory::VIEWS_VERSION };
+pub const SHOWN: Shown =
+    Shown { projector: inventory::shown, views: inventory::VIEWS, version: inventory::VIEWS_VERSION };
 
 /// Why a configuration cannot be put to work.
 #[derive(Debug, Error)]

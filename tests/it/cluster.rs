@@ -1,6 +1,7 @@
 //! Several daemons on one store: who claims what, who takes over, and what `provost cluster status` says of it.
 
 mod processes;
+mod restart;
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +26,7 @@ use provost::{
     wire::Wiring,
 };
 use provost_model::{Clock, Outcome, Span, Time};
-use provost_store::Store;
+use provost_store::{Store, inventory::Inventory};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::Semaphore};
@@ -134,8 +135,7 @@ impl Daemon {
 }
 
 /// How often each source was looked at to the end.
-fn looks(daemon: &Daemon) -> BTreeMap<String, usize> {
-    let inventory = daemon.desk.house.inventory();
+fn looks(inventory: Inventory<'_>) -> BTreeMap<String, usize> {
     let complete =
         |name: &String| inventory.runs(name).unwrap().iter().filter(|run| run.outcome == Outcome::Complete).count();
     inventory.source_names().unwrap().into_iter().map(|name| (name.clone(), complete(&name))).collect()
@@ -179,7 +179,11 @@ fn every_source_is_looked_at_once_by_somebody_though_daemons_die() {
     done.sort();
     let all: Vec<String> = (0..14).map(|number| format!("s{number:03}")).collect();
     assert_eq!(done, all, "each once");
-    assert!(looks(&one).values().all(|times| *times == 1), "{:?}", looks(&one));
+    assert!(
+        looks(one.desk.house.inventory()).values().all(|times| *times == 1),
+        "{:?}",
+        looks(one.desk.house.inventory())
+    );
     assert!(!left.is_empty() && left.iter().all(|name| done.contains(name)));
     // A missed time is caught up once, whoever does it.
     town.pass(Span::days(900));
@@ -274,10 +278,10 @@ fn two_schedulers_share_sources_and_turns_and_hand_over_when_they_end() {
         })
         .collect();
     until("every source is looked at", || {
-        let looks = looks(&daemons[0]);
+        let looks = looks(daemons[0].desk.house.inventory());
         looks.len() == 9 && looks.values().all(|times| *times > 0)
     });
-    assert!(looks(&daemons[0]).values().all(|times| *times == 1));
+    assert!(looks(daemons[0].desk.house.inventory()).values().all(|times| *times == 1));
     let said = daemons[1].status();
     assert_eq!(said["members"].as_array().unwrap().len(), 2, "{said}");
     let mut turns: Vec<&str> =

@@ -18,6 +18,7 @@ mod database;
 mod docs;
 mod formats;
 mod links;
+mod moves;
 #[path = "../stores/old.rs"]
 mod old;
 mod owners;

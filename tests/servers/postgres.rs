@@ -1,7 +1,7 @@
-//! A real PostgreSQL server for tests: started as an ordinary user, ended with the process that started it.
+//! A real PostgreSQL server for tests and benches: started as an ordinary user, ended with the process that started it.
 //! It must never listen beyond this machine, nor outlive its tests, however they end.
 
-#![allow(dead_code, reason = "two test programs use it, each a part of it")]
+#![allow(dead_code, reason = "three programs use it, each a part of it")]
 
 use std::{
     env, fs,
@@ -27,13 +27,27 @@ const NOBODY: u32 = 65_534;
 const PASSWORD: &str = "only-for-tests";
 const TRIES: u32 = 600;
 
+/// For tests that would only wait for the disk.
+const QUICK: &[&str] = &["fsync=off", "shared_buffers=32MB"];
+/// What it says is written reaches the disk.
+const DURABLE: &[&str] = &["fsync=on", "shared_buffers=32MB"];
+/// What it says is written reaches the disk; memory and log as somebody would set them who gave the database a machine.
+const MEASURED: &[&str] = &[
+    "fsync=on",
+    "synchronous_commit=on",
+    "shared_buffers=1GB",
+    "effective_cache_size=4GB",
+    "max_wal_size=8GB",
+    "checkpoint_timeout=15min",
+];
+
 /// A server of this process's own.
 #[derive(Debug)]
 pub struct Server {
     programs: PathBuf,
     home: TempDir,
     port: u16,
-    durable: bool,
+    settings: &'static [&'static str],
     running: Pair,
 }
 
@@ -47,12 +61,12 @@ struct Pair {
 /// The server that the tests of this process share; `None`, said loudly, where there is none and none was asked for.
 pub fn shared() -> Option<&'static Server> {
     static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-    SHARED.get_or_init(|| programs().map(|programs| Server::start(&programs, false))).as_ref()
+    SHARED.get_or_init(|| programs().map(|programs| Server::start(&programs, QUICK))).as_ref()
 }
 
 /// A server of the caller's own, for tests that kill it; `durable`: what it says is written reaches the disk.
 pub fn own(durable: bool) -> Option<Server> {
-    programs().map(|programs| Server::start(&programs, durable))
+    programs().map(|programs| Server::start(&programs, if durable { DURABLE } else { QUICK }))
 }
 
 fn programs() -> Option<PathBuf> {
@@ -64,14 +78,28 @@ fn programs() -> Option<PathBuf> {
 }
 
 impl Server {
-    fn start(programs: &Path, durable: bool) -> Self {
-        let home = tempfile::Builder::new().prefix("provost-pg").tempdir().unwrap();
-        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fn start(programs: &Path, settings: &'static [&'static str]) -> Self {
+        let home = home(&env::temp_dir());
         copy(&template(programs), &home.path().join("data"));
-        fs::create_dir(home.path().join("run")).unwrap();
         own_by_server(home.path());
-        let (running, port) = launch(programs, home.path(), durable);
-        Self { programs: programs.to_owned(), home, port, durable, running }
+        Self::launched(programs, home, settings)
+    }
+
+    /// A server to be measured, with those programs and its files in a directory that its user can reach.
+    pub fn measured(programs: &Path, directory: &Path) -> Self {
+        let home = home(directory);
+        make(programs, home.path(), &[]);
+        Self::launched(programs, home, MEASURED)
+    }
+
+    fn launched(programs: &Path, home: TempDir, settings: &'static [&'static str]) -> Self {
+        let (running, port) = launch(programs, home.path(), settings);
+        Self { programs: programs.to_owned(), home, port, settings, running }
+    }
+
+    /// The process that all others of the server come from.
+    pub fn pid(&self) -> u32 {
+        self.running.server.id()
     }
 
     /// Kills the server without a word, as a crash of its machine would.
@@ -79,11 +107,16 @@ impl Server {
         self.running.end("-KILL");
     }
 
-    /// Starts a killed server again, at the same place.
+    /// Ends the server at once, as `pg_ctl stop -m immediate` does: nobody is asked to finish.
+    pub fn cut(&mut self) {
+        self.running.end("-QUIT");
+    }
+
+    /// Starts an ended server again, at the same place.
     pub fn again(&mut self) {
         // Its children may live a moment longer, and hold its memory.
         for _ in 0..TRIES {
-            if let Some(pair) = try_launch(&self.programs, self.home.path(), (self.port, self.durable)) {
+            if let Some(pair) = try_launch(&self.programs, self.home.path(), (self.port, self.settings)) {
                 self.running = pair;
                 return;
             }
@@ -139,28 +172,23 @@ fn database(url: &str) -> &str {
 }
 
 /// Starts a server on a free port.
-fn launch(programs: &Path, home: &Path, durable: bool) -> (Pair, u16) {
+fn launch(programs: &Path, home: &Path, settings: &[&str]) -> (Pair, u16) {
     for _ in 0..TRIES {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if let Some(pair) = try_launch(programs, home, (port, durable)) {
+        if let Some(pair) = try_launch(programs, home, (port, settings)) {
             return (pair, port);
         }
     }
     panic!("the server does not start: {}", log(home));
 }
 
-fn try_launch(programs: &Path, home: &Path, (port, durable): (u16, bool)) -> Option<Pair> {
+fn try_launch(programs: &Path, home: &Path, (port, settings): (u16, &[&str])) -> Option<Pair> {
     let output = fs::OpenOptions::new().create(true).append(true).open(home.join("log")).unwrap();
     let mut server = as_server(&programs.join("postgres"));
     server.arg("-D").arg(home.join("data")).arg("-k").arg(home.join("run"));
-    let settings = [
-        format!("port={port}"),
-        "listen_addresses=127.0.0.1".to_owned(),
-        format!("fsync={}", if durable { "on" } else { "off" }),
-        "shared_buffers=32MB".to_owned(),
-        "max_connections=60".to_owned(),
-    ];
-    for setting in &settings {
+    let place = format!("port={port}");
+    let always = [place.as_str(), "listen_addresses=127.0.0.1", "max_connections=60"];
+    for setting in always.iter().chain(settings) {
         server.args(["-c", setting]);
     }
     server.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
@@ -215,14 +243,8 @@ fn template(programs: &Path) -> PathBuf {
     if place.exists() {
         return place;
     }
-    let home = TempDir::new().unwrap();
-    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(home.path().join("password"), PASSWORD).unwrap();
-    own_by_server(home.path());
-    let mut initdb = as_server(&programs.join("initdb"));
-    initdb.args(["--no-sync", "-U", "postgres", "-E", "UTF8", "--locale=C", "--wal-segsize=1"]);
-    initdb.args(["--auth-local=trust", "--auth-host=password", "--pwfile"]).arg(home.path().join("password"));
-    run(initdb.arg("-D").arg(home.path().join("data")));
+    let home = home(&env::temp_dir());
+    make(programs, home.path(), &["--no-sync", "--wal-segsize=1"]);
     let aside = place.with_extension(std::process::id().to_string());
     copy(&home.path().join("data"), &aside);
     if fs::rename(&aside, &place).is_err() {
@@ -230,6 +252,24 @@ fn template(programs: &Path) -> PathBuf {
         fs::remove_dir_all(&aside).unwrap();
     }
     place
+}
+
+/// A directory for a server's files.
+fn home(below: &Path) -> TempDir {
+    let home = tempfile::Builder::new().prefix("provost-pg").tempdir_in(below).unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(home.path().join("run")).unwrap();
+    home
+}
+
+/// Makes a data directory in a server's home.
+fn make(programs: &Path, home: &Path, how: &[&str]) {
+    fs::write(home.join("password"), PASSWORD).unwrap();
+    own_by_server(home);
+    let mut initdb = as_server(&programs.join("initdb"));
+    initdb.args(how).args(["-U", "postgres", "-E", "UTF8", "--locale=C"]);
+    initdb.args(["--auth-local=trust", "--auth-host=password", "--pwfile"]).arg(home.join("password"));
+    run(initdb.arg("-D").arg(home.join("data")));
 }
 
 /// A program of the server, run as an ordinary user.

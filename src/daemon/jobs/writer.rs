@@ -435,7 +435,11 @@ impl<'a> Writer<'a> {
         found.dedup();
         let id = match found.first() {
             Some(oldest) => *oldest,
-            None => Ids.make(now).map_err(StoreError::Io)?,
+            None => {
+                let id = Ids.make(now).map_err(StoreError::Io)?;
+                draft.born(id);
+                id
+            }
         };
         // One thing under two records: the older lives on, the other is the same thing and goes.
         for twin in found.iter().skip(1) {

@@ -38,6 +38,9 @@ fn main() {
             let first = number;
             while number < identities && !draft.is_full() {
                 for after in household(number, scope.number, day) {
+                    if what == What::Appeared {
+                        draft.born(after.id);
+                    }
                     draft.apply(Change { what, after, fields: Vec::new(), aliases: Vec::new() }).unwrap();
                     records += 1;
                 }

@@ -1,5 +1,5 @@
 //! The store and the judging under load, beside SQLite doing the same: one table, in one run, with machine, date and commit.
-//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb]`
+//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may end")]
 
@@ -9,6 +9,7 @@ mod measure;
 mod parts;
 mod raw;
 mod rows;
+mod server;
 mod sqlite;
 mod table;
 
@@ -22,13 +23,15 @@ use provost_store::{Space, min_free};
 
 use crate::{
     parts::{Figures, Work},
+    server::{Database, Server},
     table::Table,
 };
 
-const USAGE: &str = "bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb]
+const USAGE: &str = "bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres]
   --identities N   identities of the estate, each with two credentials (default 50000)
   --days N         daily scans simulated, of one identity in fifty, 1000 at least (default 365)
-  --directory DIR  where the data lies meanwhile (default: below the build directory)";
+  --directory DIR  where the data lies meanwhile (default: below the build directory)
+  --engine NAME    sled (default), redb, or postgres: a server that the bench starts and ends";
 
 /// Bytes of disk an identity takes at most, in all stores that lie there at once.
 const BYTES_AN_IDENTITY: u64 = 20_000;
@@ -40,6 +43,8 @@ struct Words {
     engine: String,
     /// Set for a child: the part it does.
     part: Option<String>,
+    /// Set for a child where the store is in a database: which.
+    database: Option<Database>,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,7 @@ fn words() -> Result<Words> {
         directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         engine: "sled".to_owned(),
         part: None,
+        database: None,
     };
     let mut typed = std::env::args().skip(1);
     while let Some(word) = typed.next() {
@@ -69,6 +75,7 @@ fn words() -> Result<Words> {
             "--directory" => words.directory = value()?.into(),
             "--engine" => words.engine = value()?,
             "--part" => words.part = Some(value()?),
+            "--database" => words.database = Some(Database::parse(&value()?)?),
             // Cargo's own.
             "--bench" => {}
             other => bail!("{other:?} is not known\n{USAGE}"),
@@ -100,30 +107,46 @@ fn run(words: &Words) -> Result<()> {
 }
 
 fn measure(words: &Words, directory: &Path) -> Result<Table> {
+    let server = if words.engine == server::NAME { Some(Server::start(directory)?) } else { None };
+    let fresh = || server.as_ref().map(Server::fresh);
     let mut table = Table::begin(words.identities, &words.engine)?;
-    let part = |name: &str| child(words, name, (words.identities, directory));
-    table.sqlite(&part("sqlite-load")?, &part("sqlite-unchanged")?, &part("sqlite-moved")?);
+    let part = |name: &str, database: Option<&Database>| child(words, name, (words.identities, directory), database);
+    table.sqlite(&part("sqlite-load", None)?, &part("sqlite-unchanged", None)?, &part("sqlite-moved", None)?);
     std::fs::remove_dir_all(directory.join("sqlite"))?;
-    table.raw(&part("raw-load")?);
-    std::fs::remove_dir_all(directory.join("raw"))?;
+    table.raw(&part("raw-load", fresh().as_ref())?);
+    if server.is_none() {
+        std::fs::remove_dir_all(directory.join("raw"))?;
+    }
+    let database = fresh();
+    let part = |name: &str| part(name, database.as_ref());
     table.scans(&part("load")?, &part("unchanged")?, &part("moved")?);
     table.opening(&part("open")?);
     table.look_ups(&part("look-ups")?);
     table.rules(&part("rules")?);
     table.changes(&part("changes")?);
-    let small = directory.join("days");
-    let days = child(words, "days", ((words.identities / 50).max(1_000), small.as_path()))?;
-    table.days(words.days, &days);
+    if server.is_none() {
+        let small = directory.join("days");
+        let days = child(words, "days", ((words.identities / 50).max(1_000), small.as_path()), None)?;
+        table.days(words.days, &days);
+    } else {
+        table.left_out(&format!("{} daily rescans, compacted", words.days), "a database gives room back by itself");
+    }
     table.end()?;
     Ok(table)
 }
 
 /// Runs a part in a process of its own.
-fn child(words: &Words, part: &str, (identities, directory): (u64, &Path)) -> Result<Figures> {
+fn child(
+    words: &Words,
+    part: &str,
+    (identities, directory): (u64, &Path),
+    database: Option<&Database>,
+) -> Result<Figures> {
     say(&format!("{part} …"));
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--part", part, "--identities", &identities.to_string(), "--days", &words.days.to_string()]);
     command.args(["--engine", &words.engine]).arg("--directory").arg(directory);
+    command.args(database.iter().flat_map(|database| ["--database".to_owned(), database.words()]));
     // As the unit of the daemon has it.
     command.env("MALLOC_ARENA_MAX", "1").stdin(Stdio::null()).stderr(Stdio::inherit());
     let done = command.output()?;
@@ -134,8 +157,8 @@ fn child(words: &Words, part: &str, (identities, directory): (u64, &Path)) -> Re
 }
 
 fn work(words: &Words) -> Work {
-    let (directory, engine) = (words.directory.clone(), words.engine.clone());
-    Work { directory, engine, identities: words.identities, days: words.days }
+    let (directory, engine, database) = (words.directory.clone(), words.engine.clone(), words.database.clone());
+    Work { directory, engine, database, identities: words.identities, days: words.days }
 }
 
 fn free(directory: &Path) -> Result<u64> {

@@ -9,33 +9,43 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use crate::server::Database;
+
 /// What was spent.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Spent {
     /// Seconds.
     pub(crate) wall: f64,
-    /// Seconds of processor time, of all threads.
+    /// Seconds of processor time, of all threads, and of the server if there is one.
     pub(crate) cpu: f64,
-    /// Bytes this process caused to be written to the disk.
+    /// Bytes that were caused to be written to the disk.
     pub(crate) written: u64,
 }
 
-/// From when on it is counted.
-pub(crate) struct Since {
+/// From when on it is counted, with what a server does for this process.
+pub(crate) struct Since<'a> {
+    server: Option<&'a Database>,
     begun: Instant,
     cpu: f64,
     written: u64,
 }
 
-impl Since {
-    pub(crate) fn now() -> Self {
-        Self { begun: Instant::now(), cpu: cpu(), written: written() }
+impl<'a> Since<'a> {
+    pub(crate) fn now(server: Option<&'a Database>) -> Self {
+        let (cpu, written) = so_far(server);
+        Self { server, begun: Instant::now(), cpu, written }
     }
 
     pub(crate) fn spent(&self) -> Spent {
         let wall = self.begun.elapsed().as_secs_f64();
-        Spent { wall, cpu: cpu() - self.cpu, written: written().saturating_sub(self.written) }
+        let (cpu, written) = so_far(self.server);
+        Spent { wall, cpu: cpu - self.cpu, written: written.saturating_sub(self.written) }
     }
+}
+
+fn so_far(server: Option<&Database>) -> (f64, u64) {
+    let theirs = server.map_or((0.0, 0), |server| (server.cpu(), server.written()));
+    (cpu() + theirs.0, written_by("self") + theirs.1)
 }
 
 fn cpu() -> f64 {
@@ -43,8 +53,9 @@ fn cpu() -> f64 {
     spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9
 }
 
-fn written() -> u64 {
-    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+/// Bytes that a process caused to be written to the disk.
+pub(crate) fn written_by(process: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/io")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
     line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0)
 }

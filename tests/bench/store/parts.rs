@@ -30,6 +30,7 @@ use crate::{
     looker::Place,
     measure::{Since, bytes_below, p95, peak_mib},
     raw, say,
+    server::Database,
     sqlite::Sqlite,
 };
 
@@ -50,6 +51,8 @@ const WHERE: &str = "kind == 'access_key' && status == 'inactive'";
 pub(crate) struct Work {
     pub(crate) directory: PathBuf,
     pub(crate) engine: String,
+    /// The database that holds the store instead.
+    pub(crate) database: Option<Database>,
     pub(crate) identities: u64,
     pub(crate) days: u64,
 }
@@ -80,49 +83,63 @@ impl Work {
     }
 
     fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
-        opened(&self.directory.join(name), &self.engine)
+        match &self.database {
+            Some(database) => database.open(),
+            None => opened(&self.directory.join(name), &self.engine),
+        }
+    }
+
+    fn since(&self) -> Since<'_> {
+        Since::now(self.database.as_ref())
+    }
+
+    /// What was measured, once everything is where it stays; then how much room the store takes.
+    fn settled(&self, since: &Since<'_>, store: Arc<dyn Store>, name: &str) -> Result<Figures> {
+        store.tidy()?;
+        let Some(database) = &self.database else {
+            drop(store);
+            return Ok(figures(since, bytes_below(&self.directory.join(name))));
+        };
+        database.settle()?;
+        let mut figures = figures(since, 0);
+        figures.insert("disk".into(), store.space()?.used as f64);
+        Ok(figures)
     }
 
     fn sqlite(&self, day: u64) -> Result<Figures> {
         let directory = self.directory.join("sqlite");
         let mut sqlite = Sqlite::open(&directory)?;
-        let since = Since::now();
+        let since = Since::now(None);
         let (records, changed) = sqlite.look(self.estate(day), &mut |records| say(&format!("  {records} records")))?;
         sqlite.close()?;
-        Ok(figures(&since, records, changed, &directory))
+        Ok(counted(figures(&since, bytes_below(&directory)), records, changed))
     }
 
     fn raw(&self) -> Result<Figures> {
-        let directory = self.directory.join("raw");
-        let store = opened(&directory, &self.engine)?;
-        let since = Since::now();
+        let store = self.store("raw")?;
+        let since = self.since();
         let records = raw::load(store.as_ref(), self.estate(0))?;
-        store.tidy()?;
-        drop(store);
-        Ok(figures(&since, records, records, &directory))
+        Ok(counted(self.settled(&since, store, "raw")?, records, records))
     }
 
     fn look(&self, day: u64) -> Result<Figures> {
-        let directory = self.directory.join("store");
         let store = self.store("store")?;
         let before = store.head()?.number;
-        let since = Since::now();
+        let since = self.since();
         Place::over(Arc::clone(&store), day)?
             .look(self.estate(day), &mut |sources| say(&format!("  {sources} sources")))?;
-        store.tidy()?;
-        let mut counted = figures(&since, 0, 0, &directory);
+        let figures = self.settled(&since, Arc::clone(&store), "store")?;
         let (records, changed) = written_after(store.as_ref(), before)?;
-        counted.extend([("records".into(), records as f64), ("changed".into(), changed as f64)]);
-        Ok(counted)
+        Ok(counted(figures, records, changed))
     }
 
     /// How long it takes until an opened store answers.
     fn opening(&self) -> Result<Figures> {
-        let since = Since::now();
+        let since = self.since();
         let store = self.store("store")?;
         let (user, _) = Estate::keys(self.identities / 2);
         Inventory::of(store.as_ref()).resolve(&user)?.context("an identity is missing")?;
-        Ok(figures(&since, 0, 0, &self.directory.join("store")))
+        Ok(figures(&since, 0))
     }
 
     /// Reading while a run goes on that writes half of the credentials.
@@ -166,9 +183,9 @@ impl Work {
     /// Judges every record from the store.
     fn rules(&self) -> Result<Figures> {
         let place = Place::over(self.store("store")?, 2)?;
-        let since = Since::now();
+        let since = self.since();
         anew::follow(&place.house, &Yardstick::default(), &mut |_| true)?;
-        let mut counted = figures(&since, 0, 0, &self.directory.join("store"));
+        let mut counted = figures(&since, 0);
         let mut findings = 0.0;
         place.house.inventory().each_finding(None, &mut |_| {
             findings += 1.0;
@@ -190,7 +207,7 @@ impl Work {
             changed.extend((commit > before).then_some(record.id));
             Ok(Go::On)
         })?;
-        let since = Since::now();
+        let since = self.since();
         judge::touched(&place.house, &Yardstick::default(), &changed)?;
         let spent = since.spent();
         judge::due(&place.house, &Yardstick::default())?;
@@ -211,7 +228,7 @@ impl Work {
     fn many_days(&self) -> Result<Figures> {
         let store = self.store("store")?;
         let place = Place::over(Arc::clone(&store), 0)?;
-        let since = Since::now();
+        let since = self.since();
         for day in 0..self.days {
             place.look(self.estate(day), &mut |_| {})?;
             if day % 50 == 49 {
@@ -219,7 +236,7 @@ impl Work {
             }
         }
         store.tidy()?;
-        let mut counted = figures(&since, 0, 0, &self.directory.join("store"));
+        let mut counted = figures(&since, bytes_below(&self.directory.join("store")));
         store.compact()?;
         let kept = bytes_below(&self.directory.join("store"));
         // As house-keeping does, by what is kept unless something else is configured.
@@ -239,7 +256,8 @@ impl Work {
 }
 
 fn opened(directory: &Path, engine: &str) -> Result<Arc<dyn Store>> {
-    let engine = EngineKind::named(engine).with_context(|| format!("there is no engine {engine:?}: sled, redb"))?;
+    let engine =
+        EngineKind::named(engine).with_context(|| format!("there is no engine {engine:?}: sled, redb, postgres"))?;
     Ok(Arc::new(open(directory, &OpenOptions { engine: Some(engine), ..OpenOptions::default() })?))
 }
 
@@ -268,15 +286,13 @@ fn written_after(store: &dyn Store, before: CommitNo) -> Result<(u64, u64)> {
     Ok((records, changed))
 }
 
-fn figures(since: &Since, records: u64, changed: u64, directory: &Path) -> Figures {
+fn figures(since: &Since<'_>, disk: u64) -> Figures {
     let spent = since.spent();
-    let all = [
-        ("wall", spent.wall),
-        ("cpu", spent.cpu),
-        ("written", spent.written as f64),
-        ("records", records as f64),
-        ("changed", changed as f64),
-        ("disk", bytes_below(directory) as f64),
-    ];
+    let all = [("wall", spent.wall), ("cpu", spent.cpu), ("written", spent.written as f64), ("disk", disk as f64)];
     all.into_iter().map(|(name, it)| (name.to_owned(), it)).collect()
+}
+
+fn counted(mut figures: Figures, records: u64, changed: u64) -> Figures {
+    figures.extend([("records".into(), records as f64), ("changed".into(), changed as f64)]);
+    figures
 }

@@ -2,17 +2,17 @@
 //! It must never take long unless `PROVOST_TEST_CLUSTER=long` asks for it: 200 sources, a kill every three seconds.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
-use provost_model::Outcome;
 use provost_store::{Postgres, PostgresOptions, inventory::Inventory};
 use serde_json::Value;
 
+use super::looks;
 use crate::{
     postgres,
     program::{Place, Running, until},
@@ -36,7 +36,7 @@ fn figures() -> Figures {
 }
 
 /// The same configuration for every daemon; what is looked at lies in one place.
-fn configuration(url: &str, common: &Path, sources: usize) -> String {
+pub fn configuration(url: &str, common: &Path, sources: usize) -> String {
     let mut text = format!(
         "[store]\nurl = {url:?}\n\n[daemon]\nlease = \"2s\"\nmax_concurrent_runs = 2\n\n\
          [fingerprints]\nkey = \"file:{}\"\n",
@@ -51,13 +51,6 @@ fn configuration(url: &str, common: &Path, sources: usize) -> String {
         ));
     }
     text
-}
-
-/// How often each source was looked at to the end.
-fn looks(inventory: Inventory<'_>) -> BTreeMap<String, usize> {
-    let complete =
-        |name: &String| inventory.runs(name).unwrap().iter().filter(|run| run.outcome == Outcome::Complete).count();
-    inventory.source_names().unwrap().into_iter().map(|name| (name.clone(), complete(&name))).collect()
 }
 
 fn status(place: &Place) -> Value {

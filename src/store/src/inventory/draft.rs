@@ -30,6 +30,8 @@ const CHUNK: usize = 48 * 1024;
 struct Pending {
     before: Option<Record>,
     now: Record,
+    /// Its id was made for it: no row that is named after it was ever written.
+    born: bool,
     /// Only volatile content differs, and today's history point exists already.
     amend: bool,
     day: Option<i64>,
@@ -149,6 +151,11 @@ impl<'a> Draft<'a> {
         Ok(self.known.get(&id).and_then(Option::as_ref).map(|(record, _)| record))
     }
 
+    /// A record is about to appear under an id that was made just now: nothing need be read to know that it is not there.
+    pub fn born(&mut self, id: RecordId) {
+        self.known.insert(id, None);
+    }
+
     /// Takes a change in.
     pub fn apply(&mut self, change: Change) -> Result<(), StoreError> {
         let id = change.after.id;
@@ -160,17 +167,18 @@ impl<'a> Draft<'a> {
             pending.amend = pending.amend && change.what == What::Touched;
             return Ok(());
         }
-        let known = if change.what == What::Appeared {
-            None
-        } else {
+        let appears = change.what == What::Appeared;
+        if !appears {
             self.record(id)?;
-            self.known.remove(&id).flatten()
-        };
+        }
+        let known = self.known.remove(&id);
+        let born = appears && known.as_ref().is_some_and(Option::is_none);
+        let known = known.flatten().filter(|_| !appears);
         let (before, day) = known.map_or((None, None), |(record, day)| (Some(record), Some(day)));
         let amend = change.what == What::Touched && day == Some(self.at.day());
         let learned = index::learned(before.as_ref(), &change.after);
         self.keys.extend(learned.iter().map(|digest| (*digest, Some(id))));
-        self.records.insert(id, Pending { before, now: change.after, amend, day, learned });
+        self.records.insert(id, Pending { before, now: change.after, born, amend, day, learned });
         Ok(())
     }
 
@@ -358,15 +366,21 @@ impl<'a> Draft<'a> {
         let mut records: Vec<_> = std::mem::take(&mut self.records).into_iter().collect();
         records.sort_unstable_by_key(|(id, _)| *id);
         self.spare_others(&mut records)?;
+        let mut not_there = Vec::new();
         for (id, pending) in &records {
-            write_record(&mut ops, *id, pending)?;
             for digest in &pending.learned {
                 ops.push(Op::Put { table: KEYS, key: digest.0.to_vec(), value: id.as_bytes().to_vec() });
             }
+            let begins = ops.len();
+            write_record(&mut ops, *id, pending)?;
             write_places(&mut ops, *id, pending, &mut present);
             write_ties(&mut ops, *id, pending);
             write_marks(&mut ops, *id, pending);
             links::index_steps(&mut ops, *id, (pending.before.as_ref(), &pending.now));
+            if pending.born && self.read.is_some() {
+                let named = ops.iter().skip(begins).filter_map(reads::written);
+                not_there.extend(named.map(|(table, key)| (table, key.to_vec(), None)));
+            }
         }
         let changes = records.iter().map(|(_, pending)| (pending.before.as_ref(), &pending.now));
         ops.extend(owners::steps(changes.clone()));
@@ -387,6 +401,7 @@ impl<'a> Draft<'a> {
             ops.push(Op::Put { table: SCOPES, key, value: rows::encode(row)? });
         }
         let mut expect = self.read.as_ref().map_or_else(Vec::new, |reads| reads.of_written(&ops));
+        expect.append(&mut not_there);
         let mut written = Vec::new();
         if let Some(reads) = self.inventory.reads {
             expect.extend(reads.all());

@@ -1,9 +1,11 @@
 //! What people may read of rows with tools of their own: documents beside the rows, and the SQL views made of them.
 //! It must never show what `inventory list` would not, nor be read back by this program.
 
-use provost_model::{Attr, Finding, Key, Noun, Reading, Record, Run, Standing, Time, field};
+use std::collections::BTreeMap;
+
+use provost_model::{Field, Finding, Key, Noun, Reading, Record, Run, Standing, Time, field};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{FINDINGS, RECORDS, RUNS, SCOPES, SOURCES, ScopeRow, SourceRow, index, rows::decode};
 use crate::codec;
@@ -14,10 +16,11 @@ pub const VIEWS: &str = include_str!("views.sql");
 pub const VIEWS_VERSION: i32 = 1;
 
 /// The document of a row; `None` for rows that only this program needs, and for those that it cannot read.
-pub fn shown(table: &str, key: &[u8], value: &[u8]) -> Option<Value> {
+pub fn shown(table: &str, key: &[u8], value: &[u8]) -> Option<String> {
     if table == RECORDS.name {
-        codec::record::decode(value).ok().map(|it| record(&it))
-    } else if table == FINDINGS.name {
+        return codec::record::decode(value).ok().and_then(|it| record(&it));
+    }
+    let document = if table == FINDINGS.name {
         codec::finding::decode(value).ok().map(|all| all.iter().map(finding).collect())
     } else if table == SCOPES.name {
         decode(value, "a scope").ok().map(|it| scope(&it))
@@ -28,48 +31,83 @@ pub fn shown(table: &str, key: &[u8], value: &[u8]) -> Option<Value> {
         codec::run::decode(value).ok().map(|it| run(&it))
     } else {
         None
-    }
+    };
+    document.map(|document: Value| document.to_string())
 }
 
-fn record(it: &Record) -> Value {
-    let columns = [
-        field::NAME.field(),
-        field::STATUS.field(),
-        field::CREATED_AT.field(),
-        field::ROTATED_AT.field(),
-        field::LAST_USED_AT.field(),
-        field::EXPIRES_AT.field(),
-    ];
-    let others = it.facts();
-    let others = others.iter().filter(|(attribute, _)| !columns.contains(attribute));
-    let others: Map<String, Value> =
-        others.map(|(attribute, reading)| (attribute.name().into(), plain(reading))).collect();
-    let statements = it.statements.iter().map(|said| {
-        json!({
-            "scope": said.scope.0,
-            "seen": said.standing == Standing::Seen,
-            "recorded": time(said.recorded),
-        })
+/// Attributes with columns of their own.
+const COLUMNS: [Field; 6] = [
+    field::NAME.field(),
+    field::STATUS.field(),
+    field::CREATED_AT.field(),
+    field::ROTATED_AT.field(),
+    field::LAST_USED_AT.field(),
+    field::EXPIRES_AT.field(),
+];
+
+/// The document of a record: most of what is written at a first load, so it is written straight into its text. What is not
+/// there is left out, for which the views show null.
+#[derive(Serialize)]
+struct Document<'a> {
+    id: String,
+    kind: &'a str,
+    noun: &'a str,
+    realm: &'a str,
+    external_id: &'a str,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    presence: &'static str,
+    created_at: Reading<Option<String>>,
+    rotated_at: Reading<Option<String>>,
+    last_used_at: Reading<Option<String>>,
+    expires_at: Reading<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seen: Option<String>,
+    statements: Vec<Said>,
+    attributes: BTreeMap<&'a str, &'a Reading<provost_model::Value>>,
+}
+
+/// What a statement says of who sees a record.
+#[derive(Serialize)]
+struct Said {
+    scope: u32,
+    seen: bool,
+    recorded: Option<String>,
+}
+
+fn record(it: &Record) -> Option<String> {
+    let facts = it.facts();
+    let others = facts.iter().filter(|(attribute, _)| !COLUMNS.contains(attribute));
+    let statements = it.statements.iter().map(|said| Said {
+        scope: said.scope.0,
+        seen: said.standing == Standing::Seen,
+        recorded: time(said.recorded),
     });
-    json!({
-        "id": it.id.to_string(),
-        "kind": it.kind.name(),
-        "noun": noun(it.kind.noun()),
-        "realm": it.realm.as_str(),
-        "external_id": it.external(),
-        "name": it.name(),
-        "identity": it.identity.as_ref().map(digits),
-        "container": it.container.as_ref().map(digits),
-        "status": it.get(field::STATUS).known().map(|status| status.name()),
-        "presence": it.presence().name(),
-        "created_at": reading(it, field::CREATED_AT),
-        "rotated_at": reading(it, field::ROTATED_AT),
-        "last_used_at": reading(it, field::LAST_USED_AT),
-        "expires_at": reading(it, field::EXPIRES_AT),
-        "first_seen": time(it.first_seen),
-        "statements": statements.collect::<Vec<_>>(),
-        "attributes": others,
-    })
+    let document = Document {
+        id: it.id.to_string(),
+        kind: it.kind.name(),
+        noun: noun(it.kind.noun()),
+        realm: it.realm.as_str(),
+        external_id: it.external(),
+        name: it.name(),
+        identity: it.identity.as_ref().map(digits),
+        container: it.container.as_ref().map(digits),
+        status: it.get(field::STATUS).known().map(|status| status.name()),
+        presence: it.presence().name(),
+        created_at: it.get(field::CREATED_AT).map(time),
+        rotated_at: it.get(field::ROTATED_AT).map(time),
+        last_used_at: it.get(field::LAST_USED_AT).map(time),
+        expires_at: it.get(field::EXPIRES_AT).map(time),
+        first_seen: time(it.first_seen),
+        statements: statements.collect(),
+        attributes: others.map(|(attribute, reading)| (attribute.name(), reading)).collect(),
+    };
+    serde_json::to_string(&document).ok()
 }
 
 fn finding(it: &Finding) -> Value {
@@ -143,19 +181,10 @@ fn noun(noun: Noun) -> &'static str {
     }
 }
 
-/// A reading of a time.
-fn reading(of: &Record, attr: Attr<Time>) -> Value {
-    let reading = of.get(attr);
-    match reading {
-        Reading::Known(at) => json!({ "reading": reading.word(), "value": time(at) }),
-        _ => json!({ "reading": reading.word() }),
-    }
-}
-
 /// A time as the database reads it; none beyond its calendar's years of four digits.
-fn time(at: Time) -> Value {
+fn time(at: Time) -> Option<String> {
     const YEARS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
-    if YEARS.contains(&at.as_micros()) { Value::String(at.to_string()) } else { Value::Null }
+    YEARS.contains(&at.as_micros()).then(|| at.to_string())
 }
 
 /// The key of the row in which the record of a name is found.

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use provost_model::Time;
 use serde_json::Value;
 
-use crate::{Batch, Op, StoreError, Table, embedded};
+use crate::{Batch, CommitNo, Op, StoreError, Table, embedded};
 
-/// What people may read of a row: its table, key and value made into a document, or none.
-pub type Projector = fn(&str, &[u8], &[u8]) -> Option<Value>;
+/// What people may read of a row: its table, key and value made into a document of JSON, or none.
+pub type Projector = fn(&str, &[u8], &[u8]) -> Option<String>;
 
 /// What people may read of the store with tools of their own.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +52,12 @@ pub(super) struct Items {
 /// A batch as sets.
 #[derive(Debug, Default)]
 pub(super) struct Folded {
+    /// What the rows must still be like, as far as writing them does not show it.
+    pub(super) expected: Vec<(Table, i16, Vec<u8>, Option<CommitNo>)>,
     /// Present rows whose value is overwritten; comes first.
     pub(super) amended: Rows,
+    /// Rows that must not be there yet.
+    pub(super) fresh: Rows,
     /// Rows of versioned tables: the version they replace is kept.
     pub(super) versioned: Rows,
     /// Rows of plain tables.
@@ -73,6 +77,8 @@ pub(super) struct Folded {
 struct Fate<'a> {
     /// The value that the row there gets first.
     amended: Option<&'a [u8]>,
+    /// The batch is refused if there is one.
+    fresh: bool,
     then: Then<'a>,
 }
 
@@ -109,6 +115,14 @@ pub(super) fn fold(
             Op::Unschedule { queue, item } => drop(due.insert((queue, item), None)),
         }
     }
+    for (table, key, commit) in &batch.expect {
+        let number = number_of(table.name).ok_or_else(|| StoreError::Codec("a table's number".to_owned()))?;
+        match fates.get_mut(&(number, key.as_slice())) {
+            // Writing them as new rows finds out whether they are.
+            Some((_, fate)) if commit.is_none() && fate.is_put() => fate.fresh = true,
+            _ => folded.expected.push((*table, number, key.clone(), *commit)),
+        }
+    }
     for ((number, key), (table, fate)) in fates {
         let document = |value: &[u8]| shown.and_then(|shown| shown(table.name, key, value)).map(text);
         if let Some(value) = fate.amended {
@@ -119,7 +133,11 @@ pub(super) fn fold(
         match fate.then {
             Then::Left => {}
             Then::Put(value) => {
-                let rows = if table.versioned { &mut folded.versioned } else { &mut folded.plain };
+                let rows = match (fate.fresh, table.versioned) {
+                    (true, _) => &mut folded.fresh,
+                    (false, true) => &mut folded.versioned,
+                    (false, false) => &mut folded.plain,
+                };
                 rows.push((number, key), value, document(value));
             }
             Then::Gone { was_put } => folded.gone.push((number, key), table.versioned, was_put),
@@ -135,6 +153,11 @@ pub(super) fn fold(
 }
 
 impl<'a> Fate<'a> {
+    /// Whether nothing but a new value becomes of it.
+    fn is_put(&self) -> bool {
+        self.amended.is_none() && matches!(self.then, Then::Put(_))
+    }
+
     /// The next step; false if it needs a row that the steps before it removed.
     fn meet(&mut self, op: &'a Op) -> bool {
         match (op, self.then) {
@@ -167,10 +190,12 @@ impl Gone {
     }
 }
 
-/// A document as text. The database's documents hold no zero character: it is shown as U+FFFD.
-pub(super) fn text(document: Value) -> String {
-    let text = document.to_string();
-    if text.contains("\\u0000") { without_zero(document).to_string() } else { text }
+/// A document without zero characters: the database's hold none, they are shown as U+FFFD.
+pub(super) fn text(document: String) -> String {
+    if !document.contains("\\u0000") {
+        return document;
+    }
+    serde_json::from_str(&document).map_or(document, |value| without_zero(value).to_string())
 }
 
 fn without_zero(value: Value) -> Value {
@@ -189,7 +214,8 @@ mod tests {
     use crate::suite::{PLAIN, ROWS, amend, batch, delete, put};
 
     fn folded(ops: impl IntoIterator<Item = Op>) -> Result<Folded, StoreError> {
-        let shown: Projector = |_, _, value| Some(Value::String(String::from_utf8_lossy(value).into_owned()));
+        let shown: Projector =
+            |_, _, value| Some(Value::String(String::from_utf8_lossy(value).into_owned()).to_string());
         fold(&batch(1, ops), |name| Some(if name == "things" { 1 } else { 2 }), Some(shown))
     }
 
@@ -210,8 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn what_must_not_be_there_is_written_as_new_and_everything_else_is_asked_for() {
+        let row = |key: &str, commit| (ROWS, key.as_bytes().to_vec(), commit);
+        let ops = [put(ROWS, "new", "1"), put(ROWS, "old", "1"), put(ROWS, "put", "1"), amend(ROWS, "amended", "1")];
+        let mut batch = batch(1, ops);
+        batch.ops.extend([amend(ROWS, "twice", "1"), put(ROWS, "twice", "2"), delete(ROWS, "gone")]);
+        let absent = ["new", "amended", "twice", "gone", "read"].map(|key| row(key, None));
+        batch.expect = absent.into_iter().chain([row("old", Some(CommitNo(1)))]).collect();
+        let folded = fold(&batch, |_| Some(1), None).unwrap();
+        assert_eq!(folded.fresh.keys, [b"new"]);
+        assert_eq!(folded.versioned.keys, [&b"old"[..], b"put", b"twice"]);
+        let asked: Vec<_> = folded.expected.iter().map(|(.., key, _)| key.as_slice()).collect();
+        assert_eq!(asked, [&b"amended"[..], b"twice", b"gone", b"read", b"old"]);
+    }
+
+    #[test]
     fn a_document_loses_its_zero_characters_and_nothing_else() {
         let document = serde_json::json!({"a\0": ["x\0y", {"b": "\\u0000"}], "n": 1});
-        assert_eq!(text(document), "{\"a\u{fffd}\":[\"x\u{fffd}y\",{\"b\":\"\\\\u0000\"}],\"n\":1}");
+        assert_eq!(text(document.to_string()), "{\"a\u{fffd}\":[\"x\u{fffd}y\",{\"b\":\"\\\\u0000\"}],\"n\":1}");
     }
 }

@@ -146,15 +146,10 @@ impl Postgres {
     fn parcel(&self, batch: Batch) -> Result<Parcel, StoreError> {
         self.number(&batch)?;
         let folded = fold::fold(&batch, |name| self.known(name), self.shown)?;
-        let expect = batch.expect.into_iter().map(|(table, key, commit)| {
-            let number = self.known(table.name).ok_or_else(|| StoreError::Codec("a table's number".to_owned()))?;
-            Ok((table, number, key, commit))
-        });
         Ok(Parcel {
             id: commit::id()?,
             after: self.seen.load(Ordering::Acquire),
             at: batch.at,
-            expect: expect.collect::<Result<_, StoreError>>()?,
             fence: batch.fence,
             clock: self.clock,
             folded,
@@ -210,7 +205,7 @@ impl Store for Postgres {
                 page = page.after(last, (page.limit * 4).min(PAGES.1));
                 coming = Some(ask(&page));
             }
-            for (key, row) in rows {
+            for (key, row) in rows.into_iter().filter(|(_, row)| row.value.is_some()) {
                 if each(&key, row)? == Go::Stop {
                     return Ok(());
                 }

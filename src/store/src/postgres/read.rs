@@ -56,32 +56,34 @@ const NOW: &str = "SELECT key, commit, recorded, value FROM store_rows \
     WHERE tbl = $1 AND key >= $2 ORDER BY key LIMIT $3";
 const NOW_TO: &str = "SELECT key, commit, recorded, value FROM store_rows \
     WHERE tbl = $1 AND key >= $2 AND key < $4 ORDER BY key LIMIT $3";
-/// Of each key the newest version that is not later; those that are deletions are left out.
-const AT: &str = "SELECT key, commit, recorded, value FROM (SELECT DISTINCT ON (key) key, commit, recorded, value FROM ( \
-    SELECT key, commit, recorded, value FROM store_rows WHERE tbl = $1 AND key >= $2 AND commit <= $4 \
-    UNION ALL SELECT key, commit, recorded, value FROM store_past WHERE tbl = $1 AND key >= $2 AND commit <= $4) AS v \
-    ORDER BY key, commit DESC) AS newest WHERE value IS NOT NULL ORDER BY key LIMIT $3";
-const AT_TO: &str = "SELECT key, commit, recorded, value FROM (SELECT DISTINCT ON (key) key, commit, recorded, value FROM ( \
-    SELECT key, commit, recorded, value FROM store_rows WHERE tbl = $1 AND key >= $2 AND key < $5 AND commit <= $4 \
-    UNION ALL SELECT key, commit, recorded, value FROM store_past \
-    WHERE tbl = $1 AND key >= $2 AND key < $5 AND commit <= $4) AS v \
-    ORDER BY key, commit DESC) AS newest WHERE value IS NOT NULL ORDER BY key LIMIT $3";
+/// The keys of a page, those of rows and those that only former versions have; then for each the newest version that is not
+/// later. An index step a key, however long its history. Keys that had no value then are in the page without one.
+const AT: &str = "WITH RECURSIVE former(key) AS ( \
+        (SELECT key FROM store_past WHERE (tbl, key) >= ($1, $2) AND (tbl, key) < ($5, $6) ORDER BY tbl, key LIMIT 1) \
+        UNION ALL SELECT (SELECT p.key FROM store_past p WHERE (p.tbl, p.key) > ($1, former.key) \
+            AND (p.tbl, p.key) < ($5, $6) ORDER BY p.tbl, p.key LIMIT 1) FROM former WHERE former.key IS NOT NULL), \
+    page AS ( \
+        (SELECT key FROM store_rows WHERE (tbl, key) >= ($1, $2) AND (tbl, key) < ($5, $6) ORDER BY tbl, key LIMIT $3) \
+        UNION (SELECT key FROM former WHERE key IS NOT NULL LIMIT $3) ORDER BY key LIMIT $3) \
+    SELECT page.key, coalesce(v.commit, 0), coalesce(v.recorded, 0), v.value FROM page LEFT JOIN LATERAL ( \
+        SELECT r.commit, r.recorded, r.value FROM store_rows r \
+            WHERE r.tbl = $1 AND r.key = page.key AND r.commit <= $4 \
+        UNION ALL (SELECT p.commit, p.recorded, p.value FROM store_past p \
+            WHERE p.tbl = $1 AND p.key = page.key AND p.commit <= $4 ORDER BY p.commit DESC LIMIT 1) \
+        ORDER BY commit DESC LIMIT 1) AS v ON true ORDER BY page.key";
 
-/// The rows of a page, in key order.
+/// The rows of a page, in key order; as of a commit with those that had no value then.
 pub(super) async fn page(on: &mut PgConnection, page: Arc<Page>) -> Result<Vec<Found>, Halt> {
-    let sql = match (page.at, &page.to) {
-        (None, None) => NOW,
-        (None, Some(_)) => NOW_TO,
-        (Some(_), None) => AT,
-        (Some(_), Some(_)) => AT_TO,
+    let query = match (page.at, &page.to) {
+        (None, None) => sqlx::query(NOW).bind(page.table).bind(&page.from).bind(page.limit),
+        (None, Some(to)) => sqlx::query(NOW_TO).bind(page.table).bind(&page.from).bind(page.limit).bind(to),
+        (Some(at), to) => {
+            // No end: the beginning of the next table.
+            let end = to.as_ref().map_or((page.table + 1, &[][..]), |to| (page.table, to.as_slice()));
+            let query = sqlx::query(AT).bind(page.table).bind(&page.from).bind(page.limit).bind(at);
+            query.bind(end.0).bind(end.1)
+        }
     };
-    let mut query = sqlx::query(sql).bind(page.table).bind(&page.from).bind(page.limit);
-    if let Some(at) = page.at {
-        query = query.bind(at);
-    }
-    if let Some(to) = &page.to {
-        query = query.bind(to);
-    }
     query.fetch_all(on).await?.iter().map(|found| Ok((found.try_get(0)?, row(found, 1)?))).collect()
 }
 
@@ -103,8 +105,8 @@ pub(super) async fn get_many(
     table: i16,
     keys: &[Vec<u8>],
 ) -> Result<BTreeMap<usize, Row>, Halt> {
-    let sql = "SELECT n.place, r.commit, r.recorded, r.value FROM unnest($2::bytea[]) WITH ORDINALITY AS n(key, place) \
-        JOIN store_rows r ON r.tbl = $1 AND r.key = n.key";
+    let sql = "SELECT n.place, f.* FROM unnest($2::bytea[]) WITH ORDINALITY AS n(key, place) CROSS JOIN LATERAL \
+        (SELECT r.commit, r.recorded, r.value FROM store_rows r WHERE r.tbl = $1 AND r.key = n.key LIMIT 1) AS f";
     let found = sqlx::query(sql).bind(table).bind(keys).fetch_all(on).await?;
     let placed = |found: &PgRow| {
         let place: i64 = found.try_get(0)?;

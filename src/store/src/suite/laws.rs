@@ -77,6 +77,25 @@ fn a_batch_that_fails_anywhere_changes_nothing() {
 }
 
 #[test]
+fn rows_that_must_not_be_there_are_written_only_if_none_of_them_is() {
+    on_each(|store| {
+        let fresh = |at, keys: &[&str]| Batch {
+            expect: keys.iter().map(|key| (ROWS, key.as_bytes().to_vec(), None)).collect(),
+            ..batch(at, keys.iter().map(|key| put(ROWS, key, &at.to_string())).chain([put(PLAIN, "p", "beside")]))
+        };
+        store.commit(fresh(1, &["b", "d"])).unwrap();
+        assert!(matches!(store.commit(fresh(2, &["a", "b", "c"])), Err(StoreError::Conflict(_))));
+        assert_eq!(store.head().unwrap().number, CommitNo(1));
+        assert_eq!(listed(store, ROWS, &KeyRange::all(), None), pairs(&[("b", "1"), ("d", "1")]));
+        commit(store, 3, [delete(ROWS, "b")]);
+        store.commit(fresh(4, &["a", "b", "c"])).unwrap();
+        let told: Vec<_> =
+            store.versions(ROWS, b"b").unwrap().into_iter().map(|row| (row.commit.0, row.value)).collect();
+        assert_eq!(told, [(1, Some(b"1".to_vec())), (2, None), (3, Some(b"4".to_vec()))]);
+    });
+}
+
+#[test]
 fn a_versioned_row_reads_as_it_stood_at_each_commit() {
     on_each(|store| {
         commit(store, 1, [put(ROWS, "a", "1"), put(ROWS, "b", "1")]);
