@@ -184,6 +184,22 @@ impl Store for Postgres {
         Ok((0..keys.len()).map(|place| found.remove(&place)).collect())
     }
 
+    fn keys_below(&self, table: Table, prefixes: &[Vec<u8>], limit: usize) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
+        let mut all = vec![Vec::new(); prefixes.len()];
+        let Some(number) = self.table(table)?.filter(|_| !prefixes.is_empty()) else { return Ok(all) };
+        let (asked, limit) = (Arc::new(prefixes.to_vec()), i64::try_from(limit).unwrap_or(i64::MAX));
+        let found = self.link.ask(move |on, _| {
+            let asked = Arc::clone(&asked);
+            Box::pin(async move { read::keys_below(on, number, (&asked, limit)).await })
+        })?;
+        for (place, key) in found {
+            if let Some(keys) = all.get_mut(place) {
+                keys.push(key);
+            }
+        }
+        Ok(all)
+    }
+
     fn scan(
         &self,
         table: Table,

@@ -348,6 +348,12 @@ fn many_reads_see_what_is_in_place_and_what_was_written_since() {
         let all = below(&["m", "c"], usize::MAX);
         assert_eq!((all[0].len(), all[0].is_sorted(), all[1].len()), (700, true, 1));
         assert_eq!(below(&["m"], 600)[0].len(), 600);
+        // Nothing comes after such keys but other tables.
+        let last = Op::Put { table: ROWS, key: vec![255, 255, 1], value: vec![1] };
+        commit(store, 3, [last, put(PLAIN, "p", "of another table")]);
+        let ends = store.keys_below(ROWS, &[vec![255], vec![255, 255], vec![255, 255, 2], vec![]], 2).unwrap();
+        assert_eq!(ends[..3], [vec![vec![255, 255, 1]], vec![vec![255, 255, 1]], vec![]]);
+        assert_eq!(ends[3], [b"a0".to_vec(), b"a1".to_vec()]);
         let keys = ["d1", "a2", "c1", "b1", "zz", "a0"].map(|key| key.as_bytes().to_vec());
         let rows = store.get_many(ROWS, &keys).unwrap();
         let single = keys.iter().map(|key| store.get(ROWS, key, None).unwrap()).collect::<Vec<_>>();
