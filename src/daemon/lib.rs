@@ -24,3 +24,8 @@ pub mod tenancy;
 pub mod tries;
 pub mod vigil;
 pub mod wire;
+
+/// The heap of every program that has the daemon in it. Several threads read records at once; glibc has them wait for each
+/// other, or keep a heap each.
+#[global_allocator]
+static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

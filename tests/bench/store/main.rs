@@ -147,8 +147,7 @@ fn child(
     command.args(["--part", part, "--identities", &identities.to_string(), "--days", &words.days.to_string()]);
     command.args(["--engine", &words.engine]).arg("--directory").arg(directory);
     command.args(database.iter().flat_map(|database| ["--database".to_owned(), database.words()]));
-    // As the unit of the daemon has it.
-    command.env("MALLOC_ARENA_MAX", "1").stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
     let done = command.output()?;
     if !done.status.success() {
         bail!("{part} ended with {}", done.status);
