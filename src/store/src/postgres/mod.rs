@@ -18,6 +18,7 @@ mod trouble;
 use std::{
     collections::{HashMap, HashSet},
     fmt,
+    ops::Bound,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicI64, Ordering},
@@ -186,14 +187,37 @@ impl Store for Postgres {
 
     fn keys_below(&self, table: Table, prefixes: &[Vec<u8>], limit: usize) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
         let mut all = vec![Vec::new(); prefixes.len()];
-        let Some(number) = self.table(table)?.filter(|_| !prefixes.is_empty()) else { return Ok(all) };
-        let (asked, limit) = (Arc::new(prefixes.to_vec()), i64::try_from(limit).unwrap_or(i64::MAX));
+        let Some(number) = self.table(table)? else { return Ok(all) };
+        let (mut places, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, prefix) in prefixes.iter().enumerate() {
+            match KeyRange::prefix(prefix) {
+                KeyRange { from: Bound::Included(from), to: Bound::Excluded(to) } => {
+                    places.push(place);
+                    low.push(from);
+                    high.push(to);
+                }
+                // Without an end: nobody asks for many of those.
+                range => {
+                    let Some(keys) = all.get_mut(place) else { continue };
+                    self.scan(table, &range, None, &mut |key, _| {
+                        if keys.len() < limit {
+                            keys.push(key.to_vec());
+                        }
+                        Ok(if keys.len() < limit { Go::On } else { Go::Stop })
+                    })?;
+                }
+            }
+        }
+        if places.is_empty() {
+            return Ok(all);
+        }
+        let (asked, limit) = (Arc::new((low, high)), i64::try_from(limit).unwrap_or(i64::MAX));
         let found = self.link.ask(move |on, _| {
             let asked = Arc::clone(&asked);
-            Box::pin(async move { read::keys_below(on, number, (&asked, limit)).await })
+            Box::pin(async move { read::keys_in_each(on, number, (&asked.0, &asked.1, limit)).await })
         })?;
         for (place, key) in found {
-            if let Some(keys) = all.get_mut(place) {
+            if let Some(keys) = places.get(place).and_then(|place| all.get_mut(*place)) {
                 keys.push(key);
             }
         }

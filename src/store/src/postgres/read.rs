@@ -115,28 +115,20 @@ pub(super) async fn get_many(
     found.iter().map(placed).collect()
 }
 
-/// The keys that begin with each of these prefixes, each with its prefix's place: of each the first `limit`.
-pub(super) async fn keys_below(
+/// The keys in each of these ranges, each with its range's place: of each the first `limit`. Both ends are plain bounds of one
+/// table: compared as pairs with the table's number, the planner takes each range for a third of everything.
+pub(super) async fn keys_in_each(
     on: &mut PgConnection,
     table: i16,
-    (prefixes, limit): (&[Vec<u8>], i64),
+    (low, high, limit): (&[Vec<u8>], &[Vec<u8>], i64),
 ) -> Result<Vec<(usize, Vec<u8>)>, Halt> {
-    let sql = "SELECT n.place, f.key FROM unnest($2::bytea[], $3::smallint[], $4::bytea[]) WITH ORDINALITY \
-        AS n(low, end_tbl, high, place) CROSS JOIN LATERAL (SELECT r.key FROM store_rows r \
-        WHERE (r.tbl, r.key) >= ($1, n.low) AND (r.tbl, r.key) < (n.end_tbl, n.high) ORDER BY r.tbl, r.key LIMIT $5) AS f \
-        ORDER BY n.place, f.key";
-    let (mut low, mut tables, mut high) = (Vec::new(), Vec::new(), Vec::new());
-    for prefix in prefixes {
-        let page = Page::first(table, &KeyRange::prefix(prefix), None, limit);
-        low.push(page.from);
-        // No end: the beginning of the next table.
-        tables.push(if page.to.is_some() { table } else { table + 1 });
-        high.push(page.to.unwrap_or_default());
-    }
-    let found = sqlx::query(sql).bind(table).bind(low).bind(tables).bind(high).bind(limit).fetch_all(on).await?;
+    let sql = "SELECT n.place, f.key FROM unnest($2::bytea[], $3::bytea[]) WITH ORDINALITY AS n(low, high, place) \
+        CROSS JOIN LATERAL (SELECT r.key FROM store_rows r WHERE r.tbl = $1 AND r.key >= n.low AND r.key < n.high \
+        ORDER BY r.key LIMIT $4) AS f ORDER BY n.place, f.key";
+    let found = sqlx::query(sql).bind(table).bind(low).bind(high).bind(limit).fetch_all(on).await?;
     let placed = |found: &PgRow| {
         let place: i64 = found.try_get(0)?;
-        Ok((usize::try_from(place - 1).map_err(|_| malformed("a place among prefixes"))?, found.try_get(1)?))
+        Ok((usize::try_from(place - 1).map_err(|_| malformed("a place among ranges"))?, found.try_get(1)?))
     };
     found.iter().map(placed).collect()
 }
