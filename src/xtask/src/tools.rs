@@ -30,7 +30,7 @@ const PACKAGES: [(&str, &str); 3] = [
 /// Where Debian puts PostgreSQL, a directory for each version; its server is on nobody's path.
 const POSTGRES: &str = "/usr/lib/postgresql";
 /// Debian packages, with a program each brings.
-const DEBIAN: [(&str, &str); 2] = [("python3-venv", "python3"), ("systemd", "systemd-analyze")];
+const DEBIAN: [(&str, &str); 3] = [("python3-venv", "python3"), ("systemd", "systemd-analyze"), ("make", "make")];
 
 impl Tools {
     /// Installs what is missing.
