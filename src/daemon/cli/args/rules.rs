@@ -20,7 +20,7 @@ pub enum Rules {
 /// `rules what-if`.
 #[derive(Clone, Debug, Args)]
 pub struct WhatIf {
-    /// TOML file with a table [thresholds]; a whole configuration will do
+    /// TOML file with a table `[thresholds]`; a whole configuration will do
     pub file: PathBuf,
     /// On what was believed at that time; a date means its last instant in UTC
     #[arg(long, value_name = "TIME", value_parser = Time::parse_inclusive)]
