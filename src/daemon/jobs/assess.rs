@@ -2,11 +2,11 @@
 //! It must never judge what a source sees; that is `judge`.
 
 use provost_engine::{
-    Case, Measure, Policy, Rule, SourceView, rejudge,
-    rules::{Held, ScopeView},
+    Case, Measure, Policy, Rule, SourceView, Thresholds, rejudge,
+    rules::{Held, ScopeView, Verdict},
     source_subject, withdraw,
 };
-use provost_model::{Finding, Outcome, Presence, Reading, Span, Time};
+use provost_model::{Finding, Outcome, Presence, Reading, RecordId, Span, Time};
 use provost_store::{StoreError, inventory::Draft};
 
 use super::judge::Yardstick;
@@ -62,22 +62,45 @@ pub(super) fn supposed<const N: usize>(
 /// Brings a source's findings up to date; gives the number of those that changed.
 fn judge(findings: &mut Vec<Finding>, view: &SourceView, policy: &Policy, now: Time) -> u64 {
     let thresholds = policy.of_source(&view.name);
-    let mut changed = 0;
-    for rule in Rule::about_sources() {
-        let verdict = rule.of_source(view, &thresholds, now);
-        let case = Case {
-            rule,
-            subject: source_subject(&view.name),
-            external_id: &view.name,
-            source: Some(&view.name),
-            presence: Presence::Present,
-            baseline: false,
-            measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
-            now,
-        };
-        changed += u64::from(rejudge(findings, &verdict, &case));
+    let ours = Ours { subject: source_subject(&view.name), name: &view.name, source: Some(&view.name) };
+    ours.judge(findings, Rule::about_sources, (&thresholds, now), &|rule| rule.of_source(view, &thresholds, now))
+}
+
+/// What is Provost's own and judged, not met by a source.
+pub(super) struct Ours<'a> {
+    /// What stands for it where a finding names its subject.
+    pub(super) subject: RecordId,
+    /// What it is called there.
+    pub(super) name: &'a str,
+    /// The source, if it is one.
+    pub(super) source: Option<&'a str>,
+}
+
+impl Ours<'_> {
+    /// Brings its findings up to date by these rules, each of which `verdict` asks; gives the number of those that changed.
+    pub(super) fn judge<R: Iterator<Item = &'static Rule>>(
+        &self,
+        findings: &mut Vec<Finding>,
+        rules: impl Fn() -> R,
+        (thresholds, now): (&Thresholds, Time),
+        verdict: &dyn Fn(&Rule) -> Verdict,
+    ) -> u64 {
+        let mut changed = 0;
+        for rule in rules() {
+            let case = Case {
+                rule,
+                subject: self.subject,
+                external_id: self.name,
+                source: self.source,
+                presence: Presence::Present,
+                baseline: false,
+                measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
+                now,
+            };
+            changed += u64::from(rejudge(findings, &verdict(rule), &case));
+        }
+        changed + withdraw(findings, rules(), now)
     }
-    changed + withdraw(findings, Rule::about_sources(), now)
 }
 
 fn view(house: &House, watched: &Watched, now: Time) -> Result<SourceView, StoreError> {

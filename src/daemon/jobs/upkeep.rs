@@ -1,14 +1,14 @@
 //! Rewrites the store when that gives much room back, and says so by a finding where there is no room for it.
 //! It must never read the whole store through for nothing: only when it has doubled since that was last done.
 
-use provost_engine::{Case, Measure, Rule, rejudge, rules::StoreView, store_subject, withdraw};
-use provost_model::{Presence, Span};
+use provost_engine::{Rule, rules::StoreView, store_subject};
+use provost_model::Span;
 use provost_store::{
     Compacted, StoreError,
     inventory::{Draft, Tended},
 };
 
-use super::judge::Yardstick;
+use super::{assess::Ours, judge::Yardstick};
 use crate::house::House;
 
 /// What the store is called where a finding names its subject.
@@ -35,11 +35,7 @@ pub fn turn(house: &House, yardstick: &Yardstick) -> Result<Option<Compacted>, S
     let view = StoreView { used: space.used, live: needed / 3 * 2, needed, free: space.free };
     let done = if view.is_worth_it() && view.free >= view.needed { rewritten(house)? } else { None };
     let short = done.is_none() && view.is_worth_it();
-    note(house, yardstick, &view)?;
-    let _pen = house.pen();
-    let mut draft = Draft::new(house.inventory(), now);
-    draft.put_tended(&Tended { at: now, used: done.map_or(view.used, |it| it.after), short })?;
-    draft.commit()?;
+    note(house, yardstick, (&view, Tended { at: now, used: done.map_or(view.used, |it| it.after), short }))?;
     Ok(done)
 }
 
@@ -55,31 +51,19 @@ fn rewritten(house: &House) -> Result<Option<Compacted>, StoreError> {
     }
 }
 
-/// Brings the findings about the store up to date.
-fn note(house: &House, yardstick: &Yardstick, view: &StoreView) -> Result<(), StoreError> {
+/// Writes down what came of it, with the findings about the store.
+fn note(house: &House, yardstick: &Yardstick, (view, tended): (&StoreView, Tended)) -> Result<(), StoreError> {
     let _gavel = house.gavel();
+    let _pen = house.pen();
     let (now, subject, thresholds) = (house.now(), store_subject(), yardstick.policy.everywhere());
     let mut draft = Draft::new(house.inventory(), now);
     let mut findings = draft.findings_of(subject)?;
-    let mut changed = 0;
-    for rule in Rule::about_store() {
-        let case = Case {
-            rule,
-            subject,
-            external_id: STORE,
-            source: None,
-            presence: Presence::Present,
-            baseline: false,
-            measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
-            now,
-        };
-        changed += u64::from(rejudge(&mut findings, &rule.of_store(view, thresholds, now), &case));
-    }
-    changed += withdraw(&mut findings, Rule::about_store(), now);
-    if changed > 0 {
-        let _pen = house.pen();
+    let ours = Ours { subject, name: STORE, source: None };
+    let verdict = |rule: &Rule| rule.of_store(view, thresholds, now);
+    if ours.judge(&mut findings, Rule::about_store, (thresholds, now), &verdict) > 0 {
         draft.put_findings(subject, &findings)?;
-        draft.commit()?;
     }
+    draft.put_tended(&tended)?;
+    draft.commit()?;
     Ok(())
 }

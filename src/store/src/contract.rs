@@ -318,17 +318,7 @@ pub trait Store: Send + Sync {
 
     /// The keys of rows that begin with each of these prefixes, as they stand now: for each prefix the first `limit`.
     fn keys_below(&self, table: Table, prefixes: &[Vec<u8>], limit: usize) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
-        let below = |prefix: &Vec<u8>| {
-            let mut keys = Vec::new();
-            self.scan(table, &KeyRange::prefix(prefix), None, &mut |key, _| {
-                if keys.len() < limit {
-                    keys.push(key.to_vec());
-                }
-                Ok(if keys.len() < limit { Go::On } else { Go::Stop })
-            })?;
-            Ok(keys)
-        };
-        prefixes.iter().map(below).collect()
+        prefixes.iter().map(|prefix| first_keys(self, table, &KeyRange::prefix(prefix), limit)).collect()
     }
 
     /// Visits the rows of a range in key order, as they stood at a commit (`None`: now). Deleted rows are left out.
@@ -409,6 +399,23 @@ pub trait Store: Send + Sync {
 
     /// How much room there is.
     fn space(&self) -> Result<Space, StoreError>;
+}
+
+/// The first `limit` keys of a range.
+pub(crate) fn first_keys<S: Store + ?Sized>(
+    store: &S,
+    table: Table,
+    range: &KeyRange,
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut keys = Vec::new();
+    store.scan(table, range, None, &mut |key, _| {
+        if keys.len() < limit {
+            keys.push(key.to_vec());
+        }
+        Ok(if keys.len() < limit { Go::On } else { Go::Stop })
+    })?;
+    Ok(keys)
 }
 
 /// The name of the lease of an item of a queue: `{queue}/{item}`. Whatever is not a letter, a digit or one of `-_.:@/`

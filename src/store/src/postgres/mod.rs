@@ -34,6 +34,7 @@ use self::{address::Address, commit::Parcel, leases::Clock, link::Link, pieces::
 use crate::{
     Batch, Claim, CommitNo, Committed, Compacted, Entry, Fence, Go, Head, Held, KeyRange, Op, Piece, Report, Row,
     Space, Store, StoreError, Table, Visit,
+    contract::first_keys,
     embedded::{
         self,
         pieces::{SoFar, refused, size},
@@ -198,13 +199,9 @@ impl Store for Postgres {
                 }
                 // Without an end: nobody asks for many of those.
                 range => {
-                    let Some(keys) = all.get_mut(place) else { continue };
-                    self.scan(table, &range, None, &mut |key, _| {
-                        if keys.len() < limit {
-                            keys.push(key.to_vec());
-                        }
-                        Ok(if keys.len() < limit { Go::On } else { Go::Stop })
-                    })?;
+                    if let Some(keys) = all.get_mut(place) {
+                        *keys = first_keys(self, table, &range, limit)?;
+                    }
                 }
             }
         }
