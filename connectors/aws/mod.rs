@@ -18,6 +18,8 @@ mod rows;
 mod session;
 mod settings;
 pub mod slots;
+#[cfg(test)]
+mod sockets;
 mod spec;
 mod sweep;
 #[cfg(any(test, feature = "testing"))]

@@ -91,6 +91,8 @@ pub struct Account {
     pub ended: Option<String>,
     /// Bytes received.
     pub bytes: u64,
+    /// Connections accepted.
+    pub connections: u64,
 }
 
 /// A running fake. Ends with the runtime.
@@ -110,6 +112,7 @@ impl FakeIam {
         let shared = fake.account.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).connections += 1;
                 tokio::spawn(serve(stream, shared.clone()));
             }
         });
