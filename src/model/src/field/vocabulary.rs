@@ -381,6 +381,88 @@ pub const OIDC_ISSUER: Attr<String> =
 /// Its subject in OpenID Connect tokens.
 pub const OIDC_SUBJECT: Attr<String> =
     Attr(&spec(86, "oidc_subject", Shape::Text, false, "its subject in OpenID Connect tokens"), PhantomData);
+/// Techniques by which it could give itself more rights, such as `iam:CreatePolicyVersion` or
+/// `iam:PassRole+lambda:CreateFunction`; empty = none found.
+pub const ESCALATES: Attr<Vec<String>> = Attr(
+    &spec(
+        87,
+        "escalates",
+        Shape::List,
+        false,
+        "techniques by which it could give itself more rights, such as `iam:CreatePolicyVersion` or `iam:PassRole+lambda:CreateFunction`; empty = none found",
+    ),
+    PhantomData,
+);
+/// Services granted to it that it did not use since `advisor_since`, by namespace; empty = it uses all of them.
+pub const UNUSED_SERVICES: Attr<Vec<String>> = Attr(
+    &spec(
+        88,
+        "unused_services",
+        Shape::List,
+        false,
+        "services granted to it that it did not use since `advisor_since`, by namespace; empty = it uses all of them",
+    ),
+    PhantomData,
+);
+/// Since when uses of services were tracked for it.
+pub const ADVISOR_SINCE: Attr<Time> = Attr(
+    &spec(89, "advisor_since", Shape::Time, false, "since when uses of services were tracked for it"),
+    PhantomData,
+);
+/// Whether its secret part is replaced by itself: on, off, failing, or managed (by the service that owns it).
+pub const ROTATION: Attr<String> = Attr(
+    &spec(
+        90,
+        "rotation",
+        Shape::Text,
+        false,
+        "whether its secret part is replaced by itself: on, off, failing, or managed (by the service that owns it)",
+    ),
+    PhantomData,
+);
+/// When its secret part is due to be replaced by itself.
+pub const ROTATION_DUE_AT: Attr<Time> = Attr(
+    &spec(91, "rotation_due_at", Shape::Time, false, "when its secret part is due to be replaced by itself"),
+    PhantomData,
+);
+/// Accounts outside the organisation whose principals may act as it; empty = none.
+pub const EXTERNAL_ACCOUNTS: Attr<Vec<String>> = Attr(
+    &spec(
+        92,
+        "external_accounts",
+        Shape::List,
+        false,
+        "accounts outside the organisation whose principals may act as it; empty = none",
+    ),
+    PhantomData,
+);
+/// Whether outsiders may act as it only with an agreed external id; `not_reported` where no outsider may.
+pub const EXTERNAL_ID_REQUIRED: Attr<bool> = Attr(
+    &spec(
+        93,
+        "external_id_required",
+        Shape::Bool,
+        false,
+        "whether outsiders may act as it only with an agreed external id; `not_reported` where no outsider may",
+    ),
+    PhantomData,
+);
+/// Token subjects that fit strangers too, as `issuer pattern`; `*` = any subject; empty = none.
+pub const OIDC_LOOSE: Attr<Vec<String>> = Attr(
+    &spec(
+        94,
+        "oidc_loose",
+        Shape::List,
+        false,
+        "token subjects that fit strangers too, as `issuer pattern`; `*` = any subject; empty = none",
+    ),
+    PhantomData,
+);
+/// Roles it may act as, by ARN, where both sides allow it.
+pub const ASSUMES: Attr<Vec<String>> = Attr(
+    &spec(95, "assumes", Shape::List, false, "roles it may act as, by ARN, where both sides allow it"),
+    PhantomData,
+);
 
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[
@@ -468,4 +550,13 @@ pub const ALL: &[Field] = &[
     CLIENT_ID.field(),
     OIDC_ISSUER.field(),
     OIDC_SUBJECT.field(),
+    ESCALATES.field(),
+    UNUSED_SERVICES.field(),
+    ADVISOR_SINCE.field(),
+    ROTATION.field(),
+    ROTATION_DUE_AT.field(),
+    EXTERNAL_ACCOUNTS.field(),
+    EXTERNAL_ID_REQUIRED.field(),
+    OIDC_LOOSE.field(),
+    ASSUMES.field(),
 ];
