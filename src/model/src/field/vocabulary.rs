@@ -381,6 +381,83 @@ pub const OIDC_ISSUER: Attr<String> =
 /// Its subject in OpenID Connect tokens.
 pub const OIDC_SUBJECT: Attr<String> =
     Attr(&spec(86, "oidc_subject", Shape::Text, false, "its subject in OpenID Connect tokens"), PhantomData);
+/// When a scanner first reported its value exposed.
+pub const LEAKED_AT: Attr<Time> =
+    Attr(&spec(100, "leaked_at", Shape::Time, false, "when a scanner first reported its value exposed"), PhantomData);
+/// What became of the report that its value is exposed: open, or how it was closed, such as revoked or false_positive.
+pub const LEAK: Attr<String> = Attr(
+    &spec(
+        101,
+        "leak",
+        Shape::Text,
+        false,
+        "what became of the report that its value is exposed: open, or how it was closed, such as revoked or false_positive",
+    ),
+    PhantomData,
+);
+/// What the provider found when it tried an exposed value: active, inactive, unknown.
+pub const LEAK_VALIDITY: Attr<String> = Attr(
+    &spec(
+        102,
+        "leak_validity",
+        Shape::Text,
+        false,
+        "what the provider found when it tried an exposed value: active, inactive, unknown",
+    ),
+    PhantomData,
+);
+/// Whether its value was exposed where anybody can read.
+pub const PUBLICLY_LEAKED: Attr<bool> = Attr(
+    &spec(103, "publicly_leaked", Shape::Bool, false, "whether its value was exposed where anybody can read"),
+    PhantomData,
+);
+/// When it was archived: kept, but nobody works on it any more; `never` = it is not.
+pub const ARCHIVED_AT: Attr<Time> = Attr(
+    &spec(
+        104,
+        "archived_at",
+        Shape::Time,
+        false,
+        "when it was archived: kept, but nobody works on it any more; `never` = it is not",
+    ),
+    PhantomData,
+);
+/// Whether what it sends is signed with a shared secret.
+pub const SIGNED: Attr<bool> =
+    Attr(&spec(105, "signed", Shape::Bool, false, "whether what it sends is signed with a shared secret"), PhantomData);
+/// Whether the receiver's certificate is checked.
+pub const TLS_CHECKED: Attr<bool> =
+    Attr(&spec(106, "tls_checked", Shape::Bool, false, "whether the receiver's certificate is checked"), PhantomData);
+/// Events it is told of.
+pub const EVENTS: Attr<Vec<String>> =
+    Attr(&spec(107, "events", Shape::List, false, "events it is told of"), PhantomData);
+/// What it may do, in the provider's words, such as `contents:read`.
+pub const PERMISSIONS: Attr<Vec<String>> = Attr(
+    &spec(108, "permissions", Shape::List, false, "what it may do, in the provider's words, such as `contents:read`"),
+    PhantomData,
+);
+/// How much of what there is it reaches: all, selected, none ….
+pub const REACH: Attr<String> = Attr(
+    &spec(109, "reach", Shape::Text, false, "how much of what there is it reaches: all, selected, none …"),
+    PhantomData,
+);
+/// Whether it can only read.
+pub const READ_ONLY: Attr<bool> =
+    Attr(&spec(110, "read_only", Shape::Bool, false, "whether it can only read"), PhantomData);
+/// Claims that make up the subject of its OpenID Connect tokens, in order.
+pub const OIDC_CLAIMS: Attr<Vec<String>> = Attr(
+    &spec(
+        111,
+        "oidc_claims",
+        Shape::List,
+        false,
+        "claims that make up the subject of its OpenID Connect tokens, in order",
+    ),
+    PhantomData,
+);
+/// Whether it does one job and is gone.
+pub const EPHEMERAL: Attr<bool> =
+    Attr(&spec(112, "ephemeral", Shape::Bool, false, "whether it does one job and is gone"), PhantomData);
 
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[
@@ -468,4 +545,17 @@ pub const ALL: &[Field] = &[
     CLIENT_ID.field(),
     OIDC_ISSUER.field(),
     OIDC_SUBJECT.field(),
+    LEAKED_AT.field(),
+    LEAK.field(),
+    LEAK_VALIDITY.field(),
+    PUBLICLY_LEAKED.field(),
+    ARCHIVED_AT.field(),
+    SIGNED.field(),
+    TLS_CHECKED.field(),
+    EVENTS.field(),
+    PERMISSIONS.field(),
+    REACH.field(),
+    READ_ONLY.field(),
+    OIDC_CLAIMS.field(),
+    EPHEMERAL.field(),
 ];
