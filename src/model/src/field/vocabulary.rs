@@ -463,6 +463,11 @@ pub const ASSUMES: Attr<Vec<String>> = Attr(
     &spec(95, "assumes", Shape::List, false, "roles it may act as, by ARN, where both sides allow it"),
     PhantomData,
 );
+/// The versions of it that are kept, each as `id stage stage`.
+pub const VERSIONS: Attr<Vec<String>> = Attr(
+    &spec(96, "versions", Shape::List, false, "the versions of it that are kept, each as `id stage stage`"),
+    PhantomData,
+);
 
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[
@@ -559,4 +564,5 @@ pub const ALL: &[Field] = &[
     EXTERNAL_ID_REQUIRED.field(),
     OIDC_LOOSE.field(),
     ASSUMES.field(),
+    VERSIONS.field(),
 ];
