@@ -8,6 +8,7 @@ mod gate;
 mod operation;
 mod pace;
 mod retry;
+mod routes;
 mod tally;
 mod web;
 mod whole;
