@@ -423,7 +423,8 @@ impl Web {
     fn judged(&self, ask: &Ask, answer: Response<Bytes>) -> Result<Answer, Setback> {
         let status = answer.status();
         let unchanged = status == StatusCode::NOT_MODIFIED && ask.etag.is_some();
-        if !status.is_success() && !unchanged {
+        let missing = status == StatusCode::NOT_FOUND && ask.missing;
+        if !status.is_success() && !unchanged && !missing {
             let wait = blame::retry_after(answer.headers());
             return Err(Setback { failure: blame::blamed(&ask.read, &answer), wait });
         }
