@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{Emitter, Stopped};
 
-const LIST: &str = "LIST /v1/auth/{mount...}/role";
-const READ: &str = "GET /v1/auth/{mount...}/role/{role}";
-const ROLE_ID: &str = "GET /v1/auth/{mount...}/role/{role}/role-id";
+const LIST: &str = "LIST /v1/auth/{mount}/role";
+const READ: &str = "GET /v1/auth/{mount}/role/{role}";
+const ROLE_ID: &str = "GET /v1/auth/{mount}/role/{role}/role-id";
 /// Parts of the listing of roles.
 const BUCKETS: u64 = 256;
 /// The policy that every token has unless its role says otherwise.
@@ -28,13 +28,13 @@ pub(super) fn key(place: &Place<'_>, mount: &Mount, role: &str) -> Key {
 }
 
 /// Lists the roles of a mount and reads those that ask for it. Gives their names; nothing where they cannot be listed.
-pub(super) async fn all(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> Result<Vec<String>, Stopped> {
+pub(super) async fn all(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> Result<Option<Vec<String>>, Stopped> {
     let scope = (place.scope(&format!("approle/{}/roles", mount.path)), Some(mount.key(place)));
     let roles = match place.list(Ask::list(LIST, &[&mount.path])).await {
         Ok(listed) => listed.keys,
         Err(failure) => {
             tell::failed(place, (&scope.0, scope.1), &failure, to).await?;
-            return Ok(Vec::new());
+            return Ok(None);
         }
     };
     let mut parts = Parts::begin(place, scope.clone(), to).await?;
@@ -57,7 +57,7 @@ pub(super) async fn all(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> R
     };
     Box::pin(parts.read(wanted, ("AppRoles", reader), to)).await?;
     parts.end(to).await?;
-    Ok(roles)
+    Ok(Some(roles))
 }
 
 /// One role; `None` if it is gone since it was listed.
@@ -81,7 +81,7 @@ async fn read(
             told.get("role_id").and_then(Value::as_str).map_or(Reading::NotReported, |it| Reading::Known(it.to_owned()))
         }
         Err(failure) if failure.why == Why::Denied => {
-            drop(denied.get_or_insert(failure));
+            denied.get_or_insert(failure);
             Reading::NotPermitted
         }
         Err(failure) => return Err(failure),
@@ -91,7 +91,7 @@ async fn read(
         Ok(None) => Ok(None),
         Ok(Some(told)) => Ok(Some(bounded(place, entity, &told))),
         Err(failure) if failure.why == Why::Denied => {
-            drop(denied.get_or_insert(failure));
+            denied.get_or_insert(failure);
             Ok(Some(
                 entity
                     .with(field::POLICIES, Reading::NotPermitted)
@@ -129,7 +129,8 @@ fn bounded(place: &Place<'_>, entity: Entity, told: &BTreeMap<String, Value>) ->
         limits.push(format!("a token works {} times", number("token_num_uses")));
     }
     let bound = asks_secret.map(|asks| asks || !secret_cidrs.is_empty() || !token_cidrs.is_empty());
-    let most = ["token_explicit_max_ttl", "token_max_ttl"].iter().find_map(|it| length(told.get(*it)).filter(|it| *it > 0));
+    let most =
+        ["token_explicit_max_ttl", "token_max_ttl"].iter().find_map(|it| length(told.get(*it)).filter(|it| *it > 0));
     place
         .stand(entity, policies)
         .with(field::STATUS, Status::Active)

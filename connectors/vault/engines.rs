@@ -31,29 +31,29 @@ pub(super) struct Engine {
 const ENGINES: &[Engine] = &[
     Engine {
         sort: "database",
-        fixed: ["LIST /v1/{mount...}/static-roles", "GET /v1/{mount...}/static-roles/{role}"],
-        dynamic: Some(["LIST /v1/{mount...}/roles", "GET /v1/{mount...}/roles/{role}"]),
+        fixed: ["LIST /v1/{mount}/static-roles", "GET /v1/{mount}/static-roles/{role}"],
+        dynamic: Some(["LIST /v1/{mount}/roles", "GET /v1/{mount}/roles/{role}"]),
         leases: "creds",
         credential: Kind::Password,
     },
     Engine {
         sort: "ldap",
-        fixed: ["LIST /v1/{mount...}/static-role", "GET /v1/{mount...}/static-role/{role}"],
-        dynamic: Some(["LIST /v1/{mount...}/role", "GET /v1/{mount...}/role/{role}"]),
+        fixed: ["LIST /v1/{mount}/static-role", "GET /v1/{mount}/static-role/{role}"],
+        dynamic: Some(["LIST /v1/{mount}/role", "GET /v1/{mount}/role/{role}"]),
         leases: "creds",
         credential: Kind::Password,
     },
     Engine {
         sort: "openldap",
-        fixed: ["LIST /v1/{mount...}/static-role", "GET /v1/{mount...}/static-role/{role}"],
-        dynamic: Some(["LIST /v1/{mount...}/role", "GET /v1/{mount...}/role/{role}"]),
+        fixed: ["LIST /v1/{mount}/static-role", "GET /v1/{mount}/static-role/{role}"],
+        dynamic: Some(["LIST /v1/{mount}/role", "GET /v1/{mount}/role/{role}"]),
         leases: "creds",
         credential: Kind::Password,
     },
     Engine {
         sort: "aws",
-        fixed: ["LIST /v1/{mount...}/static-roles", "GET /v1/{mount...}/static-roles/{role}"],
-        dynamic: Some(["LIST /v1/{mount...}/roles", "GET /v1/{mount...}/roles/{role}"]),
+        fixed: ["LIST /v1/{mount}/static-roles", "GET /v1/{mount}/static-roles/{role}"],
+        dynamic: Some(["LIST /v1/{mount}/roles", "GET /v1/{mount}/roles/{role}"]),
         leases: "creds",
         credential: Kind::AccessKey,
     },
@@ -99,7 +99,7 @@ async fn fixed(place: &Place<'_>, (mount, engine): (&Mount, &Engine), to: &mut E
                 Ok(None) => continue,
                 Ok(Some(told)) => Some(told),
                 Err(failure) if failure.why == Why::Denied => {
-                    drop(found.denied.get_or_insert(failure));
+                    found.denied.get_or_insert(failure);
                     None
                 }
                 Err(failure) => return Err(failure),
@@ -165,11 +165,14 @@ fn account(
         .with(field::ROTATED_AT, rotated.map_or(Reading::NotReported, Reading::Known))
         .with(field::ROTATION, if on { "on" } else { "off" }.to_owned())
         .with(field::ROTATION_DUE_AT, due.map_or(Reading::NotReported, Reading::Known))
-        .with(field::ROTATION_PERIOD, match (period, schedule) {
-            (Some(period), _) => Reading::Known(period),
-            (None, Some(_)) => Reading::NotReported,
-            (None, None) => Reading::Never,
-        });
+        .with(
+            field::ROTATION_PERIOD,
+            match (period, schedule) {
+                (Some(period), _) => Reading::Known(period),
+                (None, Some(_)) => Reading::NotReported,
+                (None, None) => Reading::Never,
+            },
+        );
     (account.with(field::USERNAME, username).with(field::SERVICE, service), credential, due)
 }
 
@@ -226,7 +229,7 @@ async fn maker(
         Err(failure) if failure.why == Why::Denied => {
             entity.facts.set(field::LIFETIME, Reading::NotPermitted);
             entity.facts.set(field::SERVICE, Reading::NotPermitted);
-            drop(denied.get_or_insert(failure));
+            denied.get_or_insert(failure);
         }
         Err(failure) => return Err(failure),
     }
@@ -234,7 +237,7 @@ async fn maker(
     let leases = match place.list(Ask::list(LEASES, &[&prefix])).await {
         Ok(listed) => Reading::Known(i64::try_from(listed.keys.len()).unwrap_or(i64::MAX)),
         Err(failure) if failure.why == Why::Denied => {
-            drop(denied.get_or_insert(failure));
+            denied.get_or_insert(failure);
             Reading::NotPermitted
         }
         Err(failure) => return Err(failure),

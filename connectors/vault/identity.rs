@@ -84,7 +84,7 @@ impl Kinds {
         match place.read::<Value>(Ask::get(self.read, &[id])).await {
             Ok(told) => Ok(told.map(|told| describe(place, id, Some(&told)))),
             Err(failure) if failure.why == Why::Denied => {
-                drop(denied.get_or_insert(failure));
+                denied.get_or_insert(failure);
                 let entity = describe(place, id, None);
                 Ok(Some(match text(short.get("name")) {
                     Some(name) => entity.with(field::NAME, name),
@@ -140,7 +140,8 @@ fn known_elsewhere(mut entity: Entity, aliases: &[Value]) -> Entity {
     if let (Some(role_id), None) = (ids.next(), ids.next()) {
         entity.facts.set(field::CLIENT_ID, role_id);
     }
-    let arn = |alias: &Value| said(alias, "canonical_arn").or_else(|| Some(name(alias)).filter(|it| it.starts_with("arn:")));
+    let arn =
+        |alias: &Value| said(alias, "canonical_arn").or_else(|| Some(name(alias)).filter(|it| it.starts_with("arn:")));
     let mut arns = aliases.iter().filter(|it| sort(it) == "aws").filter_map(arn);
     if let (Some(arn), None) = (arns.next(), arns.next()) {
         entity.facts.set(field::ARN, arn);

@@ -17,7 +17,7 @@ use crate::{Emitter, Stopped};
 const AUTH: &str = "GET /v1/sys/auth";
 const SECRETS: &str = "GET /v1/sys/mounts";
 const VISIBLE: &str = "GET /v1/sys/internal/ui/mounts";
-const CONFIG: &str = "GET /v1/auth/{mount...}/config";
+const CONFIG: &str = "GET /v1/auth/{mount}/config";
 /// Ways to sign in that name an issuer in their configuration.
 const ISSUED: [&str; 2] = ["jwt", "oidc"];
 /// Engines that hold nothing of anybody's.
@@ -70,11 +70,14 @@ pub(super) async fn all(place: &Place<'_>, to: &mut Emitter) -> Result<Mounts, S
     })
 }
 
+/// What a server answers to either listing.
+type Listing = BTreeMap<String, Told>;
+
 /// Tells one of the two listings, and gives the mounts that can be looked at.
 async fn tell(
     place: &Place<'_>,
     (path, signs_in): (&str, bool),
-    (listed, seen): (Result<Option<BTreeMap<String, Told>>, Failure>, BTreeMap<String, Told>),
+    (listed, seen): (Result<Option<Listing>, Failure>, Listing),
     to: &mut Emitter,
 ) -> Result<Vec<Mount>, Stopped> {
     let scope = (place.scope(path), Some(place.container()));
@@ -100,7 +103,7 @@ async fn tell(
                 }
                 Err(failure) => {
                     entity.facts.set(field::OIDC_ISSUER, Reading::NotPermitted);
-                    drop(denied.get_or_insert(failure));
+                    denied.get_or_insert(failure);
                 }
             }
         }

@@ -17,10 +17,10 @@ use super::{
 use crate::{Emitter, Stopped, host::x509::Certificate};
 
 /// Serial numbers with what is in each certificate, in one answer; OpenBao has it.
-const DETAILED: &str = "LIST /v1/{mount...}/certs/detailed";
-const LIST: &str = "LIST /v1/{mount...}/certs";
-const REVOKED: &str = "LIST /v1/{mount...}/certs/revoked";
-const READ: &str = "GET /v1/{mount...}/cert/{serial}";
+const DETAILED: &str = "LIST /v1/{mount}/certs/detailed";
+const LIST: &str = "LIST /v1/{mount}/certs";
+const REVOKED: &str = "LIST /v1/{mount}/certs/revoked";
+const READ: &str = "GET /v1/{mount}/cert/{serial}";
 /// Longest certificate read, in bytes of PEM.
 const PEM_MAX: usize = 64 << 10;
 
@@ -130,8 +130,7 @@ async fn one_by_one(
     let now = place.looking.turn.now;
     let lives = |serial: &str| date(info.get(serial).and_then(|it| it.get("not_after"))).is_none_or(|at| at > now);
     let known = parts.ledger.within("").count();
-    let new: Vec<&String> =
-        serials.iter().filter(|it| parts.ledger.part(it).is_none() && lives(it)).collect();
+    let new: Vec<&String> = serials.iter().filter(|it| parts.ledger.part(it).is_none() && lives(it)).collect();
     let room = most.saturating_sub(known);
     let left = new.len().saturating_sub(room);
     let wanted = new.into_iter().take(room).map(|it| Wanted { name: it.clone(), digest: 0, payload: it.clone() });

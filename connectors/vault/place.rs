@@ -6,13 +6,14 @@ use provost_model::{Cursor, Entity, Key, Kind, Reading, Realm, Scope, Status, Ti
 use serde_json::Value;
 
 use super::{
+    audit::Trail,
     hints::Hints,
     ledger::Turn,
     policy::{Book, Standing},
     session::Session,
     settings::{Settings, seconds_of},
 };
-use crate::{Bookmarks, Emitter, Stopped, fingerprint::FingerprintKey};
+use crate::{Bookmarks, Emitter, Stopped};
 
 /// Longest name taken from a server, in bytes; none of its own are longer.
 const NAME_MAX: usize = 4_096;
@@ -25,9 +26,9 @@ pub(super) struct Looking<'a> {
     pub(super) realm: Realm,
     /// When parts are read again.
     pub(super) turn: Turn,
-    /// What the audit log says changed.
+    /// What the audit log says of uses, and what changed by it.
+    pub(super) trail: Trail,
     pub(super) hints: Hints,
-    pub(super) fingerprints: &'a FingerprintKey,
 }
 
 impl Looking<'_> {

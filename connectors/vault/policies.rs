@@ -45,7 +45,7 @@ pub(super) async fn all(place: &mut Place<'_>, to: &mut Emitter) -> Result<(), S
         let (entity, rights) = match text {
             Ok(told) => entity(place, &name, &told),
             Err(failure) => {
-                drop(denied.get_or_insert(failure));
+                denied.get_or_insert(failure);
                 let key = place.named(Kind::Policy, &name);
                 let entity = Entity::new(key, name.as_str()).within(place.container());
                 let unseen = entity.with(field::POLICY_DIGEST, Reading::NotPermitted);
@@ -116,9 +116,10 @@ fn entity(place: &Place<'_>, name: &str, told: &Told) -> (Entity, Option<Rights>
         Ok((rights, not_evaluated)) => {
             let list = |set: &std::collections::BTreeSet<&'static str>| set.iter().map(|it| (*it).to_owned()).collect();
             let escalates: Vec<String> = list(&rights.escalates);
-            let because = rights.admin.clone().unwrap_or_else(|| {
-                "no path of it allows writing everywhere, nor writing policies".to_owned()
-            });
+            let because = rights
+                .admin
+                .clone()
+                .unwrap_or_else(|| "no path of it allows writing everywhere, nor writing policies".to_owned());
             let entity = entity
                 .with(field::ADMIN, rights.admin.is_some())
                 .with(field::ADMIN_BECAUSE, because)
@@ -128,9 +129,6 @@ fn entity(place: &Place<'_>, name: &str, told: &Told) -> (Entity, Option<Rights>
                 .with(field::NOT_EVALUATED, not_evaluated);
             (entity, Some(rights))
         }
-        Err(said) => (
-            entity.with(field::ADMIN, Reading::NotCollected).with(field::NOT_EVALUATED, vec![said]),
-            None,
-        ),
+        Err(said) => (entity.with(field::ADMIN, Reading::NotCollected).with(field::NOT_EVALUATED, vec![said]), None),
     }
 }

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{Emitter, Stopped};
 
-const LIST: &str = "LIST /v1/auth/{mount...}/role/{role}/secret-id";
+const LIST: &str = "LIST /v1/auth/{mount}/role/{role}/secret-id";
 /// A read, though it is sent as POST: the accessor stands in the body.
-const LOOKUP: &str = "POST /v1/auth/{mount...}/role/{role}/secret-id-accessor/lookup";
+const LOOKUP: &str = "POST /v1/auth/{mount}/role/{role}/secret-id-accessor/lookup";
 /// Parts of one role's accessors: a new one costs the reading of a sixteenth.
 const BUCKETS: u64 = 16;
 /// Roles whose accessors are listed in every run, however small the share that a warm run may cost.
@@ -91,9 +91,7 @@ fn lost(parts: &Parts<'_, '_>, roles: &[String]) -> Vec<String> {
 fn due(parts: &Parts<'_, '_>, (mount, roles): (&Mount, &[String])) -> Vec<String> {
     let place = parts.place();
     let looking = place.looking;
-    let written = |role: &str| {
-        looking.hints.is_written(&place.namespace, &format!("auth/{}/role/{role}", mount.path))
-    };
+    let written = |role: &str| looking.hints.is_written(&place.namespace, &format!("auth/{}/role/{role}", mount.path));
     let (mut first, mut rest) = (Vec::new(), Vec::new());
     for role in roles {
         match parts.ledger.looked_at(&format!("{role}{LISTED}")) {
@@ -166,7 +164,7 @@ async fn look_up(
     Ok(Some(match told {
         Ok(told) => described(entity, &told, place.looking.turn.now),
         Err(failure) => {
-            drop(denied.get_or_insert(failure));
+            denied.get_or_insert(failure);
             entity
                 .with(field::CREATED_AT, Reading::NotPermitted)
                 .with(field::EXPIRES_AT, Reading::NotPermitted)
@@ -203,11 +201,14 @@ fn described(entity: Entity, told: &Value, now: Time) -> Entity {
         .with(field::EXPIRES_AT, ends)
         .with(field::LONG_LIVED, long_lived)
         .with(field::LAST_USED_AT, used)
-        .with(field::USES_LEFT, match uses {
-            None => Reading::NotReported,
-            Some(0) => Reading::Never,
-            Some(left) => Reading::Known(left),
-        })
+        .with(
+            field::USES_LEFT,
+            match uses {
+                None => Reading::NotReported,
+                Some(0) => Reading::Never,
+                Some(left) => Reading::Known(left),
+            },
+        )
         .with(field::RESTRICTIONS, limits)
         .with(field::TAGS, map(told.get("metadata")))
 }

@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use provost_client::{Answer, Ask, Authority, Body, Failure, HeaderName, HeaderValue, Web};
+use http::{HeaderName, HeaderValue};
+use provost_client::{Answer, Ask, Authority, Body, Failure, Web};
 use provost_model::Why;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -20,7 +21,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 /// The header that says in which namespace a path lies.
 const NAMESPACE: &str = "X-Vault-Namespace";
 /// The call by which an AppRole signs in.
-const LOGIN: &str = "POST /v1/auth/{mount...}/login";
+const LOGIN: &str = "POST /v1/auth/{mount}/login";
 /// The call that shows whether the token still works.
 const SELF: &str = "GET /v1/auth/token/lookup-self";
 /// How long an answer to that is believed.
@@ -50,8 +51,13 @@ struct SignedIn {
 
 #[derive(Deserialize)]
 struct Granted {
+    #[serde(deserialize_with = "secret")]
     client_token: SecretString,
     lease_duration: u64,
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SecretString, D::Error> {
+    String::deserialize(from).map(SecretString::from)
 }
 
 impl Signer {
@@ -189,12 +195,13 @@ impl Session {
         Ok(answer.json::<Envelope<T>>()?.data)
     }
 
+    /// A read that needs no token, without an envelope.
+    pub(super) async fn plain<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Failure> {
+        self.send(ask.signed_with(Vec::new())).await?.json()
+    }
+
     /// A read in a namespace; `None` where the server says that there is nothing.
-    pub(super) async fn read<T: DeserializeOwned>(
-        &self,
-        namespace: &str,
-        ask: Ask,
-    ) -> Result<Option<T>, Failure> {
+    pub(super) async fn read<T: DeserializeOwned>(&self, namespace: &str, ask: Ask) -> Result<Option<T>, Failure> {
         let ask = within(ask, namespace).or_missing();
         let operation = ask.read().to_owned();
         let answer = match self.send(ask.clone()).await {

@@ -50,8 +50,6 @@ pub(super) struct Settings {
     pub(super) rotation_metadata: String,
     /// The file of an audit device on this host.
     pub(super) audit_log: Option<PathBuf>,
-    /// Mounts and paths whose values are read, to fingerprint them.
-    pub(super) read_values: Vec<String>,
     /// A file with the certificates of a private authority.
     pub(super) ca_file: Option<PathBuf>,
 }
@@ -102,8 +100,6 @@ struct Typed {
     warm_share: Option<f64>,
     rotation_metadata: Option<String>,
     audit_log: Option<PathBuf>,
-    #[serde(default)]
-    read_values: Vec<String>,
     ca_file: Option<PathBuf>,
 }
 
@@ -157,22 +153,23 @@ impl Settings {
             warm_share,
             rotation_metadata: typed.rotation_metadata.unwrap_or_else(|| "rotation_period".to_owned()),
             audit_log: typed.audit_log,
-            read_values: paths("read_values", typed.read_values)?,
             ca_file: typed.ca_file,
         })
+    }
+
+    /// The references to secrets among them.
+    pub(super) fn references(&self) -> Vec<&str> {
+        match &self.login {
+            Login::Token(reference) => vec![reference],
+            Login::AppRole { role_id, secret_id, .. } => {
+                [Some(role_id), secret_id.as_ref()].into_iter().flatten().map(String::as_str).collect()
+            }
+        }
     }
 }
 
 fn login(typed: &mut Typed) -> Result<Login, String> {
     let (token, role_id, secret_id) = (typed.token.take(), typed.role_id.take(), typed.secret_id.take());
-    for (name, text) in [("token", &token), ("role_id", &role_id), ("secret_id", &secret_id)] {
-        if let Some(text) = text
-            && !is_reference(text)
-        {
-            // The text may be the secret itself: it is not repeated.
-            return Err(format!("{name}: expected a reference such as \"env:NAME\" or \"file:/path\", not a value"));
-        }
-    }
     match (token, role_id) {
         (Some(token), None) if secret_id.is_none() => Ok(Login::Token(token)),
         (None, Some(role_id)) => {
@@ -182,11 +179,6 @@ fn login(typed: &mut Typed) -> Result<Login, String> {
         (Some(_), _) => Err("token and role_id are two ways to sign in: give one".to_owned()),
         (None, None) => Err("token or role_id is missing: how is it to sign in?".to_owned()),
     }
-}
-
-/// Whether a text names a place where a secret is, in one of the forms that configuration knows.
-fn is_reference(text: &str) -> bool {
-    ["env:", "file:", "credential:", "exec:"].iter().any(|it| text.strip_prefix(it).is_some_and(|rest| !rest.is_empty()))
 }
 
 fn paths(name: &str, list: Vec<String>) -> Result<Vec<String>, String> {
@@ -207,7 +199,11 @@ fn namespace(name: &str, text: &str) -> Result<String, String> {
 }
 
 fn within(name: &str, value: usize, (least, most): (usize, usize)) -> Result<usize, String> {
-    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{name} = {value}: expected {least} to {most}")) }
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("{name} = {value}: expected {least} to {most}"))
+    }
 }
 
 /// A length of time such as `7d`, `12h` or `30m`.
@@ -248,7 +244,7 @@ mod tests {
         assert_eq!(settings.address, "https://bao.example.org:8200");
         assert_eq!(settings.login, Login::Token("env:BAO_TOKEN".into()));
         assert_eq!((settings.namespace.as_str(), settings.namespaces), ("", Namespaces::Own));
-        assert!(settings.read_values.is_empty() && settings.audit_log.is_none());
+        assert!(settings.audit_log.is_none());
         let approle = json!({"address": "https://x", "role_id": "file:/r", "secret_id": "credential:s",
             "approle_mount": "team/approle/", "namespaces": ["a/b/", "c"]});
         let settings = read(approle).unwrap();
@@ -257,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_and_a_secret_is_not_repeated() {
+    fn what_makes_no_sense_is_refused_with_what_would() {
         let with = |name: &str, value: serde_json::Value| {
             let mut table = json!({"address": "https://x", "token": "env:T"});
             table[name] = value;
@@ -269,7 +265,6 @@ mod tests {
             (with("sweep_every", json!("soon")), "7d"),
             (with("namespaces", json!("all")), "recursive"),
             (with("namespaces", json!(["a/../b"])), "a path"),
-            (with("read_values", json!([""])), "a path"),
             (with("audit_log", json!("audit.log")), "absolute"),
             (with("warm_share", json!(2.0)), "0 to 1"),
             (with("role_id", json!("env:R")), "two ways"),
@@ -281,14 +276,22 @@ mod tests {
             let error = read(table).unwrap_err();
             assert!(error.contains(says), "{error}");
         }
-        let error = read(json!({"address": "https://x", "token": "hvs.CAESIJ"})).unwrap_err();
-        assert!(error.contains("reference") && !error.contains("CAESIJ"), "{error}");
     }
 
     #[test]
     fn lengths_of_time_are_read_as_people_write_them() {
-        let table = [("90d", Some(90 * 86_400)), ("24h0m", None), ("86400", Some(86_400)), ("2w", Some(14 * 86_400)),
-            ("30 m", Some(1_800)), ("", None), ("d", None), ("-1d", None), ("99999999999999999d", None), ("é", None)];
+        let table = [
+            ("90d", Some(90 * 86_400)),
+            ("24h0m", None),
+            ("86400", Some(86_400)),
+            ("2w", Some(14 * 86_400)),
+            ("30 m", Some(1_800)),
+            ("", None),
+            ("d", None),
+            ("-1d", None),
+            ("99999999999999999d", None),
+            ("é", None),
+        ];
         for (text, seconds) in table {
             assert_eq!(seconds_of(text), seconds, "{text:?}");
         }

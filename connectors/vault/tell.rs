@@ -33,6 +33,9 @@ pub(super) struct Wanted<P> {
     pub(super) payload: P,
 }
 
+/// A part to be read that holds these names.
+pub(super) type WantedNames<T> = Wanted<Vec<(String, T)>>;
+
 /// What a part was found to hold.
 #[derive(Default)]
 pub(super) struct Found {
@@ -164,7 +167,13 @@ impl<'p, 'a> Parts<'p, 'a> {
     }
 
     /// Tells a part, and that this is all of it.
-    async fn tell(&mut self, name: &str, digest: u64, found: Found, to: &mut Emitter) -> Result<(), Stopped> {
+    pub(super) async fn tell(
+        &mut self,
+        name: &str,
+        digest: u64,
+        found: Found,
+        to: &mut Emitter,
+    ) -> Result<(), Stopped> {
         let now = to.now();
         self.ledger.note(name, digest, found.entities.len(), (&self.place.looking.turn, found.changes_at));
         match found.denied {
@@ -247,8 +256,8 @@ pub(super) fn buckets<T>(
     prefix: &str,
     (names, of): (impl IntoIterator<Item = (String, T)>, u64),
     word: impl Fn(&str, &T) -> String,
-) -> BTreeMap<String, (u64, Vec<(String, T)>)> {
-    let mut parts: BTreeMap<String, (u64, Vec<(String, T)>)> = BTreeMap::new();
+) -> Bucketed<T> {
+    let mut parts: Bucketed<T> = BTreeMap::new();
     for (name, more) in names {
         let part = format!("{prefix}{}", super::ledger::bucket(&name, of));
         parts.entry(part).or_default().1.push((name, more));
@@ -262,13 +271,16 @@ pub(super) fn buckets<T>(
     parts
 }
 
+/// Parts of a listing by name, each with a digest and the names in it.
+pub(super) type Bucketed<T> = BTreeMap<String, (u64, Vec<(String, T)>)>;
+
 /// The parts of a whole listing that ask to be read, and the names of those that it lacks.
 pub(super) fn chosen<T>(
     ledger: &Ledger,
     prefix: &str,
-    listed: BTreeMap<String, (u64, Vec<(String, T)>)>,
+    listed: Bucketed<T>,
     turn: &super::ledger::Turn,
-) -> (Vec<Wanted<Vec<(String, T)>>>, Vec<String>) {
+) -> (Vec<WantedNames<T>>, Vec<String>) {
     let lost = ledger.within(prefix).map(|(name, _)| name).filter(|name| !listed.contains_key(*name));
     let lost = lost.map(str::to_owned).collect();
     let wanted = listed.into_iter().filter(|(name, (digest, _))| ledger.wants(name, *digest, turn));

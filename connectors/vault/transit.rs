@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{Emitter, Stopped, host::keys::PublicKey};
 
-const LIST: &str = "LIST /v1/{mount...}/keys";
-const READ: &str = "GET /v1/{mount...}/keys/{key}";
+const LIST: &str = "LIST /v1/{mount}/keys";
+const READ: &str = "GET /v1/{mount}/keys/{key}";
 /// Parts of a listing.
 const BUCKETS: u64 = 256;
 /// How long after its time a rotation is looked for.
@@ -32,7 +32,8 @@ pub(super) async fn all(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> R
     let reader = |keys: Vec<(String, ())>| async move {
         let mut found = Found::default();
         for (key, ()) in keys {
-            found.entities.extend(one(place, mount, &key, &mut found).await?);
+            let entity = one(place, mount, &key, &mut found).await?;
+            found.entities.extend(entity);
         }
         Ok::<_, Failure>(found)
     };
@@ -56,7 +57,7 @@ async fn one(place: &Place<'_>, mount: &Mount, key: &str, found: &mut Found) -> 
             Ok(Some(entity))
         }
         Err(failure) if failure.why == Why::Denied => {
-            drop(found.denied.get_or_insert(failure));
+            found.denied.get_or_insert(failure);
             Ok(Some(
                 entity
                     .with(field::CREATED_AT, Reading::NotPermitted)
@@ -88,7 +89,7 @@ fn described(mut entity: Entity, told: &Value) -> (Entity, Option<Time>) {
     let due = rotated.zip(period.filter(|it| *it > 0)).map(|(at, period)| at + Span::seconds(period));
     let known = |time: Option<Time>| time.map_or(Reading::NotReported, Reading::Known);
     if let Some(public) = latest.and_then(version).and_then(|it| it.get("public_key")?.as_str()).and_then(public_key) {
-        for (its, reading) in &public.facts() {
+        for (its, reading) in public.facts().iter() {
             entity.facts.set_value(its, reading.clone());
         }
     }
@@ -101,11 +102,14 @@ fn described(mut entity: Entity, told: &Value) -> (Entity, Option<Time>) {
         .with(field::CREATED_AT, known(made(1)))
         .with(field::ROTATED_AT, known(rotated))
         .with(field::ROTATION_DUE_AT, known(due))
-        .with(field::ROTATION, match period {
-            None => Reading::NotReported,
-            Some(0) => Reading::Known("off".to_owned()),
-            Some(_) => Reading::Known("on".to_owned()),
-        })
+        .with(
+            field::ROTATION,
+            match period {
+                None => Reading::NotReported,
+                Some(0) => Reading::Known("off".to_owned()),
+                Some(_) => Reading::Known("on".to_owned()),
+            },
+        )
         .with(field::ROTATION_PERIOD, super::place::unless_nought(period))
         .with(field::VERSIONS, latest.map_or(Reading::NotReported, Reading::Known))
         .with(

@@ -59,8 +59,7 @@ const AS_ROOT: [&str; 2] = ["write policies", "write policies (old path)"];
 impl Policy {
     /// Reads a policy. An unreadable one tells in which line.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let blocks =
-            text::blocks(text).map_err(|it| format!("the policy cannot be read from line {} on", it.line))?;
+        let blocks = text::blocks(text).map_err(|it| format!("the policy cannot be read from line {} on", it.line))?;
         let mut policy = Self::default();
         for block in blocks {
             policy.add(block);
@@ -162,7 +161,8 @@ impl Rule {
 
     /// Whether no path is left out, or none that matters: `*`, `+/*`.
     fn fits_everything(&self) -> bool {
-        self.pattern == "*" || (self.pattern.ends_with("/*") && self.pattern.split('/').all(|it| matches!(it, "+" | "*")))
+        self.pattern == "*"
+            || (self.pattern.ends_with("/*") && self.pattern.split('/').all(|it| matches!(it, "+" | "*")))
     }
 
     fn fits(&self, path: &str) -> bool {
@@ -269,8 +269,11 @@ mod tests {
             (r#"path "+/*" { capabilities = ["update"] }"#, true),
             (r#"path "*" { capabilities = ["read", "list"] }"#, false),
             (r#"path "sys/policies/acl/*" { capabilities = ["update"] }"#, true),
-            (r#"path "sys/*" { capabilities = ["create"] } path "sys/policies/*" { capabilities = ["deny"] }
-                path "sys/policy/*" { capabilities = ["deny"] }"#, false),
+            (
+                r#"path "sys/*" { capabilities = ["create"] } path "sys/policies/*" { capabilities = ["deny"] }
+                path "sys/policy/*" { capabilities = ["deny"] }"#,
+                false,
+            ),
             (r#"path "sys/+/acl/any" { capabilities = ["update"] }"#, true),
             (r#"path "secret/*" { capabilities = ["create", "update", "delete"] }"#, false),
             (r#"path "*" { capabilities = ["update", "deny"] }"#, false),
