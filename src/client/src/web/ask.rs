@@ -144,6 +144,13 @@ impl Ask {
         self
     }
 
+    /// The same at an address that the provider gave, which brings its own query.
+    pub(super) fn moved(mut self, address: &str) -> Self {
+        self.place = Place::Link(address.to_owned());
+        self.query.clear();
+        self
+    }
+
     /// The declared read it is of.
     pub fn read(&self) -> &str {
         &self.read

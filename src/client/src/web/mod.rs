@@ -8,6 +8,7 @@ mod blame;
 mod budget;
 mod graphql;
 mod origin;
+mod pages;
 mod template;
 mod wire;
 
@@ -28,6 +29,7 @@ pub use self::{
     answer::{Answer, Gap},
     ask::{Ask, Body},
     budget::Budget,
+    pages::{End, Page, Pages, Paging},
 };
 use self::{
     ask::{Place, Signing},
@@ -319,7 +321,7 @@ impl Web {
 
     async fn attempt(&self, ask: &Ask, passed: &Passed) -> Result<Answer, Setback> {
         let mut answer = self.followed(passed, self.signed(ask, passed, false).await?).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED && passed.home && matches!(ask.signing, Signing::Authority) {
+        if answer.1.status() == StatusCode::UNAUTHORIZED && passed.home && matches!(ask.signing, Signing::Authority) {
             answer = self.followed(passed, self.signed(ask, passed, true).await?).await?;
         }
         self.judged(ask, answer)
@@ -341,14 +343,14 @@ impl Web {
     }
 
     /// The answer at the end of at most three redirects, each of them to a declared read.
-    async fn followed(&self, passed: &Passed, signature: HeaderMap) -> Result<Response<Bytes>, Setback> {
+    async fn followed(&self, passed: &Passed, signature: HeaderMap) -> Result<(Url, Response<Bytes>), Setback> {
         let mut headers = passed.headers.clone();
         headers.extend(signature);
         let (mut template, mut url) = (passed.template.clone(), passed.url.clone());
         for _ in 0..=REDIRECTS {
             let answer = self.sent(&template, (&url, headers.clone(), passed.body.clone())).await?;
             if !is_redirect(answer.status()) {
-                return Ok(answer);
+                return Ok((url, answer));
             }
             let (read, to) = self.redirected(&template, &url, &answer)?;
             if to.origin() != url.origin() {
@@ -420,7 +422,7 @@ impl Web {
     }
 
     /// An answer for the asker, or the failure it stands for.
-    fn judged(&self, ask: &Ask, answer: Response<Bytes>) -> Result<Answer, Setback> {
+    fn judged(&self, ask: &Ask, (url, answer): (Url, Response<Bytes>)) -> Result<Answer, Setback> {
         let status = answer.status();
         let unchanged = status == StatusCode::NOT_MODIFIED && ask.etag.is_some();
         let missing = status == StatusCode::NOT_FOUND && ask.missing;
@@ -440,7 +442,7 @@ impl Web {
             gaps = found;
         }
         let (head, body) = answer.into_parts();
-        Ok(Answer { operation: ask.read.clone(), status, headers: head.headers, body, gaps })
+        Ok(Answer { operation: ask.read.clone(), url, status, headers: head.headers, body, gaps })
     }
 }
 

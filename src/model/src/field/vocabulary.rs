@@ -463,6 +463,11 @@ pub const ASSUMES: Attr<Vec<String>> = Attr(
     &spec(95, "assumes", Shape::List, false, "roles it may act as, by ARN, where both sides allow it"),
     PhantomData,
 );
+/// The versions of it that are kept, each as `id stage stage`.
+pub const VERSIONS: Attr<Vec<String>> = Attr(
+    &spec(96, "versions", Shape::List, false, "the versions of it that are kept, each as `id stage stage`"),
+    PhantomData,
+);
 /// When a scanner first reported its value exposed.
 pub const LEAKED_AT: Attr<Time> =
     Attr(&spec(100, "leaked_at", Shape::Time, false, "when a scanner first reported its value exposed"), PhantomData);
@@ -798,6 +803,7 @@ pub const ALL: &[Field] = &[
     EXTERNAL_ID_REQUIRED.field(),
     OIDC_LOOSE.field(),
     ASSUMES.field(),
+    VERSIONS.field(),
     LEAKED_AT.field(),
     LEAK.field(),
     LEAK_VALIDITY.field(),

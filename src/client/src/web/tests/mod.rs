@@ -2,6 +2,7 @@
 
 mod authority;
 mod loopback;
+mod pages;
 
 use std::time::Duration;
 
