@@ -8,9 +8,10 @@ pub mod host;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod vault;
 
 /// Every connector, in the order in which they are listed.
-pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC];
+pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC, &vault::SPEC];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {

@@ -27,7 +27,7 @@ pub mod testtree;
 mod tree;
 pub(crate) mod value;
 mod walk;
-mod x509;
+pub(crate) mod x509;
 mod xml;
 
 use std::{collections::BTreeSet, sync::Arc};
