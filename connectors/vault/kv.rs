@@ -196,7 +196,7 @@ fn hidden(entity: Entity) -> Entity {
         .with(field::CREATED_AT, Reading::NotPermitted)
         .with(field::ROTATED_AT, Reading::NotPermitted)
         .with(field::EXPIRES_AT, Reading::NotPermitted)
-        .with(field::VERSIONS, Reading::NotPermitted)
+        .with(field::VERSION_COUNT, Reading::NotPermitted)
         .with(field::TAGS, Reading::NotPermitted)
         .with(field::STATUS, Reading::NotPermitted)
 }
@@ -220,7 +220,7 @@ fn secret(place: &Place<'_>, mount: &Mount, path: &str, told: Option<&Value>) ->
             .with(field::CREATED_AT, Reading::NotReported)
             .with(field::ROTATED_AT, Reading::NotReported)
             .with(field::EXPIRES_AT, Reading::NotReported)
-            .with(field::VERSIONS, Reading::NotReported),
+            .with(field::VERSION_COUNT, Reading::NotReported),
     }
 }
 
@@ -251,7 +251,7 @@ fn described(entity: Entity, told: &Value, rotation: &str, now: Time) -> Entity 
         .with(field::ROTATED_AT, if current == Some(0) { Reading::Never } else { known(rotated) })
         .with(field::EXPIRES_AT, ends)
         .with(field::STATUS, status)
-        .with(field::VERSIONS, current.map_or(Reading::NotReported, Reading::Known))
+        .with(field::VERSION_COUNT, current.map_or(Reading::NotReported, Reading::Known))
         .with(field::LAST_USED_AT, Reading::NotReported)
         .with(field::ROTATION_PERIOD, period.map_or(Reading::NotReported, Reading::Known));
     if let Some((rotated, period)) = rotated.zip(period) {
@@ -290,7 +290,7 @@ mod tests {
         let rotated: Time = "2026-11-29T01:08:02.034996155Z".parse().unwrap();
         assert_eq!(entity.facts.get(field::ROTATED_AT), Reading::Known(rotated));
         assert_eq!(entity.facts.get(field::NEXT_ROTATION_AT), Reading::Known(rotated + Span::days(90)));
-        assert_eq!(entity.facts.get(field::VERSIONS), Reading::Known(2));
+        assert_eq!(entity.facts.get(field::VERSION_COUNT), Reading::Known(2));
         assert_eq!(entity.facts.get(field::EXPIRES_AT), Reading::Never);
         assert_eq!(entity.facts.get(field::STATUS), Reading::Known(Status::Active));
         assert_eq!(entity.facts.get(field::ENVIRONMENT), Reading::Known("prod".to_owned()));

@@ -64,7 +64,7 @@ async fn one(place: &Place<'_>, mount: &Mount, key: &str, found: &mut Found) -> 
                     .with(field::ROTATED_AT, Reading::NotPermitted)
                     .with(field::ROTATION, Reading::NotPermitted)
                     .with(field::ROTATION_PERIOD, Reading::NotPermitted)
-                    .with(field::VERSIONS, Reading::NotPermitted)
+                    .with(field::VERSION_COUNT, Reading::NotPermitted)
                     .with(field::EXPORTABLE, Reading::NotPermitted),
             ))
         }
@@ -111,7 +111,7 @@ fn described(mut entity: Entity, told: &Value) -> (Entity, Option<Time>) {
             },
         )
         .with(field::ROTATION_PERIOD, super::place::unless_nought(period))
-        .with(field::VERSIONS, latest.map_or(Reading::NotReported, Reading::Known))
+        .with(field::VERSION_COUNT, latest.map_or(Reading::NotReported, Reading::Known))
         .with(
             field::OLDEST_VERSION_ACCEPTED,
             number("min_decryption_version").map_or(Reading::NotReported, Reading::Known),

@@ -650,8 +650,8 @@ pub const USES_LEFT: Attr<i64> = Attr(
     PhantomData,
 );
 /// How many versions of it there were, the present one included.
-pub const VERSIONS: Attr<i64> = Attr(
-    &spec(124, "versions", Shape::Int, false, "how many versions of it there were, the present one included"),
+pub const VERSION_COUNT: Attr<i64> = Attr(
+    &spec(124, "version_count", Shape::Int, false, "how many versions of it there were, the present one included"),
     PhantomData,
 );
 /// The oldest version of a key that still decrypts.
@@ -821,7 +821,7 @@ pub const ALL: &[Field] = &[
     SUDO_PATHS.field(),
     BROAD_WRITES.field(),
     USES_LEFT.field(),
-    VERSIONS.field(),
+    VERSION_COUNT.field(),
     OLDEST_VERSION_ACCEPTED.field(),
     EXPORTABLE.field(),
     ORPHAN.field(),
