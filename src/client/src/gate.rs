@@ -85,6 +85,7 @@ impl Gate {
             .proxy_config(egress.proxy)
             .tls_provider(provider);
         if let Some(trust) = egress.trust {
+            let trust = tls::TrustStore::empty().with_pem_certificate(&*trust);
             let context = tls::TlsContext::builder().with_trust_store(trust).build();
             pool = pool.tls_context(context.map_err(|error| unset(&error))?);
         }
@@ -182,7 +183,7 @@ impl Door {
         let throttled = answer.as_ref().is_ok_and(is_throttle);
         inner.tally.note(format!("{operation}{}", self.purpose), throttled);
         if let (Ok(answer), true) = (&answer, self.paced) {
-            inner.dated.note(answer);
+            inner.dated.note(answer.headers().get("date"));
         }
         match &answer {
             Ok(_) if throttled => inner.pace.was_throttled(operation, sent),
@@ -230,7 +231,21 @@ fn joined(mut chunks: Vec<Bytes>, length: usize) -> Bytes {
     all.freeze()
 }
 
-/// Whether an answer asks to slow down. IAM says so with status 400 and a code in the body.
+/// How bodies say that it was too much: in XML a code, in JSON the name of an exception behind a namespace or alone.
+const THROTTLES: [&[u8]; 10] = [
+    b"<Code>Throttling",
+    b"<Code>RequestLimitExceeded",
+    b"<Code>SlowDown",
+    b"<Code>TooManyRequests",
+    b"#ThrottlingException\"",
+    b"\"ThrottlingException\"",
+    b"#TooManyRequestsException\"",
+    b"\"TooManyRequestsException\"",
+    b"\"RequestLimitExceeded\"",
+    b"\"ThrottledException\"",
+];
+
+/// Whether an answer asks to slow down. IAM and others say so with status 400 and a code in the body.
 fn is_throttle(answer: &HttpResponse) -> bool {
     let status = answer.status().as_u16();
     if status == 429 {
@@ -241,7 +256,5 @@ fn is_throttle(answer: &HttpResponse) -> bool {
     }
     let body = answer.body().bytes().unwrap_or_default();
     let body = body.get(..body.len().min(2048)).unwrap_or_default();
-    [&b"<Code>Throttling"[..], b"<Code>RequestLimitExceeded", b"<Code>SlowDown", b"<Code>TooManyRequests"]
-        .iter()
-        .any(|code| body.windows(code.len()).any(|window| window == *code))
+    THROTTLES.iter().any(|code| body.windows(code.len()).any(|window| window == *code))
 }

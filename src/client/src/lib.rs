@@ -8,7 +8,9 @@ mod gate;
 mod operation;
 mod pace;
 mod retry;
+mod routes;
 mod tally;
+mod web;
 mod whole;
 
 pub use egress::Egress;
@@ -18,3 +20,4 @@ pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};
 pub use pace::{Mode, Pace};
 pub use retry::{Patience, with_patience};
 pub use tally::Call;
+pub use web::{Answer, Ask, Authority, Body, Budget, End, Gap, Luck, Page, Pages, Paging, Provider, Web, authority};
