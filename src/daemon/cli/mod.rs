@@ -7,6 +7,7 @@ pub mod check;
 pub mod cluster;
 pub mod completions;
 pub mod config;
+pub mod custody;
 mod exit;
 pub mod findings;
 pub mod inventory;
