@@ -9,7 +9,7 @@ mod area;
 mod arguments;
 mod der;
 pub(crate) mod environment;
-mod found;
+pub(crate) mod found;
 pub(crate) mod keys;
 mod mcp_clients;
 mod opening;
