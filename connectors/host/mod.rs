@@ -28,6 +28,7 @@ mod tree;
 pub(crate) mod value;
 mod walk;
 mod x509;
+mod xml;
 
 use std::{collections::BTreeSet, sync::Arc};
 
