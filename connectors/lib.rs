@@ -4,13 +4,14 @@
 pub mod aws;
 pub mod emitter;
 pub mod fingerprint;
+pub mod github;
 pub mod host;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 /// Every connector, in the order in which they are listed.
-pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC];
+pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC, &github::SPEC];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {
