@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod emitter;
 pub mod fingerprint;
+pub mod github;
 pub mod host;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
@@ -11,7 +12,7 @@ pub mod testing;
 pub mod vault;
 
 /// Every connector, in the order in which they are listed.
-pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC, &vault::SPEC];
+pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC, &github::SPEC, &vault::SPEC];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {
