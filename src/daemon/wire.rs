@@ -14,13 +14,13 @@ use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
 use provost_store::{OpenOptions, Postgres, PostgresOptions, Shown, Store, StoreError, inventory};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
-    config::{Address, Config, Environment, Reference, Schedule, Source, scrubbed},
+    config::{Address, Config, Environment, MalformedReference, Reference, Schedule, Source, scrubbed},
     house::House,
     jobs::{assess::Watched, judge::Yardstick, owners::Known, scan::Looking},
 };
@@ -133,6 +133,8 @@ impl Wiring {
             name: source.name.clone(),
             settings,
             fingerprints: Arc::clone(&self.fingerprints),
+            secrets: Arc::new(Secrets(self.environment.clone())),
+            clock: Arc::new(WallClock),
         };
         let built = (spec.build)(&handed).map_err(|said| match misspelt(&said) {
             Some(known) => wrong(format!("{said}; did you mean {known:?}?")),
@@ -166,6 +168,20 @@ impl Wiring {
     pub fn watched(&self, source: &Source, now: Time) -> Watched {
         let period = source.schedule.as_ref().and_then(|schedule| longest_gap(schedule, now));
         Watched { name: source.name.clone(), connector: source.connector.clone(), period }
+    }
+}
+
+/// The places that settings of sources may refer to.
+struct Secrets(Environment);
+
+impl provost_connectors::Secrets for Secrets {
+    fn check(&self, reference: &str) -> Result<(), String> {
+        reference.parse::<Reference>().map(drop).map_err(|error| error.to_string())
+    }
+
+    fn get(&self, reference: &str) -> Result<SecretString, String> {
+        let reference: Reference = reference.parse().map_err(|error: MalformedReference| error.to_string())?;
+        reference.resolve(&self.0).map_err(|error| error.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ mod operation;
 mod pace;
 mod retry;
 mod tally;
+mod web;
 mod whole;
 
 pub use egress::Egress;
@@ -18,3 +19,4 @@ pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};
 pub use pace::{Mode, Pace};
 pub use retry::{Patience, with_patience};
 pub use tally::Call;
+pub use web::{Answer, Ask, Authority, Body, Budget, Gap, Luck, Provider, Web, authority};
