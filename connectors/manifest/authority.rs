@@ -9,7 +9,7 @@ use provost_client::{
     Ask, Authority, Body, Failure, Web,
     authority::{Algorithm, Basic, Client, Grant, Lease, Leased, Nobody, OAuth2, SecretOf, Several, Token, Use},
 };
-use provost_model::{Clock, Why};
+use provost_model::Why;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -20,21 +20,14 @@ use super::{
     settings::Settings,
     template::{Fillings, Template},
 };
-use crate::Secrets;
+use crate::Source;
 
 /// How long a token is taken to last where OAuth is not spoken: its giver says so to nobody.
 const LASTS: Duration = Duration::from_secs(300);
 
-/// Asks for secrets and for the time.
-#[derive(Clone)]
-pub(super) struct Means {
-    pub secrets: Arc<dyn Secrets>,
-    pub clock: Arc<dyn Clock>,
-}
-
 /// Who signs the calls of that source.
-pub(super) fn of(settings: &Settings, means: &Means) -> Result<Arc<dyn Authority>, String> {
-    let hands = Hands { settings, means };
+pub(super) fn of(settings: &Settings, source: &Source) -> Result<Arc<dyn Authority>, String> {
+    let hands = Hands { settings, source };
     match &settings.way {
         Way::Headers(headers) => {
             let mut all: Vec<Arc<dyn Authority>> = Vec::new();
@@ -57,14 +50,13 @@ pub(super) fn nobody() -> Arc<dyn Authority> {
 
 struct Hands<'a> {
     settings: &'a Settings,
-    means: &'a Means,
+    source: &'a Source,
 }
 
 impl Hands<'_> {
     fn secret(&self, slot: &str) -> Result<SecretOf, String> {
-        let reference = self.settings.slots.get(slot).ok_or_else(|| format!("{slot} is bound to nothing"))?.clone();
-        let secrets = Arc::clone(&self.means.secrets);
-        Ok(Arc::new(move || secrets.get(&reference)))
+        let reference = self.settings.slots.get(slot).ok_or_else(|| format!("{slot} is bound to nothing"))?;
+        self.source.secret(reference).map_err(|said| format!("{slot}: {said}"))
     }
 
     fn grant(&self, token: &TokenOf) -> Result<Grant, String> {
@@ -98,7 +90,7 @@ impl Hands<'_> {
             claims: claims.into_iter().map(|(name, value)| (name, Value::String(value))).collect(),
             numbered: jwt.numbered,
             lasts: Duration::from_secs(jwt.seconds.into()),
-            clock: Arc::clone(&self.means.clock),
+            clock: Arc::clone(&self.source.clock),
             lease: Leased::default(),
         })
     }

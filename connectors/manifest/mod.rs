@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use provost_client::{Egress, Failure, Limits, Provider, Web};
 use provost_model::Trouble;
 
-use self::{authority::Means, look::Looking, settings::Settings};
+use self::{look::Looking, settings::Settings};
 pub(crate) use self::shipped::specs as shipped_specs;
 pub use self::{fault::Fault, look::Depth, meant::Manifest, settings::Trust, shipped::SHIPPED};
 use crate::{Access, Bookmarks, Connector, Emitter, Source};
@@ -48,8 +48,7 @@ impl Manifest {
         depth: Depth,
     ) -> Result<Box<dyn Connector>, String> {
         let settings = Settings::read(self, &source.settings, trust)?;
-        let means = Means { secrets: Arc::clone(&source.secrets), clock: Arc::clone(&source.clock) };
-        let authority = if trust == Trust::Nobody { authority::nobody() } else { authority::of(&settings, &means)? };
+        let authority = if trust == Trust::Nobody { authority::nobody() } else { authority::of(&settings, source)? };
         let mut headers = Vec::new();
         for (name, value) in &self.headers {
             headers.push((name.clone(), value.fill(&settings.with)?));
