@@ -133,7 +133,9 @@ impl Looking<'_> {
     async fn unreachable(&self, listing: Listing<'_>, name: &str, to: &mut Emitter) -> Result<Kept, Stopped> {
         let said = format!("{name} may not be listed, so nothing of this can be");
         to.trouble(Trouble { place: listing.scope.path.clone(), why: Why::Denied, said, blind_spot: true }).await?;
-        Ok(Kept { end: End::Denied, ..listing.kept })
+        let mut kept = listing.kept;
+        kept.end = End::Denied;
+        Ok(kept)
     }
 
     /// Reads all pages of one list, or of one parent's part of it. Gives why it ended early, if it did.

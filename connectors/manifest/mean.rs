@@ -407,11 +407,15 @@ fn is_name(word: &str) -> bool {
     !word.is_empty() && word.len() <= NAME_MAX && word.chars().all(sound) && word.starts_with(|it: char| it.is_ascii_lowercase())
 }
 
+/// Whether that address is this machine.
+pub(super) fn is_here(url: &Url) -> bool {
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
 /// Whether a text is an address to which calls may go: https, or this machine.
 pub(super) fn is_origin(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "this is no address; it should be like https://api.example.org")?;
-    let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    let sound = url.scheme() == "https" || url.scheme() == "http" && here;
+    let sound = url.scheme() == "https" || url.scheme() == "http" && is_here(&url);
     if !sound || !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err("an address begins with https:// (http:// on this machine only) and has no user, query or fragment");
     }

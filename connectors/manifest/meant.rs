@@ -194,7 +194,7 @@ pub(super) struct Place {
 
 impl Manifest {
     /// Every read it declares, in the form of [`crate::Read`]: the realm's first, then the lists', then the tokens'.
-    pub(super) fn reads(&self) -> Vec<String> {
+    pub fn reads(&self) -> Vec<String> {
         let mut reads: Vec<String> = Vec::new();
         if let RealmOf::Asked { get, .. } = &self.realm {
             reads.push(read_of(get));
@@ -205,6 +205,24 @@ impl Manifest {
         let mut seen = std::collections::BTreeSet::new();
         reads.retain(|read| seen.insert(read.clone()));
         reads
+    }
+
+    /// The scopes of its lists, in order.
+    pub fn scopes(&self) -> Vec<&str> {
+        self.lists.iter().map(|list| list.scope.as_str()).collect()
+    }
+
+    /// Where tokens are asked for: paths at the provider's own address, or whole ones.
+    pub fn token_urls(&self) -> Vec<&str> {
+        let mut urls: Vec<&str> = self.ways.iter().filter_map(Way::token_url).collect();
+        urls.dedup();
+        urls
+    }
+
+    /// The slots of the first way that needs no token to be asked for: what a mock server is shown.
+    pub fn plain_slots(&self) -> Vec<String> {
+        let plain = self.ways.iter().find(|way| way.token_url().is_none() && !matches!(way, Way::Assertion(_)));
+        plain.or(self.ways.first()).map(|way| way.slots(&self.slots)).unwrap_or_default()
     }
 
     /// The holes that looking fills, with that way to prove who looks.
