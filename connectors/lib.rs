@@ -5,6 +5,8 @@ pub mod aws;
 mod catalogue;
 pub mod emitter;
 pub mod fingerprint;
+#[cfg(test)]
+mod generic;
 pub mod host;
 pub mod manifest;
 pub mod spec;

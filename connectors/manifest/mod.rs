@@ -23,11 +23,13 @@ mod typed;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use provost_client::{Egress, Failure, Limits, Provider, Web};
+use provost_client::{Egress, Failure, Limits, Patience, Provider, Web};
 use provost_model::Trouble;
 
 use self::{look::Looking, settings::Settings};
 pub(crate) use self::shipped::specs as shipped_specs;
+#[cfg(test)]
+pub(crate) use self::tests::estates;
 pub use self::{fault::Fault, look::Depth, meant::Manifest, settings::Trust, shipped::SHIPPED};
 use crate::{Access, Bookmarks, Connector, Emitter, Source};
 
@@ -47,6 +49,15 @@ impl Manifest {
         trust: Trust,
         depth: Depth,
     ) -> Result<Box<dyn Connector>, String> {
+        self.eyes((source, trust), depth, (Limits::default(), Patience::default()))
+    }
+
+    fn eyes(
+        self: &Arc<Self>,
+        (source, trust): (&Source, Trust),
+        depth: Depth,
+        (limits, patience): (Limits, Patience),
+    ) -> Result<Box<dyn Connector>, String> {
         let settings = Settings::read(self, &source.settings, trust)?;
         // What nobody vouches for is shown the source's secrets on this machine only: there they are words for a mock server.
         let authority = match trust {
@@ -57,7 +68,7 @@ impl Manifest {
         for (name, value) in &self.headers {
             headers.push((name.clone(), value.fill(&settings.with)?));
         }
-        let mut limits = Limits { in_flight: settings.in_flight, ..Limits::default() };
+        let mut limits = Limits { in_flight: settings.in_flight, ..limits };
         limits.calls = settings.max_calls.unwrap_or(limits.calls);
         let web = Web::new(
             Provider {
@@ -69,6 +80,7 @@ impl Manifest {
                 reserve: settings.reserve,
                 limits,
                 egress: Egress::of_environment(),
+                patience,
                 ..Provider::default()
             },
             authority,
