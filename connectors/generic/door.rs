@@ -65,14 +65,8 @@ impl Fault {
     /// All of them.
     pub(crate) fn all(throttle: &Throttle) -> Vec<Self> {
         let statuses = [401, 403, 404, 500].map(Self::Status);
-        let others = [
-            Self::Throttled(throttle.clone()),
-            Self::Cut,
-            Self::Slow,
-            Self::Truncated,
-            Self::Invalid,
-            Self::Empty,
-        ];
+        let others =
+            [Self::Throttled(throttle.clone()), Self::Cut, Self::Slow, Self::Truncated, Self::Invalid, Self::Empty];
         statuses.into_iter().chain(others).collect()
     }
 }
@@ -95,7 +89,7 @@ pub(crate) struct Door {
 
 /// Stands between a request and its answer, such as to put right what a generated estate says wrongly.
 pub(crate) trait Overlay: Send + Sync {
-    /// The answer to a request that does not go on to the provider.
+    /// The answer to a request that does not go on to the provider; or what goes on in its place.
     fn instead(&self, asked: &mut Asked) -> Option<Answered>;
     /// What becomes of an answer.
     fn after(&self, asked: &Asked, answered: Answered) -> Answered;
@@ -133,9 +127,14 @@ impl Door {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn serve(&self, mut stream: TcpStream, upstream: &Upstream, overlay: Option<&Arc<dyn Overlay>>) -> std::io::Result<()> {
+    async fn serve(
+        &self,
+        mut stream: TcpStream,
+        upstream: &Upstream,
+        overlay: Option<&Arc<dyn Overlay>>,
+    ) -> std::io::Result<()> {
         let mut buffer = Vec::new();
-        while let Some(mut asked) = Asked::read(&mut stream, &mut buffer).await? {
+        while let Some(asked) = Asked::read(&mut stream, &mut buffer).await? {
             let name = asked.name();
             let fault = self.with(|state| {
                 match state.seen.iter_mut().find(|(seen, _)| *seen == name) {
@@ -144,9 +143,10 @@ impl Door {
                 }
                 state.wrong.as_ref().filter(|(wrong, _)| *wrong == name).map(|(_, fault)| fault.clone())
             });
-            let answered = match overlay.and_then(|overlay| overlay.instead(&mut asked)) {
+            let mut sent = asked.clone();
+            let answered = match overlay.and_then(|overlay| overlay.instead(&mut sent)) {
                 Some(answered) => answered,
-                None => upstream.answer(&asked).await?,
+                None => upstream.answer(&sent).await?,
             };
             let answered = match overlay {
                 Some(overlay) => overlay.after(&asked, answered),
@@ -216,7 +216,11 @@ impl Asked {
     /// What tells one page from another: method, path, query and form.
     pub(crate) fn name(&self) -> String {
         let body = String::from_utf8_lossy(&self.body);
-        if body.is_empty() { format!("{} {}", self.method, self.target) } else { format!("{} {} {body}", self.method, self.target) }
+        if body.is_empty() {
+            format!("{} {}", self.method, self.target)
+        } else {
+            format!("{} {} {body}", self.method, self.target)
+        }
     }
 
     async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<Self>> {

@@ -103,7 +103,8 @@ impl Looking<'_> {
             let ended = Box::pin(self.pages(&mut listing, None, &reader, to)).await?;
             return self.end(listing, ended, to).await;
         };
-        let (above, name) = (kept.get(each.list), self.manifest.lists.get(each.list).map_or("", |it| it.scope.as_str()));
+        let (above, name) =
+            (kept.get(each.list), self.manifest.lists.get(each.list).map_or("", |it| it.scope.as_str()));
         let mut ended = match above.map(|it| it.end) {
             Some(End::Whole) => None,
             Some(End::Denied) => return self.unreachable(listing, name, to).await,
@@ -173,7 +174,10 @@ impl Looking<'_> {
             step = match progress.after(&body, &records, answer.next_link()) {
                 Ok(Step::End) => break,
                 Ok(_) if self.depth == Depth::FirstPage => {
-                    return Ok(Some(Ended { why: Why::NotReached, said: "only the first page was asked for".to_owned() }));
+                    return Ok(Some(Ended {
+                        why: Why::NotReached,
+                        said: "only the first page was asked for".to_owned(),
+                    }));
                 }
                 Ok(step) => step,
                 Err(stuck) => return Ok(Some(Ended { why: stuck.why, said: stuck.said })),
@@ -293,7 +297,10 @@ pub(super) fn page(list: &List, answer: &Answer) -> Result<(Value, Vec<Value>), 
     let mut body: Value = answer.json()?;
     let odd = |why, said: String| Failure { operation: read_of(&list.get), why, code: String::new(), said };
     if list.cut.as_ref().is_some_and(|at| holds(at, &body)) {
-        return Err(odd(Why::TooLarge, "the answer leaves something out, and there is no way to ask for the rest".to_owned()));
+        return Err(odd(
+            Why::TooLarge,
+            "the answer leaves something out, and there is no way to ask for the rest".to_owned(),
+        ));
     }
     let records = match list.records.take(&mut body) {
         Some(Value::Array(records)) => records,

@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::{
     fault::Faults,
-    meant::{Each, IdentityOf, KindOf, List, Make, Place, Take},
     mean::earlier_keep,
+    meant::{Each, IdentityOf, KindOf, List, Make, Place, Take},
     pointer::Pointer,
     time_form::TimeForm,
     typed::{Constant, OneOrMore, Short, TypedField, TypedIdentity, TypedKind, TypedMake},
@@ -220,7 +220,8 @@ impl Earlier<'_, '_> {
     /// Notes a list of which nothing is made that could act.
     fn acts(&mut self, list: usize, span: &Range<usize>) {
         let is_one = |kind: Kind| matches!(kind.noun(), Noun::Identity | Noun::Application);
-        let kinds = self.lists.get(list).and_then(|it| it.makes.first()).map(|make| make.kind.all()).unwrap_or_default();
+        let kinds =
+            self.lists.get(list).and_then(|it| it.makes.first()).map(|make| make.kind.all()).unwrap_or_default();
         if !kinds.into_iter().any(is_one) {
             self.faults.note(span, "nothing that could act is made first of that list");
         }

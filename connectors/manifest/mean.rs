@@ -60,7 +60,13 @@ enum At {
 impl<'a, 'b> Meaning<'a, 'b> {
     fn new(typed: &Typed, faults: &'a mut Faults<'b>) -> Self {
         let names = |named: &Named<String>| named.keys().map(|it| it.get_ref().clone()).collect();
-        Self { faults, slots: names(&typed.slots), settings: names(&typed.settings), used: BTreeSet::new(), scopes: BTreeSet::new() }
+        Self {
+            faults,
+            slots: names(&typed.slots),
+            settings: names(&typed.settings),
+            used: BTreeSet::new(),
+            scopes: BTreeSet::new(),
+        }
     }
 
     fn manifest(mut self, typed: &Typed, text: &str) -> Manifest {
@@ -74,7 +80,8 @@ impl<'a, 'b> Meaning<'a, 'b> {
             Short::Short(template) => {
                 self.holes(template, &typed.realm.span(), At::Realm);
                 if template.holes().next().is_none() {
-                    self.faults.note(&typed.realm.span(), "every source would have the same realm: name a setting, or {host}");
+                    self.faults
+                        .note(&typed.realm.span(), "every source would have the same realm: name a setting, or {host}");
                 }
                 RealmOf::Settings(template.clone())
             }
@@ -90,7 +97,8 @@ impl<'a, 'b> Meaning<'a, 'b> {
                 self.faults.note(&name.span(), format!("nothing uses {:?}", name.get_ref()));
             }
         }
-        let words = |named: &Named<String>| named.iter().map(|(name, it)| (name.get_ref().clone(), it.clone())).collect();
+        let words =
+            |named: &Named<String>| named.iter().map(|(name, it)| (name.get_ref().clone(), it.clone())).collect();
         Manifest {
             name: typed.name.get_ref().clone(),
             title: typed.title.clone(),
@@ -131,7 +139,8 @@ impl<'a, 'b> Meaning<'a, 'b> {
             }
         }
         if typed.documentation.is_empty() {
-            self.faults.note(&typed.name.span(), "say where the provider documents this: documentation = [\"https://…\"]");
+            self.faults
+                .note(&typed.name.span(), "say where the provider documents this: documentation = [\"https://…\"]");
         }
     }
 
@@ -180,7 +189,8 @@ impl<'a, 'b> Meaning<'a, 'b> {
         }
         let extra = !auth.form.is_empty() || !auth.json.is_empty() || auth.id.is_some() || auth.secret.is_some();
         if auth.token.is_none() && extra || !auth.form.is_empty() && !auth.json.is_empty() {
-            self.faults.note(&typed.span(), "id and secret, and form or json, are sent to get a token: name its address");
+            self.faults
+                .note(&typed.span(), "id and secret, and form or json, are sent to get a token: name its address");
         }
         let jwt = auth.jwt.as_ref().map(|it| self.jwt(it));
         if let Some(slot) = &auth.bearer {
@@ -303,7 +313,10 @@ impl<'a, 'b> Meaning<'a, 'b> {
         let records = typed.records.clone().or_else(|| usual.records.clone());
         let id = typed.id.clone().or_else(|| usual.id.clone());
         if records.is_none() || id.is_none() {
-            self.faults.note(&typed.scope.span(), "records says where the list is in an answer, id where a record's id is: both are needed");
+            self.faults.note(
+                &typed.scope.span(),
+                "records says where the list is in an answer, id where a record's id is: both are needed",
+            );
         }
         let makes = typed
             .make
@@ -345,7 +358,8 @@ impl<'a, 'b> Meaning<'a, 'b> {
             return None;
         };
         if other.is_some() || before.get(list).is_some_and(|it| it.each.is_some()) {
-            self.faults.note(&typed.get.span(), "a call for each record of one list is all there is: one level, no more");
+            self.faults
+                .note(&typed.get.span(), "a call for each record of one list is all there is: one level, no more");
         }
         earlier_keep(before, list, at);
         Some(Each { list, at: at.cloned() })
@@ -404,7 +418,10 @@ fn whole() -> Paging {
 
 fn is_name(word: &str) -> bool {
     let sound = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
-    !word.is_empty() && word.len() <= NAME_MAX && word.chars().all(sound) && word.starts_with(|it: char| it.is_ascii_lowercase())
+    !word.is_empty()
+        && word.len() <= NAME_MAX
+        && word.chars().all(sound)
+        && word.starts_with(|it: char| it.is_ascii_lowercase())
 }
 
 /// Whether that address is this machine.
@@ -416,8 +433,15 @@ pub(super) fn is_here(url: &Url) -> bool {
 pub(super) fn is_origin(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "this is no address; it should be like https://api.example.org")?;
     let sound = url.scheme() == "https" || url.scheme() == "http" && is_here(&url);
-    if !sound || !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err("an address begins with https:// (http:// on this machine only) and has no user, query or fragment");
+    if !sound
+        || !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err(
+            "an address begins with https:// (http:// on this machine only) and has no user, query or fragment",
+        );
     }
     Ok(url)
 }

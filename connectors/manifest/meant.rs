@@ -157,7 +157,11 @@ pub(super) struct Make {
 pub(super) enum KindOf {
     Fixed(Kind),
     /// As the record tells; `None` is left out.
-    Told { at: Pointer, map: BTreeMap<String, Option<Kind>>, other: Option<Kind> },
+    Told {
+        at: Pointer,
+        map: BTreeMap<String, Option<Kind>>,
+        other: Option<Kind>,
+    },
 }
 
 /// As whom a credential authenticates.

@@ -26,11 +26,11 @@ use async_trait::async_trait;
 use provost_client::{Egress, Failure, Limits, Patience, Provider, Web};
 use provost_model::Trouble;
 
-use self::{look::Looking, settings::Settings};
 pub(crate) use self::shipped::specs as shipped_specs;
 #[cfg(test)]
 pub(crate) use self::tests::estates;
 pub use self::{fault::Fault, look::Depth, meant::Manifest, settings::Trust, shipped::SHIPPED};
+use self::{look::Looking, settings::Settings};
 use crate::{Access, Bookmarks, Connector, Emitter, Source};
 
 /// One source of a manifest.
@@ -61,7 +61,9 @@ impl Manifest {
         let settings = Settings::read(self, &source.settings, trust)?;
         // What nobody vouches for is shown the source's secrets on this machine only: there they are words for a mock server.
         let authority = match trust {
-            Trust::Nobody if !mean::is_origin(&settings.base).is_ok_and(|url| mean::is_here(&url)) => authority::nobody(),
+            Trust::Nobody if !mean::is_origin(&settings.base).is_ok_and(|url| mean::is_here(&url)) => {
+                authority::nobody()
+            }
             _ => authority::of(&settings, source)?,
         };
         let mut headers = Vec::new();

@@ -180,7 +180,8 @@ impl<'a> Progress<'a> {
 
     /// A listing that turns in a circle would never end.
     fn moves(&mut self, step: &Step, records: &[Value]) -> Result<(), Stuck> {
-        let again = self.last.as_ref() == Some(step) || (self.began.is_some() && self.began.as_ref() == records.first());
+        let again =
+            self.last.as_ref() == Some(step) || (self.began.is_some() && self.began.as_ref() == records.first());
         if again || self.pages >= PAGES_MAX {
             return Err(odd("the listing does not end"));
         }
@@ -260,7 +261,10 @@ mod tests {
         cursor.more = Some(at("/m"));
         let told = steps(&cursor, &[json!({"r": [1], "c": "x", "m": true}), json!({"r": [2], "c": "y", "m": false})]);
         assert_eq!(told[1], Ok(Step::End));
-        assert_eq!(steps(&cursor, &[json!({"r": [1], "c": "x"})]), [Err("/m does not say whether there is more".to_owned())]);
+        assert_eq!(
+            steps(&cursor, &[json!({"r": [1], "c": "x"})]),
+            [Err("/m does not say whether there is more".to_owned())]
+        );
         assert!(steps(&cursor, &[json!({"r": [1], "m": true})])[0].is_err());
     }
 

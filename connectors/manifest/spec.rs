@@ -7,11 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{
-    look::Depth,
-    meant::Manifest,
-    settings::Trust,
-};
+use super::{look::Depth, meant::Manifest, settings::Trust};
 use crate::{Permission, Reach, Read, Source, Spec};
 
 /// Descriptions by digest and trust. A connector's description lives as long as the program, as those written in Rust
@@ -36,7 +32,11 @@ impl Manifest {
         };
         for (name, about) in &self.slots {
             if slots.contains(name) {
-                line(name, format!("env:{}_{}", self.name.replace('-', "_"), name).to_uppercase().replacen("ENV:", "env:", 1), about);
+                line(
+                    name,
+                    format!("env:{}_{}", self.name.replace('-', "_"), name).to_uppercase().replacen("ENV:", "env:", 1),
+                    about,
+                );
             }
         }
         let used = self.needs(way);
@@ -45,7 +45,11 @@ impl Manifest {
         }
         match &self.base {
             Some(base) => line("# base_url", base.clone(), "the only place the credential is sent to"),
-            None => line("base_url", format!("https://your-account.{}.example", self.name), "the address of your account there"),
+            None => line(
+                "base_url",
+                format!("https://your-account.{}.example", self.name),
+                "the address of your account there",
+            ),
         }
         for way in self.ways.iter().skip(1) {
             let others = way.slots(&self.slots).join(", ");

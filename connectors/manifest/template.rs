@@ -60,7 +60,9 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Plain(text) => filled.push_str(text),
-                Piece::Hole(name) => filled.push_str(with.get(name).ok_or_else(|| format!("nothing fills {{{name}}}"))?),
+                Piece::Hole(name) => {
+                    filled.push_str(with.get(name).ok_or_else(|| format!("nothing fills {{{name}}}"))?)
+                }
             }
         }
         Ok(filled)

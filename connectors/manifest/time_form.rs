@@ -41,11 +41,18 @@ impl TimeForm {
             "date" => Self::Date,
             own if own.contains('%') => {
                 // A form that cannot even write a time cannot read one.
-                jiff::fmt::strtime::format(own, &civil::date(2026, 1, 2).to_zoned(TimeZone::UTC).map_err(|it| it.to_string())?)
-                    .map_err(|error| format!("this form of times makes no sense: {error}"))?;
+                jiff::fmt::strtime::format(
+                    own,
+                    &civil::date(2026, 1, 2).to_zoned(TimeZone::UTC).map_err(|it| it.to_string())?,
+                )
+                .map_err(|error| format!("this form of times makes no sense: {error}"))?;
                 Self::Custom(own.to_owned())
             }
-            _ => return Err("times are rfc3339, rfc2822, unix, unix_ms, date, or a form such as %d.%m.%Y %H:%M".to_owned()),
+            _ => {
+                return Err(
+                    "times are rfc3339, rfc2822, unix, unix_ms, date, or a form such as %d.%m.%Y %H:%M".to_owned()
+                );
+            }
         })
     }
 
@@ -59,9 +66,9 @@ impl TimeForm {
                 Err(_) => Written::Unreadable,
             },
             (_, Value::String(text)) if text.trim().is_empty() || text.starts_with("0001-01-01") => Written::Nothing,
-            (_, Value::String(text)) => self.text(text.trim()).map_or(Written::Unreadable, |at| {
-                Written::Time(Time::from_micros(at.as_microsecond()))
-            }),
+            (_, Value::String(text)) => self
+                .text(text.trim())
+                .map_or(Written::Unreadable, |at| Written::Time(Time::from_micros(at.as_microsecond()))),
             _ => Written::Unreadable,
         }
     }
@@ -89,7 +96,8 @@ impl TimeForm {
             Self::Custom(form) => {
                 let parsed = jiff::fmt::strtime::parse(form, text).ok()?;
                 parsed.to_timestamp().ok().or_else(|| {
-                    let civil = parsed.to_datetime().ok().or_else(|| parsed.to_date().ok().map(civil::DateTime::from))?;
+                    let civil =
+                        parsed.to_datetime().ok().or_else(|| parsed.to_date().ok().map(civil::DateTime::from))?;
                     civil.to_zoned(TimeZone::UTC).ok().map(|it| it.timestamp())
                 })
             }
@@ -139,9 +147,12 @@ mod tests {
 
     #[test]
     fn zero_times_are_nothing() {
-        for (form, written) in
-            [("rfc3339", json!("")), ("rfc3339", json!("0001-01-01T00:00:00Z")), ("unix", json!(0)), ("unix_ms", json!(""))]
-        {
+        for (form, written) in [
+            ("rfc3339", json!("")),
+            ("rfc3339", json!("0001-01-01T00:00:00Z")),
+            ("unix", json!(0)),
+            ("unix_ms", json!("")),
+        ] {
             assert_eq!(TimeForm::named(form).unwrap().read(&written), Written::Nothing, "{form} {written}");
         }
         assert!(TimeForm::named("iso").is_err() && TimeForm::named("%Q!%").is_err());

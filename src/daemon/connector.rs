@@ -30,12 +30,7 @@ const MOCK: &str = "test-token";
 const CHANNEL: usize = 16;
 
 /// Answers one of these commands.
-pub fn run(
-    action: &Connector,
-    entry: &Entry,
-    paths: &Paths,
-    screen: &mut Screen<'_>,
-) -> Result<Exit, CommandError> {
+pub fn run(action: &Connector, entry: &Entry, paths: &Paths, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
     let directory = manifests::directory(&paths.file);
     match action {
         Connector::List => Ok(cli::connector::listed(&Known::of(&directory), screen)?),

@@ -112,7 +112,8 @@ impl Known {
     fn take(&mut self, stem: &str, manifest: Manifest, path: &Path) {
         let name = manifest.name.clone();
         if name != stem {
-            let said = format!("{}: the connector it describes is called {name:?}: name the file {name}.toml", path.display());
+            let said =
+                format!("{}: the connector it describes is called {name:?}: name the file {name}.toml", path.display());
             self.refused.insert(stem.to_owned(), said);
             return;
         }
@@ -216,7 +217,9 @@ fn pins(directory: &Path) -> Result<BTreeMap<String, String>, ManifestError> {
     };
     let mut pins = BTreeMap::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let sound = line.split_once("  ").filter(|(digest, _)| digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit()));
+        let sound = line
+            .split_once("  ")
+            .filter(|(digest, _)| digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit()));
         let Some((digest, file)) = sound else {
             let error = io::Error::other("a line of it is no digest, two blanks and a file name");
             return Err(ManifestError::File(path, error));
@@ -231,7 +234,8 @@ fn write(path: &Path, pins: &BTreeMap<String, String>) -> Result<(), ManifestErr
     let failed = |error| ManifestError::File(path.to_owned(), error);
     let text: String = pins.iter().map(|(file, digest)| format!("{digest}  {file}\n")).collect();
     let new = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&new).map_err(failed)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&new).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::rename(&new, path).map_err(failed)
 }

@@ -84,7 +84,8 @@ impl Wiring {
         let people = PeopleKnown::new(Arc::clone(&config.people));
         let connectors = Known::of(&config.manifests);
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
-        let wiring = Self { config, yardstick: Yardstick { policy, owning, people }, environment, fingerprints, connectors };
+        let wiring =
+            Self { config, yardstick: Yardstick { policy, owning, people }, environment, fingerprints, connectors };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }

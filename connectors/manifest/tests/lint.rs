@@ -69,14 +69,22 @@ fn every_fault_is_named_with_line_and_column() {
         ("\"/v1/users\"", "\"v1/users\"", "17:7: a path begins with /"),
         ("\"/v1/users\"", "\"/v1/{who}\"", "17:7: {who} is neither a setting nor a slot"),
         ("as = \"after\", ", "", "11:8: as = "),
-        ("cursor = \"/next\", as = \"after\"", "cursor = \"/next\", as = \"after\", link = true", "11:8: pages are one of"),
+        (
+            "cursor = \"/next\", as = \"after\"",
+            "cursor = \"/next\", as = \"after\", link = true",
+            "11:8: pages are one of",
+        ),
         ("records = \"/data\"\n", "", "15:9: records says where the list is"),
         ("name = \"/name\"", "name = \"name\"", "a JSON Pointer begins with a slash"),
         ("name = \"/name\"", "name = \"/client_secret\"", "/client_secret is the secret itself"),
         ("kind = \"token\"", "kind = \"key\"", "\"key\" is no kind; kinds are user,"),
-        ("emails = \"/email\"", "email = \"/email\"", "18:52: there is no attribute \"email\"; did you mean \"emails\"?"),
+        (
+            "emails = \"/email\"",
+            "email = \"/email\"",
+            "18:53: there is no attribute \"email\"; did you mean \"emails\"?",
+        ),
         ("not_reported = [\"expires_at\"], ", "", "23:18: nothing is said of expires_at"),
-        ("null = \"never\"", "null = \"nevr\"", "24:40: it is never, not_reported"),
+        ("null = \"never\"", "null = \"nevr\"", "24:41: it is never, not_reported"),
         ("true = \"active\"", "true = \"on\"", "the map has a word that status cannot be"),
         ("of = \"users\"", "of = \"groups\"", "\"groups\" is no list that comes before this one"),
         ("[{ above = true }]", "[{ of = \"users\" }]", "an identity is { of ="),
@@ -99,7 +107,8 @@ fn every_fault_is_named_with_line_and_column() {
 
 #[test]
 fn several_faults_are_told_at_once_in_the_order_of_the_text() {
-    let text = SOUND.replacen("realm = \"{tenant}\"", "realm = \"all\"", 1).replacen("\"/v1/users\"", "\"v1/users\"", 1);
+    let text =
+        SOUND.replacen("realm = \"{tenant}\"", "realm = \"all\"", 1).replacen("\"/v1/users\"", "\"v1/users\"", 1);
     let told = faults(&text);
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("10:") && told[1].starts_with("17:"), "{told:?}");

@@ -38,8 +38,10 @@ pub(super) fn pages(name: &str) -> Vec<Page> {
 
 /// Keeps pages.
 pub(super) fn keep(name: &str, pages: &[Page]) {
-    let lines: Vec<String> =
-        pages.iter().map(|page| json!({"asked": page.asked, "link": page.link, "body": page.body}).to_string()).collect();
+    let lines: Vec<String> = pages
+        .iter()
+        .map(|page| json!({"asked": page.asked, "link": page.link, "body": page.body}).to_string())
+        .collect();
     fs::create_dir_all(fixtures()).unwrap();
     fs::write(fixtures().join(format!("{name}.jsonl")), lines.join("\n") + "\n").unwrap();
 }
@@ -89,7 +91,9 @@ impl Estate for Recorded {
             "cloudflare" => vec![("ratelimit", "\"default\";r=0;t=1"), ("retry-after", "1")],
             "openai" => vec![("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1s")],
             "anthropic" => vec![("anthropic-ratelimit-requests-remaining", "0"), ("retry-after", "1")],
-            "auth0" | "vercel" | "netlify" | "sendgrid" => vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")],
+            "auth0" | "vercel" | "netlify" | "sendgrid" => {
+                vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")]
+            }
             _ => vec![("retry-after", "1")],
         };
         Throttle { status: 429, headers, body: "{\"errors\":[\"Too many requests\"]}" }

@@ -99,7 +99,11 @@ async fn what_a_record_says_is_said_and_nothing_else() {
     assert_eq!(second.facts.get(field::LAST_USED_AT), Reading::NotCollected, "absent is not null");
     assert_eq!(second.facts.get(field::EXPIRES_AT), Reading::NotReported);
     assert_eq!(first.facts.get(field::CREATED_BY), Reading::Known("ann@acme.example".to_owned()));
-    assert_eq!(second.facts.get(field::CREATED_BY), Reading::Known("gone".to_owned()), "nobody knows better than the id");
+    assert_eq!(
+        second.facts.get(field::CREATED_BY),
+        Reading::Known("gone".to_owned()),
+        "nobody knows better than the id"
+    );
     assert_eq!(first.identity.as_ref().unwrap().to_string(), "acme:t/user/u1");
     assert_eq!(second.container.as_ref().unwrap().to_string(), "acme:t/user/2");
     assert!(said.is_whole(&("keys".to_owned(), Some("u1".to_owned()))) && said.is_whole(&("keys".to_owned(), None)));
@@ -131,7 +135,10 @@ async fn what_cannot_be_read_is_left_out_and_told() {
     assert_eq!(said.in_scope("keys")["acme:t/token/k1"].facts.get(field::CREATED_AT), Reading::NotCollected);
     let told: Vec<&str> = said.troubles.iter().map(|it| it.said.as_str()).collect();
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told.iter().any(|it| it.contains("created_at of 2 records cannot be read, such as that of k1")), "{told:?}");
+    assert!(
+        told.iter().any(|it| it.contains("created_at of 2 records cannot be read, such as that of k1")),
+        "{told:?}"
+    );
     assert!(said.is_whole(&("keys".to_owned(), None)), "what is there was listed all the same");
     let mut nameless = answers("t");
     nameless[1].1 = json!([{"id": "u1"}, {"email": "x"}]);
@@ -184,8 +191,12 @@ async fn a_setting_that_is_no_reference_is_refused_without_being_repeated() {
 
 #[tokio::test]
 async fn a_list_that_the_provider_cuts_is_not_covered() {
-    for (extra, body) in [("cut = \"/more\"", json!({"r": [], "more": true})), ("cut_at = 1", json!({"r": [{"id": "u1"}]}))] {
-        let text = ACME.replace("records = \"\"", "records = \"/r\"").replace("get = \"/users\"", &format!("get = \"/users\"\n{extra}"));
+    for (extra, body) in
+        [("cut = \"/more\"", json!({"r": [], "more": true})), ("cut_at = 1", json!({"r": [{"id": "u1"}]}))]
+    {
+        let text = ACME
+            .replace("records = \"\"", "records = \"/r\"")
+            .replace("get = \"/users\"", &format!("get = \"/users\"\n{extra}"));
         let manifest = acme(&text);
         let (door, _) = provider(vec![("/me", json!({"tenant": "t"})), ("/users", body)]).await;
         let said = run(&manifest, &source(&manifest, &door.url, &[]), Trust::Shipped).await;

@@ -85,8 +85,10 @@ pub fn tried(trial: &Trial, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
     let realm = trial.realm.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
     screen.pairs(&[("looks at", trial.announced.clone()), ("realm", realm)])?;
     let rows = trial.entities.iter().map(|(scope, entity)| {
-        let facts: Vec<String> = entity.facts.iter().map(|(field, reading)| format!("{}={}", field.name(), shown(reading))).collect();
-        let identity = entity.identity.as_ref().map(|key| format!(" of {}/{}", key.kind, key.external)).unwrap_or_default();
+        let facts: Vec<String> =
+            entity.facts.iter().map(|(field, reading)| format!("{}={}", field.name(), shown(reading))).collect();
+        let identity =
+            entity.identity.as_ref().map(|key| format!(" of {}/{}", key.kind, key.external)).unwrap_or_default();
         let told = format!("{}{identity}", facts.join(" "));
         let cells = [scope.clone(), entity.key.kind.name().to_owned(), entity.key.external.clone(), told];
         cells.into_iter().map(Cell::from).collect()

@@ -23,8 +23,8 @@ pub mod status;
 pub mod store;
 
 pub use args::{
-    Baseline, Cli, Cluster, Command, ConfigAction, Connector, Findings, Global, Inventory, Named, Owners, Parting, Quickstart,
-    Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Connector, Findings, Global, Inventory, Named, Owners, Parting,
+    Quickstart, Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};
