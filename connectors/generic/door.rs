@@ -89,7 +89,7 @@ pub(crate) struct Door {
 
 /// Stands between a request and its answer, such as to put right what a generated estate says wrongly.
 pub(crate) trait Overlay: Send + Sync {
-    /// The answer to a request that does not go on to the provider.
+    /// The answer to a request that does not go on to the provider; or what goes on in its place.
     fn instead(&self, asked: &mut Asked) -> Option<Answered>;
     /// What becomes of an answer.
     fn after(&self, asked: &Asked, answered: Answered) -> Answered;
@@ -134,7 +134,7 @@ impl Door {
         overlay: Option<&Arc<dyn Overlay>>,
     ) -> std::io::Result<()> {
         let mut buffer = Vec::new();
-        while let Some(mut asked) = Asked::read(&mut stream, &mut buffer).await? {
+        while let Some(asked) = Asked::read(&mut stream, &mut buffer).await? {
             let name = asked.name();
             let fault = self.with(|state| {
                 match state.seen.iter_mut().find(|(seen, _)| *seen == name) {
@@ -143,9 +143,10 @@ impl Door {
                 }
                 state.wrong.as_ref().filter(|(wrong, _)| *wrong == name).map(|(_, fault)| fault.clone())
             });
-            let answered = match overlay.and_then(|overlay| overlay.instead(&mut asked)) {
+            let mut sent = asked.clone();
+            let answered = match overlay.and_then(|overlay| overlay.instead(&mut sent)) {
                 Some(answered) => answered,
-                None => upstream.answer(&asked).await?,
+                None => upstream.answer(&sent).await?,
             };
             let answered = match overlay {
                 Some(overlay) => overlay.after(&asked, answered),

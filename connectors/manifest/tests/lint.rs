@@ -81,10 +81,10 @@ fn every_fault_is_named_with_line_and_column() {
         (
             "emails = \"/email\"",
             "email = \"/email\"",
-            "18:52: there is no attribute \"email\"; did you mean \"emails\"?",
+            "18:53: there is no attribute \"email\"; did you mean \"emails\"?",
         ),
         ("not_reported = [\"expires_at\"], ", "", "23:18: nothing is said of expires_at"),
-        ("null = \"never\"", "null = \"nevr\"", "24:40: it is never, not_reported"),
+        ("null = \"never\"", "null = \"nevr\"", "24:41: it is never, not_reported"),
         ("true = \"active\"", "true = \"on\"", "the map has a word that status cannot be"),
         ("of = \"users\"", "of = \"groups\"", "\"groups\" is no list that comes before this one"),
         ("[{ above = true }]", "[{ of = \"users\" }]", "an identity is { of ="),

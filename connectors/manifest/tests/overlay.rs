@@ -30,7 +30,7 @@ pub(super) struct Righted {
 }
 
 impl Righted {
-    /// A record, or a whole answer, with times where the description only says that there is a text.
+    /// A record, a whole answer or estate, with times where the description only says that there is a text.
     pub(super) fn times(&self, value: &mut Value) {
         let (members, form): (&[&str], _) = match self.name {
             "jumpcloud" => (&["created", "password_expiration_date"], "%Y-%m-%dT%H:%M:%SZ"),
@@ -39,6 +39,9 @@ impl Righted {
             "twilio" => (&["date_created"], "%a, %d %b %Y %H:%M:%S +0000"),
             _ => return,
         };
+        if self.name == "twilio" {
+            without_nameless(value);
+        }
         walk(value, &mut |name, it| {
             if let Value::String(text) = it
                 && members.contains(&name)
@@ -122,6 +125,18 @@ fn made_up(text: &str) -> jiff::Zoned {
 fn query(asked: &Asked, name: &str) -> Option<String> {
     let (_, query) = asked.target.split_once('?')?;
     url::form_urlencoded::parse(query.as_bytes()).find(|(it, _)| it == name).map(|(_, value)| value.into_owned())
+}
+
+/// The description allows a SID to be null; at Twilio it never is (https://www.twilio.com/docs/glossary/what-is-a-sid).
+fn without_nameless(value: &mut Value) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(without_nameless),
+        Value::Array(all) => {
+            all.retain(|it| it.get("sid") != Some(&Value::Null));
+            all.iter_mut().for_each(without_nameless);
+        }
+        _ => {}
+    }
 }
 
 fn walk(value: &mut Value, each: &mut impl FnMut(&str, &mut Value)) {
