@@ -8,9 +8,9 @@ mod access;
 mod area;
 mod arguments;
 mod der;
-mod environment;
-mod found;
-mod keys;
+pub(crate) mod environment;
+pub(crate) mod found;
+pub(crate) mod keys;
 mod mcp_clients;
 mod opening;
 mod pem_blocks;
@@ -25,9 +25,10 @@ mod tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod testtree;
 mod tree;
-mod value;
+pub(crate) mod value;
 mod walk;
-mod x509;
+pub(crate) mod x509;
+mod xml;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -99,7 +100,7 @@ max_depth = 40
         "https://man7.org/linux/man-pages/man7/path_resolution.7.html",
         "https://modelcontextprotocol.io/",
     ],
-    build,
+    build: &build,
 };
 
 /// Eyes on the files of one host.

@@ -78,7 +78,8 @@ fn only_its_room_knows_an_engine_or_a_client() {
 /// What opens connections to speak HTTP, and who may bring it into the program: the transport of `src/client`.
 const TRANSPORTS: [(&str, &[&str]); 6] = [
     ("reqwest", &["provost-client"]),
-    ("hyper-util", &["reqwest", "hyper-rustls"]),
+    // Octocrab names its types; its own transport is a feature, which is off.
+    ("hyper-util", &["reqwest", "hyper-rustls", "octocrab"]),
     ("hyper-rustls", &["reqwest"]),
     ("aws-smithy-http-client", &[]),
     ("ureq", &[]),
@@ -96,6 +97,16 @@ fn one_transport_speaks_to_providers() {
                 assert!(may.contains(&name), "{name} brings {needs}: calls could leave around the gate");
             }
         }
+    }
+}
+
+#[test]
+fn no_library_brings_its_own_transport() {
+    let dependencies = &manifest(".")["workspace"]["dependencies"];
+    for (library, feature) in [("octocrab", "default-client"), ("aws-config", "default-https-client")] {
+        let features = dependencies[library]["features"].as_array().unwrap();
+        assert!(!features.iter().any(|it| it.as_str() == Some(feature)), "{library} with {feature}");
+        assert_eq!(dependencies[library]["default-features"].as_bool(), Some(false), "{library}");
     }
 }
 

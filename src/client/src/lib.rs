@@ -9,6 +9,7 @@ mod gate;
 mod operation;
 mod pace;
 mod retry;
+mod routes;
 mod scrub;
 mod tally;
 mod web;

@@ -429,7 +429,8 @@ impl Web {
     fn judged(&self, ask: &Ask, (url, answer): (Url, Response<Bytes>)) -> Result<Answer, Setback> {
         let status = answer.status();
         let unchanged = status == StatusCode::NOT_MODIFIED && ask.etag.is_some();
-        if !status.is_success() && !unchanged {
+        let missing = status == StatusCode::NOT_FOUND && ask.missing;
+        if !status.is_success() && !unchanged && !missing {
             let failure = blame::blamed(&ask.read, &answer);
             let wait = dialect::wait(&answer, failure.why == Why::Throttled);
             return Err(Setback { failure, wait });

@@ -1,63 +1,71 @@
 //! A set of attributes as bits, one for each attribute number: what a rule reads, what a change touched.
-//! It must never lose an attribute: numbers of 128 and over do not fit, and a test keeps the vocabulary below.
+//! It must never lose an attribute: numbers of 256 and over do not fit, and a test keeps the vocabulary below.
 
 use super::Field;
 
 /// A set of attributes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FieldSet(u128);
+pub struct FieldSet {
+    /// Numbers below 128.
+    low: u128,
+    /// Numbers from 128 on.
+    high: u128,
+}
 
 impl FieldSet {
     /// No attribute.
-    pub const EMPTY: Self = Self(0);
+    pub const EMPTY: Self = Self { low: 0, high: 0 };
     /// Every attribute there is or will be.
-    pub const ALL: Self = Self(u128::MAX);
+    pub const ALL: Self = Self { low: u128::MAX, high: u128::MAX };
 
     /// The set of these attributes.
     pub const fn of(fields: &[Field]) -> Self {
-        let (mut bits, mut rest) = (0, fields);
+        let (mut set, mut rest) = (Self::EMPTY, fields);
         while let [first, others @ ..] = rest {
-            bits |= bit(*first);
+            set = set.with(*first);
             rest = others;
         }
-        Self(bits)
+        set
     }
 
     /// This set and another.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self { low: self.low | other.low, high: self.high | other.high }
     }
 
     /// This set and one more attribute.
     #[must_use]
     pub const fn with(self, field: Field) -> Self {
-        Self(self.0 | bit(field))
+        self.and(Self::only(field))
     }
 
     /// Whether an attribute is in it.
     pub const fn has(self, field: Field) -> bool {
-        self.0 & bit(field) != 0
+        self.meets(Self::only(field))
     }
 
     /// Whether both have an attribute in common.
     pub const fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
+        self.low & other.low != 0 || self.high & other.high != 0
     }
 
     /// Whether nothing is in it.
     pub const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.low == 0 && self.high == 0
     }
 
     /// Its attributes, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = Field> {
         super::ALL.iter().copied().filter(move |field| self.has(*field))
     }
-}
 
-const fn bit(field: Field) -> u128 {
-    1 << field.code()
+    const fn only(field: Field) -> Self {
+        match field.code() {
+            code @ 0..128 => Self { low: 1 << code, high: 0 },
+            code => Self { low: 0, high: 1 << (code - 128) },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_attribute_has_a_bit_of_its_own() {
-        assert!(field::ALL.iter().all(|field| field.code() < 128));
+        assert!(field::ALL.iter().all(|field| field.code() < 256));
         let all = FieldSet::of(field::ALL);
         assert!(all.iter().eq(field::ALL.iter().copied()));
     }
