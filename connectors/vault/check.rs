@@ -65,7 +65,7 @@ pub(super) async fn access(vault: &Vault) -> Access {
     let mut checks = vec![line("GET /v1/auth/token/lookup-self", Ok(()))];
     let tried = Tried { session: &session, namespace };
     let seen = tried.all(matches!(settings.namespaces, Namespaces::Recursive), &mut checks).await;
-    checks.push(beyond_reading(server::beyond_reading(&session, namespace).await));
+    checks.push(beyond_reading(server::beyond_reading(&session, namespace, &caller).await));
     checks.push(lasting(&caller.expires(vault.renews_itself())));
     let target = match namespace {
         "" => server.words(),

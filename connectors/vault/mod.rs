@@ -28,6 +28,8 @@ mod session;
 mod settings;
 mod spec;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod transit;
 mod usage;
@@ -63,6 +65,8 @@ const BUNDLE_MAX: u64 = 16 << 20;
 /// One source of this kind.
 struct Vault {
     settings: Settings,
+    /// How much is borne in a run.
+    patience: Patience,
     secrets: Arc<dyn Secrets>,
     egress: Egress,
     /// Signs the calls of all runs, so that one login serves many.
@@ -77,7 +81,7 @@ fn build(source: &Source) -> Result<Box<dyn Connector>, String> {
     let egress = egress(&settings)?;
     let secrets = Arc::clone(&source.secrets);
     let signer = Signer::new(settings.login.clone(), settings.namespace.clone(), Arc::clone(&secrets));
-    let vault = Vault { settings, secrets, egress, signer: Arc::new(signer) };
+    let vault = Vault { settings, patience: Patience::default(), secrets, egress, signer: Arc::new(signer) };
     // What cannot be an address is said now and not at the first run.
     vault.web(Patience::none())?;
     Ok(Box::new(vault))
@@ -167,7 +171,7 @@ impl Connector for Vault {
     }
 
     async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
-        let session = self.session(Patience::default(), to.stop().clone()).map_err(|it| server::fatal(&it))?;
+        let session = self.session(self.patience, to.stop().clone()).map_err(|it| server::fatal(&it))?;
         session.web.begin();
         let server = Server::ask(&session).await.and_then(|server| server.realm());
         let caller = match server {
@@ -189,7 +193,7 @@ impl Connector for Vault {
         looking.count(to).await?;
         let caller = caller.map_err(|it| server::fatal(&it))?;
         to.realm(realm).await?;
-        let could = server::beyond_reading(&looking.session, &self.settings.namespace).await;
+        let could = server::beyond_reading(&looking.session, &self.settings.namespace, &caller).await;
         to.eyes(could, caller.expires(self.renews_itself())).await?;
         audit::read_on(&mut looking, to).await?;
         look::all(&looking, to).await?;
@@ -201,4 +205,11 @@ impl Connector for Vault {
 fn luck() -> Luck {
     // Each of these hashers begins elsewhere.
     Arc::new(|| (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+/// The way to a server as runs have it, for tests of the gate.
+#[cfg(test)]
+fn tests_web(url: &str) -> Web {
+    let source = tests::built(url);
+    source.web(Patience::none()).unwrap()
 }
