@@ -1,5 +1,5 @@
 //! Eyes on one Vault or OpenBao cluster: who may sign in and what each may do, how old every credential is, what is kept.
-//! It must never ask for a value, nor for anything its SPEC does not list.
+//! It must never ask for a value that its settings do not name, nor for anything else its SPEC does not list.
 //!
 //! What a thing of the server is in the inventory: the server and each namespace an application, since audit devices, owners
 //! and what is in them hang on it; a mount an identity provider, for what it lets in or issues; an AppRole a service
@@ -33,6 +33,7 @@ mod tests;
 mod tokens;
 mod transit;
 mod usage;
+mod values;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -53,9 +54,9 @@ use self::{
     place::Looking,
     server::{Caller, Server},
     session::{Session, Signer},
-    settings::{Login, Settings},
+    settings::{Login, Settings, ValueRead},
 };
-use crate::{Access, Bookmarks, Connector, Emitter, Source, spec::Secrets};
+use crate::{Access, Bookmarks, Connector, Emitter, Source, fingerprint::FingerprintKey, spec::Secrets};
 
 /// Time in which a source must have said what it is about to read.
 const ANNOUNCE: Duration = Duration::from_millis(1_800);
@@ -69,6 +70,7 @@ struct Vault {
     patience: Patience,
     secrets: Arc<dyn Secrets>,
     egress: Egress,
+    fingerprints: Arc<FingerprintKey>,
     /// Signs the calls of all runs, so that one login serves many.
     signer: Arc<Signer>,
 }
@@ -81,7 +83,14 @@ fn build(source: &Source) -> Result<Box<dyn Connector>, String> {
     let egress = egress(&settings)?;
     let secrets = Arc::clone(&source.secrets);
     let signer = Signer::new(settings.login.clone(), settings.namespace.clone(), Arc::clone(&secrets));
-    let vault = Vault { settings, patience: Patience::default(), secrets, egress, signer: Arc::new(signer) };
+    let vault = Vault {
+        settings,
+        patience: Patience::default(),
+        secrets,
+        egress,
+        fingerprints: Arc::clone(&source.fingerprints),
+        signer: Arc::new(signer),
+    };
     // What cannot be an address is said now and not at the first run.
     vault.web(Patience::none())?;
     Ok(Box::new(vault))
@@ -105,9 +114,11 @@ impl Vault {
     fn web(&self, patience: Patience) -> Result<Web, String> {
         let settings = &self.settings;
         let limits = Limits { in_flight: settings.in_flight, calls: settings.max_calls, ..Limits::default() };
+        let declared = SPEC.reads.iter().map(|read| read.0.to_owned());
+        let allowed = settings.value_reads.iter().flat_map(ValueRead::reads);
         let provider = Provider {
             origin: settings.address.clone(),
-            reads: SPEC.reads.iter().map(|read| read.0.to_owned()).collect(),
+            reads: declared.chain(allowed).collect(),
             headers: vec![("X-Vault-Request".to_owned(), "true".to_owned())],
             pace: settings.pace,
             limits,
@@ -187,6 +198,7 @@ impl Connector for Vault {
             known,
             realm: realm.clone(),
             turn,
+            fingerprints: &self.fingerprints,
             trail: Trail::default(),
             hints: Hints::default(),
         };

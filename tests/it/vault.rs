@@ -122,10 +122,10 @@ fn a_secret_id_appears_and_goes_and_a_refused_reading_is_not_permitted() {
     assert_eq!(row["attributes"]["policies"], json!({"reading": "not_permitted"}), "{row:#}");
     let told = run["troubles"].as_array().unwrap().iter().any(|it| it["place"] == "approle/approle/roles");
     assert!(told, "{run:#}");
-    let sources = place.say(&["sources", "show", "bao"]);
-    let listed = if sources.status == 0 { sources } else { place.say(&["sources"]) };
-    for words in ["blind spot", "approle/approle/roles", "without audit_log"] {
-        assert!(listed.out.contains(words), "{words}: {}", listed.out);
+    let listed = place.say(&["sources", "list"]);
+    let shown = format!("{}{}", listed.out, listed.err);
+    for words in ["blind spot", "approle/approle/roles"] {
+        assert!(shown.contains(words), "{words}: {shown}");
     }
 
     // A role that is deleted takes its secret ids along.

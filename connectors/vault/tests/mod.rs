@@ -26,5 +26,12 @@ pub(super) fn built(url: &str) -> super::Vault {
     let quick = std::time::Duration::from_millis(5);
     let patience =
         super::Patience { throttled: 2, unavailable: 2, first: quick, longest: quick, ..super::Patience::default() };
-    super::Vault { settings, patience, secrets, egress: super::Egress::default(), signer: Arc::new(signer) }
+    super::Vault {
+        settings,
+        patience,
+        secrets,
+        egress: super::Egress::default(),
+        fingerprints: Arc::new(super::FingerprintKey::new("k1", [7; 32])),
+        signer: Arc::new(signer),
+    }
 }

@@ -392,3 +392,37 @@ async fn a_source_signs_in_as_an_approle_and_the_audit_log_shows_who_uses_what()
     assert_eq!(warm.calls.get("POST /v1/auth/{mount}/login"), None, "one login serves several runs");
     assert!(warm.entities.iter().all(|(scope, _)| !scope.ends_with("/reads")), "what was told is not told again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_allowed_become_fingerprints_and_nothing_else_is_read() {
+    let Some(server) = openbao::own() else { return };
+    let planted = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzTEST";
+    let aws = json!({"aws_access_key_id": "AKIAIOSFODNN7TESTING", "aws_secret_access_key": planted, "note": "short"});
+    server.write("secret/data/prod/aws", &json!({ "data": aws }));
+    server.write("secret/data/prod/plain", &json!({"data": {"blob": "q7XkP2mR9vT4wZ8nB3cF6hJ1"}}));
+    server.write("secret/data/other", &json!({"data": {"password": "hunter2-hunter2-hunter2"}}));
+    let eyes = with_token(&server.url(), ROOT, json!({"read_values": ["secret/prod"]}));
+    let (result, said) = run(&*eyes, &Bookmarks::default()).await;
+    result.unwrap();
+    assert_eq!(said.amiss(), Vec::<String>::new());
+    let key = said.named(Kind::AccessKey, "secret/prod/aws#aws_secret_access_key");
+    assert_eq!(key.facts.get(field::OPENS).known().as_deref(), Some("AKIAIOSFODNN7TESTING"));
+    assert!(key.facts.get(field::FINGERPRINT).known().unwrap().starts_with("k1:"));
+    assert_eq!(key.container, Some(said.named(Kind::Secret, "secret/prod/aws").key));
+    let blob = said.named(Kind::Secret, "secret/prod/plain#blob");
+    assert!(blob.facts.get(field::FINGERPRINT).known().is_some());
+    let values: u64 = said.calls.iter().filter(|(read, _)| read.contains("/data/")).map(|(_, sent)| sent).sum();
+    assert_eq!(values, 2);
+    let everything = format!("{:?} {:?}", said.entities, said.troubles);
+    for secret in [planted, "q7XkP2mR9vT4wZ8nB3cF6hJ1", "hunter2"] {
+        assert!(!everything.contains(secret), "a value was kept");
+    }
+    assert!(everything.contains("AKIAIOSFODNN7TESTING"), "the search finds what is there");
+
+    let (_, warm) = run(&*eyes, &said.next).await;
+    assert!(warm.calls.keys().all(|read| !read.contains("/data/")), "{:?}", warm.calls);
+    server.write("secret/data/prod/plain", &json!({"data": {"blob": "z1YkP2mR9vT4wZ8nB3cF6hJ2"}}));
+    let (_, next) = run(&*eyes, &warm.next).await;
+    let turned = next.named(Kind::Secret, "secret/prod/plain#blob");
+    assert_ne!(turned.facts.get(field::FINGERPRINT), blob.facts.get(field::FINGERPRINT));
+}
