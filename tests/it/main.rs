@@ -21,6 +21,8 @@ mod links;
 mod moves;
 #[path = "../stores/old.rs"]
 mod old;
+#[path = "../servers/openbao.rs"]
+mod openbao;
 mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]
@@ -28,4 +30,5 @@ mod postgres;
 mod program;
 mod secrets;
 mod systemd;
+mod vault;
 mod whatif;
