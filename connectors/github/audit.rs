@@ -221,10 +221,11 @@ impl Changes {
                 self.touched.insert(*family);
             }
         }
-        if BIRTHS.contains(&action) && !actor.is_empty() {
-            if let Some(made) = made(org, event, (action, repository.as_deref())) {
-                self.kept.made.push((made, actor.to_owned()));
-            }
+        if BIRTHS.contains(&action)
+            && !actor.is_empty()
+            && let Some(made) = made(org, event, (action, repository.as_deref()))
+        {
+            self.kept.made.push((made, actor.to_owned()));
         }
     }
 }

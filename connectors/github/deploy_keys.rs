@@ -97,7 +97,7 @@ pub(super) fn entity(org: &Org<'_>, (repository, place): (u64, &str), key: &Key)
         .with(field::EXPIRES_AT, Reading::NotReported)
         .with(field::LONG_LIVED, true)
         .with(field::MULTI_ACTIVE_ALLOWED, true)
-        .with(field::LOCATION, place.to_owned())
+        .with(field::PATH, place.to_owned())
         .of(org.repository(repository));
     match key.blob().as_deref().and_then(PublicKey::from_ssh) {
         Some(public) => {

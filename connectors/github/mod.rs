@@ -83,7 +83,7 @@ impl GitHub {
         report(self.whom.front(), "", to).await?;
         let found = found.map_err(fatal)?;
         to.realm(realm.clone()).await?;
-        to.eyes(found.could_write.clone(), found.ends.clone()).await?;
+        to.eyes(found.could_write.clone(), found.ends).await?;
         let ids: BTreeSet<u64> = found.places.iter().map(|place| place.id).collect();
         self.left(&realm, &ids, known, to).await?;
         for trouble in found.troubles {
