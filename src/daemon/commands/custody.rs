@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use provost_engine::link::{Custody, Hop, Tie, name_hint};
 use provost_model::{CorrelationKey, Kind, Noun, Record, RecordId, Sort, Unites, field};
-use provost_store::{Go, StoreError, inventory::KeyRef};
+use provost_store::{
+    Go, StoreError,
+    inventory::{Inventory, KeyRef},
+};
 
 use super::links::words;
 use crate::{
     cli::custody::{CustodyRow, HintRow, HopRow, ReaderRow, TieRow},
-    desk::Desk,
     jobs::link,
 };
 
@@ -20,8 +22,7 @@ const COMPARED: usize = 100_000;
 const HINTS: usize = 5;
 
 /// The custody of the secret that a record is or keeps; `None` for what is no secret.
-pub(super) fn custody(desk: &Desk, record: &Record) -> Result<Option<CustodyRow>, StoreError> {
-    let inventory = desk.house.inventory();
+pub fn custody(inventory: Inventory<'_>, record: &Record) -> Result<Option<CustodyRow>, StoreError> {
     if !matches!(record.kind.noun(), Noun::Credential | Noun::Secret) {
         return Ok(None);
     }
@@ -38,14 +39,14 @@ pub(super) fn custody(desk: &Desk, record: &Record) -> Result<Option<CustodyRow>
     for reader in &found.read_by {
         read_by.push(ReaderRow {
             who: reader.who.clone(),
-            record: principal(desk, &reader.who)?,
+            record: principal(inventory, &reader.who)?,
             at: reader.at,
             of: reader.of,
             words: named.get(&reader.of).cloned().unwrap_or_default(),
             by: reader.by.word(),
         });
     }
-    let (hints, all_compared) = hints(desk, record, &found)?;
+    let (hints, all_compared) = hints(inventory, record, &found)?;
     Ok(Some(CustodyRow {
         opens: found.opens.iter().map(tie).collect(),
         named: found.named.clone(),
@@ -76,10 +77,10 @@ fn tie_row(tie: &Tie, own: RecordId, named: &BTreeMap<RecordId, String>) -> TieR
 }
 
 /// The identity that a log calls so by its ARN. A session of a role is the role.
-fn principal(desk: &Desk, who: &str) -> Result<Option<RecordId>, StoreError> {
+fn principal(inventory: Inventory<'_>, who: &str) -> Result<Option<RecordId>, StoreError> {
     let Some(arn) = role_of(who).or_else(|| who.starts_with("arn:").then(|| who.to_owned())) else { return Ok(None) };
     let key = CorrelationKey { sort: Sort::Arn, value: arn, within: None };
-    Ok(match desk.house.inventory().carriers(KeyRef::of(&key), 2)?.as_slice() {
+    Ok(match inventory.carriers(KeyRef::of(&key), 2)?.as_slice() {
         [one] => Some(*one),
         _ => None,
     })
@@ -97,8 +98,7 @@ fn role_of(session: &str) -> Option<String> {
 }
 
 /// Records of other systems that bear a like name, where nothing better is known; and whether all were compared.
-fn hints(desk: &Desk, record: &Record, found: &Custody) -> Result<(Vec<HintRow>, bool), StoreError> {
-    let inventory = desk.house.inventory();
+fn hints(inventory: Inventory<'_>, record: &Record, found: &Custody) -> Result<(Vec<HintRow>, bool), StoreError> {
     let is_item = record.kind == Kind::Secret;
     let lacks = if is_item { found.opens.is_empty() } else { found.kept_in.is_empty() };
     if !lacks || record.get(field::LOCATION).is_answered() {

@@ -4,14 +4,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use provost::jobs::{
-    judge::{self, Yardstick},
-    link,
+use provost::{
+    cli::custody::{CustodyRow, TieRow},
+    commands,
+    jobs::{
+        judge::{self, Yardstick},
+        link,
+    },
 };
 use provost_connectors::{Access, Bookmarks, Connector, Emitter};
-use provost_engine::link::{Custody, name_hint};
 use provost_model::{
-    Cover, Entity, FindingState, Key, Kind, Realm, Record, RecordId, Scope, Span, Status, Time, Trouble, Unites, field,
+    Cover, Entity, FindingState, Key, Kind, Realm, Record, RecordId, Scope, Span, Status, Time, Trouble, field,
 };
 use provost_store::Go;
 
@@ -44,7 +47,7 @@ impl Connector for Lists {
         for thing in &self.things {
             to.see(&scope, None, now, thing.clone()).await?;
         }
-        to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await
+        Ok(to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await?)
     }
 }
 
@@ -133,18 +136,20 @@ fn called(desk: &Desk, name: &str) -> Record {
     records(desk).into_iter().find(|record| record.name() == name).unwrap_or_else(|| panic!("{name}"))
 }
 
-fn custody(desk: &Desk, of: &Record) -> Custody {
-    let (members, grouping) = link::neighbourhood(desk.house.inventory(), Unites::Secrets, &[of.id]).unwrap();
-    let others: Vec<Record> =
-        members.iter().filter_map(|it| desk.house.inventory().record(it.id, None).unwrap()).collect();
-    Custody::of(of, &others, &grouping).unwrap()
+/// What the page of a record shows.
+fn custody(desk: &Desk, of: &Record) -> CustodyRow {
+    commands::custody::custody(desk.house.inventory(), of).unwrap().unwrap()
 }
 
-fn systems(desk: &Desk, ties: &[provost_engine::link::Tie]) -> Vec<String> {
+fn systems(desk: &Desk, ties: &[TieRow]) -> Vec<String> {
     let realm = |id| desk.house.inventory().record(id, None).unwrap().unwrap().realm.provider().to_owned();
     let mut systems: Vec<String> = ties.iter().map(|tie| realm(tie.id)).collect();
     systems.sort();
     systems
+}
+
+fn hints(row: &CustodyRow) -> Vec<(&str, f64)> {
+    row.hints.iter().map(|hint| (hint.words.as_str(), hint.confidence)).collect()
 }
 
 #[test]
@@ -159,6 +164,8 @@ fn a_key_in_a_ci_secret_and_a_vault_path_is_one_credential_in_two_places() {
     }
     assert_eq!(of_key.read_by.len(), 1, "{of_key:?}");
     assert_eq!(of_key.read_by[0].who, "arn:aws:iam::123456789012:role/shop");
+    assert_eq!(of_key.read_by[0].record, Some(called(&desk, "shop").id), "the log's name is an identity's ARN");
+    assert!(of_key.hints.is_empty(), "where something is known, names are not asked");
 
     let of_path = custody(&desk, &called(&desk, "secret/ci/aws"));
     assert_eq!(of_path.opens.iter().map(|tie| tie.id).collect::<Vec<_>>(), [key.id]);
@@ -195,7 +202,10 @@ fn a_name_alone_links_nothing_and_is_a_hint() {
         [token.id],
         "the vault's `deploy` is not it"
     );
-    assert_eq!(name_hint("DEPLOY_TOKEN", "secret/deploy"), Some(0.2));
+    let hinted = hints(&of_token);
+    let words = ["secret secret/deploy in openbao:c1", "user deploy in aws:123456789012"];
+    assert!(words.iter().all(|words| hinted.contains(&(words, 0.2))) && hinted.len() == 2, "{hinted:?}");
+    assert!(hints(&custody(&desk, &secret)).is_empty(), "what sort of secret it is hints at nothing");
     assert!(desk.house.inventory().findings_of(secret.id).unwrap().iter().all(|it| it.rule != "AUTH-LEGACY"));
 }
 

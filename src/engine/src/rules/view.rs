@@ -241,6 +241,11 @@ impl<'a> View<'a> {
         if self.declared(attr.field()) { self.believed.text(attr) } else { Reading::NotCollected }
     }
 
+    /// The same of an attribute that is a list.
+    pub fn list(&self, attr: Attr<Vec<String>>) -> Reading<&'a [String]> {
+        if self.declared(attr.field()) { self.subject.record.list(attr) } else { Reading::NotCollected }
+    }
+
     /// The tags of the subject, if declared.
     pub fn tags(&self) -> Reading<&'a BTreeMap<String, String>> {
         if self.declared(field::TAGS.field()) { self.subject.record.pairs(field::TAGS) } else { Reading::NotCollected }
@@ -410,6 +415,11 @@ impl<'a> Near<'a> {
     /// The same of an attribute that is a text.
     pub fn text(&self, attr: Attr<String>) -> Reading<&'a str> {
         if self.reads.has(attr.field()) { self.record.text(attr) } else { Reading::NotCollected }
+    }
+
+    /// The same of an attribute that is a list.
+    pub fn list(&self, attr: Attr<Vec<String>>) -> Reading<&'a [String]> {
+        if self.reads.has(attr.field()) { self.record.list(attr) } else { Reading::NotCollected }
     }
 
     /// The name people use for it, or its external id. Needs `name` declared.
