@@ -192,7 +192,23 @@ mod tests {
         };
         let (out, err) = written(Format::Table, |screen| show(&row, screen).unwrap());
         assert_eq!(err, "");
-        insta::assert_snapshot!(out, @"");
+        insta::assert_snapshot!(out, @r#"
+    Opens
+      access_key AKIA1 in aws:1 (02020202): confidence 0.90 by key id AKIA1 and fingerprint k1:0a
+      ftp.example as robot\u{1b}: so its place says
+
+    Kept in
+      this record
+      secret AWS in github:org/1 (05050505): confidence 0.90 by fingerprint k1:0a to secret between in
+        host:b, then by key id AKIA1; its value cannot be read there
+
+    Read by
+      arn:aws:iam::1:role/app, last 2026-09-21T14:13:20Z (now): secret ci/aws in openbao:c1, as the
+        audit log says
+
+    Perhaps the same: a hint by names alone, which links nothing
+      secret DEPLOY in github:org/1 (06060606): hint, 0.30
+    "#);
     }
 
     #[test]
