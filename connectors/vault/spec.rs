@@ -146,7 +146,7 @@ pub static SPEC: Spec = Spec {
         "https://openbao.org/api-docs/secret/kv/kv-v2/",
         "https://developer.hashicorp.com/vault/api-docs",
     ],
-    build: super::build,
+    build: &super::build,
 };
 
 const EXAMPLE: &str = r#"[[sources]]

@@ -90,7 +90,7 @@ static SPEC: Spec = Spec {
     blind_spots: &[],
     example: "",
     documentation: &[],
-    build: |_| Err("made by tests".into()),
+    build: &|_| Err("made by tests".into()),
 };
 
 pub(crate) struct Desk {

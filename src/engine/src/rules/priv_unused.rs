@@ -61,7 +61,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     };
     let privileged: Vec<&str> = unused.iter().map(String::as_str).filter(|it| PRIVILEGED.contains(it)).collect();
     let granted = view.get(field::GRANTED_SERVICES);
-    let share = granted.clone().known().filter(|all| *all > 0).map(|all| percent(unused.len(), all));
+    let share = granted.known().filter(|all| *all > 0).map(|all| percent(unused.len(), all));
     let (share, limit) = match share {
         Some(share) if share >= i64::from(thresholds.unused_rights_percent) => {
             (Some(share), thresholds.unused_rights_days)
