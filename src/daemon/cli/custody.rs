@@ -82,6 +82,8 @@ pub struct HintRow {
     pub words: String,
     /// How much the names hint, 0 to 1.
     pub confidence: f64,
+    /// What about them: like names, or names of a pair.
+    pub by: &'static str,
 }
 
 /// Shows it to people.
@@ -107,7 +109,13 @@ pub(super) fn show(custody: &CustodyRow, screen: &mut Screen<'_>) -> Result<(), 
     if !custody.hints.is_empty() {
         screen.prose("\nPerhaps the same: a hint by names alone, which links nothing")?;
         for hint in &custody.hints {
-            screen.told(&format!("{} ({}): hint, {:.2}", hint.words, short_id(hint.id), hint.confidence))?;
+            screen.told(&format!(
+                "{} ({}): hint, {:.2}, {}",
+                hint.words,
+                short_id(hint.id),
+                hint.confidence,
+                hint.by
+            ))?;
         }
     }
     if !custody.all_compared {
@@ -187,6 +195,7 @@ mod tests {
                 id: RecordId::from_bytes([6; 16]),
                 words: "secret DEPLOY in github:org/1".into(),
                 confidence: 0.3,
+                by: "like names",
             }],
             all_compared: true,
         };
@@ -207,7 +216,7 @@ mod tests {
         audit log says
 
     Perhaps the same: a hint by names alone, which links nothing
-      secret DEPLOY in github:org/1 (06060606): hint, 0.30
+      secret DEPLOY in github:org/1 (06060606): hint, 0.30, like names
     "#);
     }
 
