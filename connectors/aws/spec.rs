@@ -47,6 +47,7 @@ pub static SPEC: Spec = Spec {
         Read("iam:ListSAMLProviders"),
         Read("iam:ListSSHPublicKeys"),
         Read("iam:ListSigningCertificates"),
+        Read("organizations:ListAccounts"),
         Read("ec2:DescribeRegions"),
         Read("account:ListRegions"),
         Read("secretsmanager:ListSecrets"),
@@ -87,6 +88,7 @@ pub static SPEC: Spec = Spec {
         can("iam:ListSAMLProviders", "trusted SAML providers and their expiry"),
         can("iam:ListSSHPublicKeys", "SSH keys of users (CodeCommit)"),
         can("iam:ListSigningCertificates", "ids and expiry of signing certificates"),
+        can("organizations:ListAccounts", "the accounts of the organization, where role_name is set"),
         can("ec2:DescribeRegions", "which regions are looked at, where they are not set"),
         can("account:ListRegions", "the same, where DescribeRegions is refused"),
         can("secretsmanager:ListSecrets", "secrets, their rotation, last reading and versions' stages; never a value"),
@@ -142,6 +144,9 @@ schedule = "17 */6 * * *"
 # region = "eu-west-1"          # for signing; IAM itself is global
 # endpoint_url = "http://127.0.0.1:5000"
 # regions = ["eu-west-1"]       # without it those that the account has enabled; [] for IAM alone
+# role_name = "provost"         # look at every account of the organization, taking on this role in each
+# external_id = "provost-7f3a"  # what the trust policies of those roles ask for
+# own_accounts = []             # more accounts that are no outsiders where trust is judged
 # account = "123456789012"      # refuse any other account
 pace = "shared"                 # or "full": as fast as in_flight allows
 # in_flight = 16                # calls at a time, and so connections
