@@ -6,6 +6,8 @@ pub mod emitter;
 pub mod fingerprint;
 pub mod host;
 pub mod spec;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 /// Every connector, in the order in which they are listed.
 pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC];
@@ -16,4 +18,4 @@ pub fn find(name: &str) -> Option<&'static Spec> {
 }
 
 pub use emitter::{Bookmarks, Emitter, Event, Stopped};
-pub use spec::{Access, Check, Connector, Permission, Reach, Read, Source, Spec, Verdict};
+pub use spec::{Access, Check, Connector, Permission, Reach, Read, Secrets, Source, Spec, Verdict};

@@ -1,8 +1,11 @@
 //! What a connector says of itself, and what it can do. README tables, examples and policies are printed from here.
 //! It must never describe what the code beside it does not do: generic tests hold the two together.
 
+use std::{fmt, sync::Arc};
+
 use async_trait::async_trait;
-use provost_model::{Kind, Trouble};
+use provost_model::{Clock, Kind, Trouble};
+use secrecy::SecretString;
 
 use crate::{Bookmarks, Emitter, Stopped};
 
@@ -59,15 +62,44 @@ pub struct Spec {
     pub build: fn(&Source) -> Result<Box<dyn Connector>, String>,
 }
 
+/// Where secrets come from. A setting keeps the reference; the secret is asked for when it is used.
+pub trait Secrets: Send + Sync {
+    /// Whether a text is a reference to a secret, such as `env:NAME`, or what is wrong with it in words that do not repeat
+    /// it: it may be the secret itself.
+    fn check(&self, reference: &str) -> Result<(), String>;
+
+    /// The secret a reference names. May block, for at most ten seconds. An error names the place and never the secret.
+    fn get(&self, reference: &str) -> Result<SecretString, String>;
+}
+
 /// A `[[sources]]` entry as the composition root hands it over.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Source {
     /// Its name in the configuration.
     pub name: String,
     /// Settings that belong to the connector, as a table.
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// The key for fingerprints, and its id.
-    pub fingerprints: std::sync::Arc<crate::fingerprint::FingerprintKey>,
+    pub fingerprints: Arc<crate::fingerprint::FingerprintKey>,
+    /// Where the secrets are that its settings refer to.
+    pub secrets: Arc<dyn Secrets>,
+    /// The time it is, for signatures that hold for a while.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Source {
+    /// The secret that a setting refers to, to be asked for when it is used. Fails on a text that is no reference.
+    pub fn secret(&self, reference: &str) -> Result<provost_client::authority::SecretOf, String> {
+        self.secrets.check(reference)?;
+        let (secrets, reference) = (Arc::clone(&self.secrets), reference.to_owned());
+        Ok(Arc::new(move || secrets.get(&reference)))
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 /// What one trial of one read showed.

@@ -1,7 +1,10 @@
 //! What the source's credentials may see: each read tried once, with the smallest page.
 //! It must never count a read as granted that was not answered.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_iam::types::SummaryKeyType;
 use provost_client::Failure;
@@ -34,7 +37,8 @@ pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
     let mut checks = vec![line("sts:GetCallerIdentity", Ok(()))];
     let (answers, cost) = tried(session).await;
     checks.extend(answers.into_iter().map(|(operation, answer)| line(operation, answer)));
-    let rights = Authorization::new(session, &caller.realm(), caller.who()).rights();
+    let (realm, own) = (caller.realm(), BTreeSet::new());
+    let rights = Authorization::new(session, &realm, caller.who(), &own).beyond_reading();
     checks.push(beyond_reading(tokio::time::timeout(RIGHTS, rights).await.ok()));
     checks.push(lasting(&session.lasts()));
     Access { principal: format!("{} (credentials: {})", caller.arn, caller.origin), target, checks, cost, policy }

@@ -47,7 +47,7 @@ impl Looking<'_> {
     /// Looks at everything. Gives what the one who looks could do beyond reading.
     pub(super) async fn look(&self, to: &mut Emitter) -> Result<Reading<Vec<String>>, Stopped> {
         let session = self.session;
-        let authorization = Authorization::new(session, self.realm, self.who.clone());
+        let authorization = Authorization::new(session, self.realm, self.who.clone(), self.own);
         let (listing, report) = tokio::join!(Box::pin(authorization.list(to)), Box::pin(credentials::obtain(session)));
         let Told { mut users, failure, could_write } = listing?;
         if failure.is_some_and(|failure| {

@@ -135,7 +135,7 @@ impl<'k> Finds<'k> {
         match value::literal(item.value) {
             Some(literal) => self.literal(&item, literal),
             None if item.value.trim_ascii().is_empty() => {}
-            None => self.reference(item),
+            None => self.unprinted(item, "a reference or placeholder: the value is elsewhere", false),
         }
     }
 
@@ -143,6 +143,20 @@ impl<'k> Finds<'k> {
     pub(crate) fn value(&mut self, item: Item<'_>) {
         if let Some(literal) = value::literal(item.value) {
             self.literal(&item, literal);
+        }
+    }
+
+    /// A secret that stands here encrypted: it is said that it is here, and what it opens.
+    pub(crate) fn sealed(&mut self, item: Item<'_>, note: &str) {
+        if !item.value.trim_ascii().is_empty() {
+            self.unprinted(item, note, false);
+        }
+    }
+
+    /// A secret that is veiled, but in a way that everybody can undo: as good as written out.
+    pub(crate) fn veiled(&mut self, item: Item<'_>, note: &str) {
+        if !item.value.trim_ascii().is_empty() {
+            self.unprinted(item, note, true);
         }
     }
 
@@ -225,13 +239,13 @@ impl<'k> Finds<'k> {
         });
     }
 
-    fn reference(&mut self, item: Item<'_>) {
+    fn unprinted(&mut self, item: Item<'_>, note: &str, plaintext: bool) {
         let facts = item
             .facts
             .with(field::CREDENTIAL_TYPE, item.sort.to_owned())
-            .with(field::PLAINTEXT, false)
+            .with(field::PLAINTEXT, plaintext)
             .with(field::FINGERPRINT, Reading::NotReported)
-            .with(field::FINGERPRINT_NOTE, "a reference or placeholder: the value is elsewhere".to_owned());
+            .with(field::FINGERPRINT_NOTE, note.to_owned());
         let name = item.position.clone();
         self.push(Found { kind: Kind::Secret, position: item.position, name, facts, identity: item.identity });
     }

@@ -10,7 +10,7 @@ mod arguments;
 mod der;
 pub(crate) mod environment;
 pub(crate) mod found;
-mod keys;
+pub(crate) mod keys;
 mod mcp_clients;
 mod opening;
 mod pem_blocks;
@@ -25,9 +25,10 @@ mod tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod testtree;
 mod tree;
-mod value;
+pub(crate) mod value;
 mod walk;
 mod x509;
+mod xml;
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, Seq
 use zeroize::{Zeroize, Zeroizing};
 
 /// Most nodes of one document; YAML aliases can make a small file very large.
-const NODES_MAX: usize = 200_000;
+pub(super) const NODES_MAX: usize = 200_000;
 /// Most documents in one YAML file.
 const DOCUMENTS_MAX: usize = 64;
 

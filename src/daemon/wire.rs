@@ -14,19 +14,16 @@ use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
 use provost_store::{OpenOptions, Postgres, PostgresOptions, Shown, Store, StoreError, inventory};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
-    config::{Address, Config, Environment, Reference, Schedule, Source, scrubbed},
+    config::{Address, Config, Environment, MalformedReference, Reference, Schedule, Source, scrubbed},
     house::House,
     jobs::{assess::Watched, judge::Yardstick, owners::Known, scan::Looking},
 };
-
-/// Bytes of the store's pages kept in memory: measured to do for 200,000 records.
-const CACHE: u64 = 16 << 20;
 
 /// What people may read of a store in a database.
 pub const SHOWN: Shown =
@@ -133,6 +130,8 @@ impl Wiring {
             name: source.name.clone(),
             settings,
             fingerprints: Arc::clone(&self.fingerprints),
+            secrets: Arc::new(Secrets(self.environment.clone())),
+            clock: Arc::new(WallClock),
         };
         let built = (spec.build)(&handed).map_err(|said| match misspelt(&said) {
             Some(known) => wrong(format!("{said}; did you mean {known:?}?")),
@@ -169,6 +168,20 @@ impl Wiring {
     }
 }
 
+/// The places that settings of sources may refer to.
+struct Secrets(Environment);
+
+impl provost_connectors::Secrets for Secrets {
+    fn check(&self, reference: &str) -> Result<(), String> {
+        reference.parse::<Reference>().map(drop).map_err(|error| error.to_string())
+    }
+
+    fn get(&self, reference: &str) -> Result<SecretString, String> {
+        let reference: Reference = reference.parse().map_err(|error: MalformedReference| error.to_string())?;
+        reference.resolve(&self.0).map_err(|error| error.to_string())
+    }
+}
+
 /// Opens the store in a database. What this daemon keeps for itself alone stays in its own directory.
 pub fn database(
     (config, address): (&Config, &Address),
@@ -188,7 +201,7 @@ pub fn database(
 /// How the store of a configuration is opened.
 pub fn options(config: &Config, wait: Duration) -> OpenOptions {
     let backups = Some(config.store.backups.path.clone());
-    OpenOptions { wait, cache: CACHE, engine: config.store.engine, backups, ..OpenOptions::default() }
+    OpenOptions { wait, cache: config.store.cache, engine: config.store.engine, backups, ..OpenOptions::default() }
 }
 
 /// What this machine is called by its user.

@@ -11,12 +11,15 @@ use crate::host::{
 
 pub(super) const DOTENV: Recogniser = Recogniser {
     name: "dotenv",
-    title: ".env files",
+    title: ".env and .dev.vars files",
     keeps_secrets: false,
     takes: |place| {
         let name = place.name();
         let template = [".example", ".sample", ".template", ".dist", ".tmpl"].iter().any(|end| name.ends_with(end));
-        !template && (name == ".env" || name.starts_with(".env.") || name == ".envrc" || place.has_extension("env"))
+        let plain = [".env", ".dev.vars"]
+            .iter()
+            .any(|base| name.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+        !template && (plain || name == ".envrc" || place.has_extension("env"))
     },
     read,
 };

@@ -1,7 +1,7 @@
 //! Files of the Google Cloud command line, and key files of service accounts wherever they lie.
 //! It must never open its databases: that they are there is what is said.
 
-use provost_model::Kind;
+use provost_model::{Kind, field};
 
 use super::Recogniser;
 use crate::host::{
@@ -76,29 +76,25 @@ fn read(_: &Place, bytes: &[u8], finds: &mut Finds<'_>) -> Result<(), Malformed>
         let item = Item::new(Kind::ClientSecret, "google_client_secret", "client_secret", value);
         finds.slot(item.service("googleapis.com").opens(word("client_id")));
     }
-    if let Some(value) = document.get("private_key").text() {
-        let key = pem_blocks::first_private_key(value.as_bytes());
-        pem_blocks::keep_private_key(
-            key,
-            (Kind::Secret, "google_service_account_key"),
-            "private_key",
-            finds,
-            |facts| {
-                let facts = facts.with(provost_model::field::SERVICE, "googleapis.com".to_owned());
-                let facts = facts.with(provost_model::field::LONG_LIVED, true);
-                let facts = if account.is_empty() {
-                    facts
-                } else {
-                    facts.with(provost_model::field::USERNAME, account.to_owned())
-                };
-                match word("private_key_id") {
-                    "" => facts,
-                    id => facts
-                        .with(provost_model::field::KEY_ID, id.to_owned())
-                        .with(provost_model::field::OPENS, id.to_owned()),
-                }
-            },
-        );
-    }
+    key(&document, "private_key", finds);
     Ok(())
+}
+
+/// The private key of a key file, at a position of whatever holds the file's content.
+pub(super) fn key(document: &Node, position: &str, finds: &mut Finds<'_>) {
+    let Some(value) = document.get("private_key").text() else { return };
+    let word = |name: &str| document.get(name).text().filter(|word| !word.is_empty()).map(str::to_owned);
+    let found = pem_blocks::first_private_key(value.as_bytes());
+    pem_blocks::keep_private_key(found, (Kind::Secret, "google_service_account_key"), position, finds, |mut facts| {
+        facts.set(field::SERVICE, "googleapis.com".to_owned());
+        facts.set(field::LONG_LIVED, true);
+        if let Some(account) = word("client_email").or_else(|| word("account")) {
+            facts.set(field::USERNAME, account);
+        }
+        if let Some(id) = word("private_key_id") {
+            facts.set(field::KEY_ID, id.clone());
+            facts.set(field::OPENS, id);
+        }
+        facts
+    });
 }

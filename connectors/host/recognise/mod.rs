@@ -9,19 +9,27 @@ mod aws;
 mod azure;
 mod cargo;
 mod ci;
+mod cloudflare;
 mod compose;
+mod databricks;
 mod docker;
 mod dotenv;
+mod fly;
 mod forges;
 mod gcloud;
 mod git;
 mod kube;
+mod maven;
 mod mcp;
 mod netrc;
 mod npm;
+mod nuget;
+mod onepassword;
 mod pem;
 mod pypi;
+mod rclone;
 mod scheduled;
+mod snowflake;
 mod ssh;
 mod systemd;
 mod terraform;
@@ -30,6 +38,8 @@ mod vault;
 use zeroize::Zeroizing;
 
 pub(super) use git::percent_decoded;
+#[cfg(any(test, feature = "testing"))]
+pub(super) use rclone::VEIL;
 
 use super::{found::Finds, place::Place, tree::Malformed};
 
@@ -71,6 +81,20 @@ pub(crate) static ALL: &[&Recogniser] = &[
     &terraform::JSON,
     &terraform::RC,
     &vault::TOKEN,
+    &databricks::PROFILES,
+    &databricks::CACHE,
+    &snowflake::CONNECTIONS,
+    &snowflake::SNOWSQL,
+    &snowflake::CACHE,
+    &fly::CONFIG,
+    &cloudflare::WRANGLER,
+    &cloudflare::TUNNELS,
+    &rclone::CONFIG,
+    &onepassword::CONFIG,
+    &onepassword::CONNECT,
+    &maven::SETTINGS,
+    &maven::SECURITY,
+    &nuget::CONFIG,
     &agents::CREDENTIALS,
     &mcp::CLIENTS,
     &ssh::AUTHORIZED_KEYS,

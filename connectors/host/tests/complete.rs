@@ -43,7 +43,7 @@ async fn every_planted_secret_is_found_as_what_it_is_and_none_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_secret_in_five_places_has_one_fingerprint() {
+async fn one_secret_in_six_places_has_one_fingerprint() {
     let home = tempfile::tempdir().unwrap();
     testtree::grow(home.path()).unwrap();
     let found = discover(settings(home.path()), &Bookmarks::default()).await;
@@ -54,10 +54,12 @@ async fn one_secret_in_five_places_has_one_fingerprint() {
         ".netrc#ftp.example/robot",
         "app/.env#DB_PASSWORD",
         "docker-compose.yml#services/db/environment/POSTGRES_PASSWORD",
+        ".config/rclone/rclone.conf#box/pass",
     ] {
         assert_eq!(print(end), shared, "{end}");
     }
     assert_eq!(print(".aws/credentials#default/aws_secret_access_key"), print("app/.env#AWS_SECRET_ACCESS_KEY"));
+    assert_eq!(print(".aws/credentials#default/aws_secret_access_key"), print("rclone.conf#s3/secret_access_key"));
     assert_eq!(print("tls/server.key#private key"), print("tls/server.crt#certificate"));
     let rsa = print(".ssh/id_rsa#private key");
     assert_eq!(
@@ -109,6 +111,37 @@ async fn what_matters_of_each_sort_is_said() {
     let goose = &found.at("goose/config.yaml#extensions.s").facts;
     assert_eq!(goose.get(field::URL).known().as_deref(), Some("https://mcp.example/s/…/mcp"));
     assert!(found.realm.starts_with("host:"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_encrypted_is_said_to_be_there() {
+    let home = tempfile::tempdir().unwrap();
+    testtree::grow(home.path()).unwrap();
+    let found = discover(settings(home.path()), &Bookmarks::default()).await;
+    for (end, plaintext) in [
+        (".m2/settings.xml#servers/sealed/password", Reading::Known(false)),
+        (".m2/settings.xml#servers/env/password", Reading::Known(false)),
+        (".m2/settings-security.xml#master", Reading::Known(true)),
+        ("NuGet.Config#packageSourceCredentials/Other/Password", Reading::Known(false)),
+        ("NuGet.Config#apikeys/https://feeds.example", Reading::Known(false)),
+        ("backup/rclone.conf#", Reading::NotCollected),
+        ("heroku/.netrc.gpg#", Reading::NotCollected),
+    ] {
+        let record = found.at(end);
+        assert_eq!((record.key.kind, record.facts.get(field::PLAINTEXT)), (Kind::Secret, plaintext), "{end}");
+        assert_eq!(record.facts.get(field::FINGERPRINT), Reading::NotReported, "{end}");
+        assert!(record.facts.get(field::FINGERPRINT_NOTE).known().is_some(), "{end}");
+    }
+    let fact = |end: &str, of: provost_model::Attr<String>| found.at(end).facts.get(of).known();
+    assert_eq!(fact("#etl/client_secret", field::OPENS).as_deref(), Some("4f1c"));
+    assert_eq!(fact("#s3/secret_access_key", field::OPENS).as_deref(), Some("AKIAPLANTED234567ABC"));
+    assert_eq!(fact("#prod/password", field::USERNAME).as_deref(), Some("LOADER"));
+    assert_eq!(
+        fact("Our Feed/ClearTextPassword", field::SERVICE).as_deref(),
+        Some("https://feeds.example/v3/index.json")
+    );
+    assert_eq!(found.at("default.toml#oauth_token").facts.get(field::STATUS).known().unwrap().name(), "expired");
+    assert_eq!(found.at("default.toml#refresh_token").facts.get(field::STATUS).known().unwrap().name(), "unknown");
 }
 
 /// A value as it is, and as it could be written elsewhere.

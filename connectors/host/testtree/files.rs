@@ -7,10 +7,10 @@ use base64::{
 };
 use provost_model::Kind;
 
-use super::{File, Planted, Tree, keys, secret};
+use super::{File, Planted, Tree, keys, secret, tail};
 
 /// The password that is kept in several places: one secret, one fingerprint.
-const SHARED: &str = "shared password";
+pub(super) const SHARED: &str = "shared password";
 
 /// Everything.
 pub(super) fn all() -> Tree {
@@ -23,16 +23,17 @@ pub(super) fn all() -> Tree {
     pipelines(&mut tree);
     agents(&mut tree);
     logins(&mut tree);
+    tail::grow(&mut tree);
     tree
 }
 
 impl Tree {
-    fn file(&mut self, path: &str, content: impl Into<Vec<u8>>) {
+    pub(super) fn file(&mut self, path: &str, content: impl Into<Vec<u8>>) {
         self.files.push(File { path: path.to_owned(), content: content.into() });
     }
 
     /// Plants a value in the file that is written next, and returns it.
-    fn plant(&mut self, file: &str, position: &str, kind: Kind, value: String) -> String {
+    pub(super) fn plant(&mut self, file: &str, position: &str, kind: Kind, value: String) -> String {
         self.planted.push(Planted { file: file.to_owned(), position: position.to_owned(), kind, value: value.clone() });
         value
     }

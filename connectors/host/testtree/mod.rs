@@ -3,6 +3,7 @@
 
 mod files;
 pub mod keys;
+mod tail;
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 

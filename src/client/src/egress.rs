@@ -1,7 +1,9 @@
 //! How calls leave this host: through which proxy, and whose certificates are trusted at the other end.
 //! It must never trust a certificate that was not read and understood before.
 
-use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
+use std::sync::Arc;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -11,20 +13,22 @@ use rustls::{
 #[derive(Clone, Debug)]
 pub struct Egress {
     pub(crate) proxy: ProxyConfig,
-    /// Instead of the system's own.
-    pub(crate) trust: Option<TrustStore>,
+    /// Whether that proxy is the environment's choice.
+    pub(crate) by_environment: bool,
+    /// Certificates trusted instead of the system's own, in PEM.
+    pub(crate) trust: Option<Arc<[u8]>>,
 }
 
 impl Default for Egress {
     fn default() -> Self {
-        Self { proxy: ProxyConfig::disabled(), trust: None }
+        Self { proxy: ProxyConfig::disabled(), by_environment: false, trust: None }
     }
 }
 
 impl Egress {
     /// Through the proxies that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name, in either case of letters.
     pub fn of_environment() -> Self {
-        Self { proxy: ProxyConfig::from_env(), ..Self::default() }
+        Self { proxy: ProxyConfig::from_env(), by_environment: true, ..Self::default() }
     }
 
     /// Trusts the certificates of this bundle in PEM, and no others. Fails if it holds none, or one that cannot be read.
@@ -37,8 +41,7 @@ impl Egress {
         if understood.is_empty() {
             return Err("it holds no certificate".to_owned());
         }
-        let trust = TrustStore::empty().with_pem_certificate(bundle);
-        Ok(Self { trust: Some(trust), ..self })
+        Ok(Self { trust: Some(bundle.into()), ..self })
     }
 }
 

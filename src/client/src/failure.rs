@@ -33,6 +33,25 @@ pub struct Failure {
     pub said: String,
 }
 
+impl Failure {
+    /// A failure in these words, cut short and with whatever could be a token masked.
+    pub fn new(operation: &str, why: Why, code: &str, said: &str) -> Self {
+        let (code, said) = (without_secrets(code), without_secrets(said));
+        Self { operation: operation.to_owned(), why, code, said }
+    }
+
+    /// A call that was refused on this side.
+    pub(crate) fn refused(operation: &str, refused: &Refused) -> Self {
+        Self::new(operation, refused.why(), "", &refused.to_string())
+    }
+
+    /// Whether the provider says that there is nothing at that place: status 404 or 410 of a call through [`crate::Web`].
+    /// Many providers say the same of what may not be seen.
+    pub fn is_missing(&self) -> bool {
+        matches!(self.code.as_str(), "404" | "410")
+    }
+}
+
 /// Why a request did not leave, or its answer was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refused {
@@ -54,6 +73,23 @@ pub enum Refused {
     /// The answer is not whole, though it came to its end.
     #[error("the answer is not whole")]
     Broken,
+    /// The request cannot be made as it was asked.
+    #[error("the call was not sent: {0}")]
+    Unfit(String),
+    /// There is no connection.
+    #[error("{0}")]
+    Unreached(&'static str),
+}
+
+impl Refused {
+    fn why(&self) -> Why {
+        match self {
+            Refused::NotARead(_) => Why::Denied,
+            Refused::Budget(_) | Refused::TooLarge(_) => Why::TooLarge,
+            Refused::Slow(_) | Refused::Cut | Refused::Unreached(_) => Why::Unavailable,
+            Refused::Broken | Refused::Unfit(_) => Why::Malformed,
+        }
+    }
 }
 
 /// The failure behind an SDK error.
@@ -160,13 +196,7 @@ fn unsent(source: Option<&(dyn Error + 'static)>, timed_out: bool) -> (Why, Stri
     let mut cause = source;
     while let Some(error) = cause {
         if let Some(refused) = error.downcast_ref::<Refused>() {
-            let why = match refused {
-                Refused::NotARead(_) => Why::Denied,
-                Refused::Budget(_) | Refused::TooLarge(_) => Why::TooLarge,
-                Refused::Slow(_) | Refused::Cut => Why::Unavailable,
-                Refused::Broken => Why::Malformed,
-            };
-            return (why, String::new(), refused.to_string());
+            return (refused.why(), String::new(), refused.to_string());
         }
         if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
             return (Why::Unauthenticated, String::new(), no_credentials(credentials));
@@ -189,7 +219,7 @@ fn no_credentials(error: &CredentialsError) -> String {
 }
 
 /// The text cut short, with whatever could be a token masked.
-fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let mut out = String::new();
     let mut run = String::new();
     for sign in text.chars().chain(std::iter::once(' ')) {

@@ -85,6 +85,7 @@ impl Gate {
             .proxy_config(egress.proxy)
             .tls_provider(provider);
         if let Some(trust) = egress.trust {
+            let trust = tls::TrustStore::empty().with_pem_certificate(&*trust);
             let context = tls::TlsContext::builder().with_trust_store(trust).build();
             pool = pool.tls_context(context.map_err(|error| unset(&error))?);
         }
@@ -182,7 +183,7 @@ impl Door {
         let throttled = answer.as_ref().is_ok_and(is_throttle);
         inner.tally.note(format!("{operation}{}", self.purpose), throttled);
         if let (Ok(answer), true) = (&answer, self.paced) {
-            inner.dated.note(answer);
+            inner.dated.note(answer.headers().get("date"));
         }
         match &answer {
             Ok(_) if throttled => inner.pace.was_throttled(operation, sent),

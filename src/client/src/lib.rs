@@ -10,6 +10,7 @@ mod pace;
 mod retry;
 mod routes;
 mod tally;
+mod web;
 mod whole;
 
 pub use egress::Egress;
@@ -19,3 +20,4 @@ pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};
 pub use pace::{Mode, Pace};
 pub use retry::{Patience, with_patience};
 pub use tally::Call;
+pub use web::{Answer, Ask, Authority, Body, Budget, End, Gap, Luck, Page, Pages, Paging, Provider, Web, authority};

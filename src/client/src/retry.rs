@@ -16,14 +16,31 @@ pub struct Patience {
     pub unavailable: u32,
     /// First wait; doubles with every try.
     pub first: Duration,
-    /// Longest wait.
+    /// Longest wait of our own choosing.
     pub longest: Duration,
+    /// Longest wait taken because the provider asks for it; a call that would have to wait longer has failed.
+    pub window: Duration,
+}
+
+/// A try that failed, and how long the provider wants to be left alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Setback {
+    pub(crate) failure: Failure,
+    pub(crate) wait: Option<Duration>,
+}
+
+impl From<Failure> for Setback {
+    fn from(failure: Failure) -> Self {
+        Self { failure, wait: None }
+    }
 }
 
 impl Default for Patience {
     fn default() -> Self {
         let (first, longest) = (Duration::from_millis(200), Duration::from_secs(20));
-        Self { throttled: 12, unavailable: 4, first, longest }
+        // An hour is the longest window in which a provider of today counts calls.
+        let window = Duration::from_secs(3_900);
+        Self { throttled: 12, unavailable: 4, first, longest, window }
     }
 }
 
@@ -34,8 +51,8 @@ impl Patience {
     }
 
     /// How long to wait after the try of that number, counted from 1, or `None` to give up.
-    /// `luck` between 0 and 1 spreads callers apart.
-    fn wait(&self, why: Why, tried: u32, luck: f64) -> Option<Duration> {
+    /// `luck` between 0 and 1 spreads callers apart. What the provider asks for is never cut short.
+    fn wait(&self, (why, asked): (Why, Option<Duration>), tried: u32, luck: f64) -> Option<Duration> {
         let most = match why {
             Why::Throttled => self.throttled,
             Why::Unavailable => self.unavailable,
@@ -45,7 +62,12 @@ impl Patience {
             return None;
         }
         let doubled = self.first.saturating_mul(1 << (tried - 1).min(16)).min(self.longest);
-        Some(doubled.mul_f64(0.5 + luck.clamp(0.0, 1.0) / 2.0))
+        let luck = luck.clamp(0.0, 1.0);
+        match asked {
+            Some(asked) if asked > self.window => None,
+            Some(asked) => Some(asked + self.first.mul_f64(luck)),
+            None => Some(doubled.mul_f64(0.5 + luck / 2.0)),
+        }
     }
 }
 
@@ -59,13 +81,30 @@ where
     F: Fn() -> A,
     A: Future<Output = Result<T, Failure>>,
 {
+    let attempt = || {
+        let attempt = attempt();
+        async move { attempt.await.map_err(Setback::from) }
+    };
+    with_setbacks(patience, luck, attempt).await
+}
+
+/// The same for calls whose provider may say how long to wait.
+pub(crate) async fn with_setbacks<T, F, A>(
+    patience: Patience,
+    luck: &(dyn Fn() -> f64 + Sync),
+    attempt: F,
+) -> Result<T, Failure>
+where
+    F: Fn() -> A,
+    A: Future<Output = Result<T, Setback>>,
+{
     let mut tried = 1;
     loop {
-        let failure = match attempt().await {
+        let Setback { failure, wait } = match attempt().await {
             Ok(answer) => return Ok(answer),
-            Err(failure) => failure,
+            Err(setback) => setback,
         };
-        let Some(wait) = patience.wait(failure.why, tried, luck()) else { return Err(failure) };
+        let Some(wait) = patience.wait((failure.why, wait), tried, luck()) else { return Err(failure) };
         tracing::debug!(operation = failure.operation, why = failure.why.word(), tried, "waited before trying again");
         tokio::time::sleep(wait).await;
         tried += 1;
@@ -108,8 +147,20 @@ mod tests {
     #[test]
     fn waits_grow_up_to_the_longest() {
         let patience = Patience::default();
-        let waits: Vec<_> = (1..12).map(|tried| patience.wait(Why::Throttled, tried, 1.0).unwrap()).collect();
+        let waits: Vec<_> = (1..12).map(|tried| patience.wait((Why::Throttled, None), tried, 1.0).unwrap()).collect();
         assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]));
         assert_eq!(waits.last(), Some(&patience.longest));
+    }
+
+    #[test]
+    fn what_the_provider_asks_for_is_waited_in_full_or_not_at_all() {
+        let patience = Patience::default();
+        for (asked, tried) in [(60, 1), (60, 11), (3_600, 1)] {
+            let asked = Duration::from_secs(asked);
+            let wait = patience.wait((Why::Throttled, Some(asked)), tried, 0.5).unwrap();
+            assert!(wait >= asked && wait <= asked + patience.first, "{wait:?}");
+        }
+        assert_eq!(patience.wait((Why::Throttled, Some(Duration::from_secs(86_400))), 1, 0.5), None);
+        assert_eq!(patience.wait((Why::Denied, Some(Duration::ZERO)), 1, 0.5), None);
     }
 }

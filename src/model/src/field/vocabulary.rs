@@ -468,6 +468,154 @@ pub const VERSIONS: Attr<Vec<String>> = Attr(
     &spec(96, "versions", Shape::List, false, "the versions of it that are kept, each as `id stage stage`"),
     PhantomData,
 );
+/// When a scanner first reported its value exposed.
+pub const LEAKED_AT: Attr<Time> =
+    Attr(&spec(100, "leaked_at", Shape::Time, false, "when a scanner first reported its value exposed"), PhantomData);
+/// What became of the report that its value is exposed: open, or how it was closed, such as revoked or false_positive.
+pub const LEAK: Attr<String> = Attr(
+    &spec(
+        101,
+        "leak",
+        Shape::Text,
+        false,
+        "what became of the report that its value is exposed: open, or how it was closed, such as revoked or false_positive",
+    ),
+    PhantomData,
+);
+/// What the provider found when it tried an exposed value: active, inactive, unknown.
+pub const LEAK_VALIDITY: Attr<String> = Attr(
+    &spec(
+        102,
+        "leak_validity",
+        Shape::Text,
+        false,
+        "what the provider found when it tried an exposed value: active, inactive, unknown",
+    ),
+    PhantomData,
+);
+/// Whether its value was exposed where anybody can read.
+pub const PUBLICLY_LEAKED: Attr<bool> = Attr(
+    &spec(103, "publicly_leaked", Shape::Bool, false, "whether its value was exposed where anybody can read"),
+    PhantomData,
+);
+/// When it was archived: kept, but nobody works on it any more; `never` = it is not.
+pub const ARCHIVED_AT: Attr<Time> = Attr(
+    &spec(
+        104,
+        "archived_at",
+        Shape::Time,
+        false,
+        "when it was archived: kept, but nobody works on it any more; `never` = it is not",
+    ),
+    PhantomData,
+);
+/// Whether what it sends is signed with a shared secret.
+pub const SIGNED: Attr<bool> =
+    Attr(&spec(105, "signed", Shape::Bool, false, "whether what it sends is signed with a shared secret"), PhantomData);
+/// Whether the receiver's certificate is checked.
+pub const TLS_CHECKED: Attr<bool> =
+    Attr(&spec(106, "tls_checked", Shape::Bool, false, "whether the receiver's certificate is checked"), PhantomData);
+/// Events it is told of.
+pub const EVENTS: Attr<Vec<String>> =
+    Attr(&spec(107, "events", Shape::List, false, "events it is told of"), PhantomData);
+/// What it may do, in the provider's words, such as `contents:read`.
+pub const PERMISSIONS: Attr<Vec<String>> = Attr(
+    &spec(108, "permissions", Shape::List, false, "what it may do, in the provider's words, such as `contents:read`"),
+    PhantomData,
+);
+/// How much of what there is it reaches: all, selected, none ….
+pub const REACH: Attr<String> = Attr(
+    &spec(109, "reach", Shape::Text, false, "how much of what there is it reaches: all, selected, none …"),
+    PhantomData,
+);
+/// Whether it can only read.
+pub const READ_ONLY: Attr<bool> =
+    Attr(&spec(110, "read_only", Shape::Bool, false, "whether it can only read"), PhantomData);
+/// Claims that make up the subject of its OpenID Connect tokens, in order.
+pub const OIDC_CLAIMS: Attr<Vec<String>> = Attr(
+    &spec(
+        111,
+        "oidc_claims",
+        Shape::List,
+        false,
+        "claims that make up the subject of its OpenID Connect tokens, in order",
+    ),
+    PhantomData,
+);
+/// Whether it does one job and is gone.
+pub const EPHEMERAL: Attr<bool> =
+    Attr(&spec(112, "ephemeral", Shape::Bool, false, "whether it does one job and is gone"), PhantomData);
+
+/// How many repositories, projects or the like it reaches.
+pub const REACH_SIZE: Attr<i64> = Attr(
+    &spec(140, "reach_size", Shape::Int, true, "how many repositories, projects or the like it reaches"),
+    PhantomData,
+);
+/// How many of those it reaches it was used on since `usage_since`.
+pub const REACH_USED: Attr<i64> = Attr(
+    &spec(141, "reach_used", Shape::Int, true, "how many of those it reaches it was used on since `usage_since`"),
+    PhantomData,
+);
+/// Who read it, as an audit log says, each with the time of the latest read (RFC 3339).
+pub const READERS: Attr<BTreeMap<String, String>> = Attr(
+    &spec(
+        142,
+        "readers",
+        Shape::Map,
+        true,
+        "who read it, as an audit log says, each with the time of the latest read (RFC 3339)",
+    ),
+    PhantomData,
+);
+/// Since when reads would have been recorded, so that an empty list of readers means something.
+pub const READS_SINCE: Attr<Time> = Attr(
+    &spec(
+        143,
+        "reads_since",
+        Shape::Time,
+        false,
+        "since when reads would have been recorded, so that an empty list of readers means something",
+    ),
+    PhantomData,
+);
+/// What it serves: the repository, workload, project or cluster it was made for.
+pub const CONSUMER: Attr<String> = Attr(
+    &spec(
+        144,
+        "consumer",
+        Shape::Text,
+        false,
+        "what it serves: the repository, workload, project or cluster it was made for",
+    ),
+    PhantomData,
+);
+/// When what it serves was deleted; `never` = it is there.
+pub const CONSUMER_GONE_AT: Attr<Time> = Attr(
+    &spec(145, "consumer_gone_at", Shape::Time, false, "when what it serves was deleted; `never` = it is there"),
+    PhantomData,
+);
+/// The way without a lasting secret that could take its place, such as `OpenID Connect of GitHub Actions`; `never` = none.
+pub const FEDERATION: Attr<String> = Attr(
+    &spec(
+        146,
+        "federation",
+        Shape::Text,
+        false,
+        "the way without a lasting secret that could take its place, such as `OpenID Connect of GitHub Actions`; `never` = none",
+    ),
+    PhantomData,
+);
+/// How many services are granted to it, of those whose use is tracked.
+pub const GRANTED_SERVICES: Attr<i64> = Attr(
+    &spec(
+        147,
+        "granted_services",
+        Shape::Int,
+        false,
+        "how many services are granted to it, of those whose use is tracked",
+    ),
+    PhantomData,
+);
 
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[
@@ -565,4 +713,25 @@ pub const ALL: &[Field] = &[
     OIDC_LOOSE.field(),
     ASSUMES.field(),
     VERSIONS.field(),
+    LEAKED_AT.field(),
+    LEAK.field(),
+    LEAK_VALIDITY.field(),
+    PUBLICLY_LEAKED.field(),
+    ARCHIVED_AT.field(),
+    SIGNED.field(),
+    TLS_CHECKED.field(),
+    EVENTS.field(),
+    PERMISSIONS.field(),
+    REACH.field(),
+    READ_ONLY.field(),
+    OIDC_CLAIMS.field(),
+    EPHEMERAL.field(),
+    REACH_SIZE.field(),
+    REACH_USED.field(),
+    READERS.field(),
+    READS_SINCE.field(),
+    CONSUMER.field(),
+    CONSUMER_GONE_AT.field(),
+    FEDERATION.field(),
+    GRANTED_SERVICES.field(),
 ];

@@ -1,0 +1,245 @@
+//! What an answer that is no success means, in whatever shape the provider puts its errors.
+//! It must never repeat more of the body than the code and message it names, and those without secrets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use provost_model::{Span, Why};
+use serde_json::Value;
+
+use crate::{Failure, dated::time_of};
+
+/// Longest body in which an error is looked for.
+const BODY_MAX: usize = 64 << 10;
+
+/// Where providers put a code, in the order in which it is taken.
+const CODES: [&str; 14] = [
+    "/error/status",
+    "/error/code",
+    "/error/type",
+    "/errors/0/code",
+    "/errors/0/type",
+    "/errors/0/error",
+    "/errorCode",
+    "/error_code",
+    "/code",
+    "/error",
+    "/type",
+    "/status",
+    "/name",
+    "/title",
+];
+/// Where they put a message.
+const MESSAGES: [&str; 17] = [
+    "/error/message",
+    "/error/detail",
+    "/error_description",
+    "/errorSummary",
+    "/message",
+    "/errors/0/message",
+    "/errors/0/detail",
+    "/errors/0/description",
+    "/errors/0",
+    "/error_message",
+    "/detail",
+    "/details",
+    "/description",
+    "/msg",
+    "/reason",
+    "/title",
+    "/error",
+];
+
+/// The failure behind an answer that is neither a success nor an expected 304.
+pub(crate) fn blamed(operation: &str, answer: &Response<Bytes>) -> Failure {
+    let status = answer.status();
+    let (code, message) = told(answer.body());
+    let why = why(answer, code.as_deref().unwrap_or_default());
+    let mut said = format!("HTTP {}", status.as_u16());
+    for part in [&code, &message].into_iter().flatten() {
+        if !part.is_empty() && !said.contains(part.as_str()) {
+            said = format!("{said}: {part}");
+        }
+    }
+    // What is missing must be told from what is not, whatever the provider calls it.
+    let code = match status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => None,
+        _ => code,
+    };
+    Failure::new(operation, why, &code.unwrap_or_else(|| status.as_u16().to_string()), &said)
+}
+
+fn why(answer: &Response<Bytes>, code: &str) -> Why {
+    if is_throttle(answer) {
+        return Why::Throttled;
+    }
+    match (answer.status().as_u16(), code) {
+        // OAuth says so with 400 (RFC 6749, 5.2).
+        (400 | 401 | 403, "invalid_client" | "invalid_grant" | "invalid_token" | "unauthorized_client") => {
+            Why::Unauthenticated
+        }
+        (401, _) => Why::Unauthenticated,
+        (402 | 403 | 451, _) => Why::Denied,
+        (404 | 410, _) => Why::Changed,
+        (407 | 408 | 425 | 500.., _) => Why::Unavailable,
+        _ => Why::Malformed,
+    }
+}
+
+/// Whether an answer asks to slow down. Some providers say so with 403 and only the headers or the words tell it from a
+/// denial (GitHub, "Rate limits for the REST API").
+pub(crate) fn is_throttle(answer: &Response<Bytes>) -> bool {
+    let headers = answer.headers();
+    match answer.status().as_u16() {
+        429 => true,
+        403 => {
+            headers.contains_key("retry-after")
+                || ["x-ratelimit-remaining", "x-rate-limit-remaining", "ratelimit-remaining"]
+                    .iter()
+                    .any(|name| headers.get(*name).is_some_and(|left| left == "0"))
+                || told(answer.body()).1.is_some_and(|message| {
+                    let message = message.to_ascii_lowercase();
+                    message.contains("rate limit") || message.contains("abuse detection")
+                })
+        }
+        _ => false,
+    }
+}
+
+/// How long the provider wants to be left alone: `Retry-After` in seconds or as a date, which is held against the answer's
+/// own `Date` and not against our clock (RFC 9110, 10.2.3).
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let after = text("retry-after")?;
+    if let Ok(seconds) = after.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let wait: Span = time_of(after)? - time_of(text("date")?)?;
+    Some(Duration::from_micros(u64::try_from(wait.as_micros()).unwrap_or_default()))
+}
+
+/// The provider's code and message, where its body has them in a usual place.
+fn told(body: &[u8]) -> (Option<String>, Option<String>) {
+    if body.len() > BODY_MAX {
+        return (None, None);
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return (None, None) };
+    let code = CODES.iter().filter_map(|place| body.pointer(place)).find_map(code_of);
+    let message = MESSAGES.iter().filter_map(|place| body.pointer(place)).find_map(Value::as_str);
+    (code, message.filter(|it| !it.trim().is_empty()).map(str::to_owned))
+}
+
+/// A word or a number that can be a code: what has blanks is a sentence.
+fn code_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(word) if !word.is_empty() && word.len() <= 64 && !word.contains(char::is_whitespace) => {
+            Some(word.clone())
+        }
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response<Bytes> {
+        let mut answer = Response::new(Bytes::from(body.to_owned()));
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+        for (name, value) in headers {
+            answer.headers_mut().append(*name, value.parse().unwrap());
+        }
+        answer
+    }
+
+    #[test]
+    fn every_shape_of_error_is_named_by_what_to_do() {
+        let table = [
+            // GitHub, Graph, Google, OAuth, Vault, Datadog, Cloudflare, Okta, Twilio, RFC 9457.
+            (404, r#"{"message":"Not Found"}"#, Why::Changed, "404", "HTTP 404: Not Found"),
+            (
+                403,
+                r#"{"error":{"code":"Authorization_RequestDenied","message":"Insufficient"}}"#,
+                Why::Denied,
+                "Authorization_RequestDenied",
+                "HTTP 403: Authorization_RequestDenied: Insufficient",
+            ),
+            (
+                403,
+                r#"{"error":{"code":403,"message":"No","status":"PERMISSION_DENIED"}}"#,
+                Why::Denied,
+                "PERMISSION_DENIED",
+                "HTTP 403: PERMISSION_DENIED: No",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_client","error_description":"unknown"}"#,
+                Why::Unauthenticated,
+                "invalid_client",
+                "HTTP 400: invalid_client: unknown",
+            ),
+            (403, r#"{"errors":["permission denied"]}"#, Why::Denied, "403", "HTTP 403: permission denied"),
+            (401, r#"{"errors":["Unauthorized"]}"#, Why::Unauthenticated, "401", "HTTP 401: Unauthorized"),
+            (403, r#"{"errors":[{"code":9109,"message":"m"}]}"#, Why::Denied, "9109", "HTTP 403: 9109: m"),
+            (
+                401,
+                r#"{"errorCode":"E0000011","errorSummary":"Invalid token"}"#,
+                Why::Unauthenticated,
+                "E0000011",
+                "HTTP 401: E0000011: Invalid token",
+            ),
+            (422, r#"{"type":"t","title":"Wrong","detail":"x y"}"#, Why::Malformed, "t", "HTTP 422: t: x y"),
+            (503, "<html>hunter2</html>", Why::Unavailable, "503", "HTTP 503"),
+            (502, "", Why::Unavailable, "502", "HTTP 502"),
+            (404, r#"{"error":{"code":"NotFound"}}"#, Why::Changed, "404", "HTTP 404: NotFound"),
+            (302, "", Why::Malformed, "302", "HTTP 302"),
+        ];
+        for (status, body, why, code, said) in table {
+            let failure = blamed("GET /x", &answer(status, &[], body));
+            assert_eq!((failure.why, failure.code.as_str(), failure.said.as_str()), (why, code, said), "{body}");
+            assert_eq!(failure.is_missing(), status == 404);
+        }
+        let echoed = format!(r#"{{"message":"bad token ghp_{} given"}}"#, "a1".repeat(20));
+        let failure = blamed("GET /x", &answer(401, &[], &echoed));
+        assert!(!failure.said.contains("ghp_") && failure.said.contains("bad token"), "{failure}");
+    }
+
+    #[test]
+    fn a_throttle_is_told_from_a_denial() {
+        let table = [
+            (answer(429, &[], ""), true),
+            (answer(403, &[("x-ratelimit-remaining", "0")], ""), true),
+            (answer(403, &[("x-ratelimit-remaining", "10")], ""), false),
+            (answer(403, &[("retry-after", "60")], ""), true),
+            (answer(403, &[], r#"{"message":"You have exceeded a secondary rate limit."}"#), true),
+            (answer(403, &[], r#"{"message":"Resource not accessible by integration"}"#), false),
+            (answer(503, &[("retry-after", "60")], ""), false),
+        ];
+        for (answer, throttle) in table {
+            assert_eq!(is_throttle(&answer), throttle, "{answer:?}");
+            assert_eq!(blamed("GET /x", &answer).why == Why::Throttled, throttle);
+        }
+    }
+
+    #[test]
+    fn a_wait_is_read_in_seconds_or_by_the_provider_s_clock() {
+        let date = ("date", "Tue, 24 Nov 2026 12:00:00 GMT");
+        let table = [
+            ("7", Some(7.0)),
+            ("0.5", Some(0.5)),
+            ("Tue, 24 Nov 2026 12:01:00 GMT", Some(60.0)),
+            ("Tue, 24 Nov 2026 11:01:00 GMT", Some(0.0)),
+            ("-1", None),
+            ("soon", None),
+            ("1e300", None),
+        ];
+        for (after, wait) in table {
+            let answer = answer(429, &[("retry-after", after), date], "");
+            assert_eq!(retry_after(answer.headers()).map(|it| it.as_secs_f64()), wait, "{after}");
+        }
+        let undated = answer(429, &[("retry-after", "Tue, 24 Nov 2026 12:01:00 GMT")], "");
+        assert_eq!(retry_after(undated.headers()), None);
+    }
+}

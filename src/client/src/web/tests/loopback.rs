@@ -1,0 +1,130 @@
+//! A provider on this machine, for tests: plain HTTP/1.1, one closure that answers.
+//! It must never listen on anything but the loopback interface.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) method: String,
+    /// Path and query, as they came.
+    pub(super) target: String,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: String,
+}
+
+impl Asked {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// What is answered: raw bytes, and whether the connection ends there.
+pub(super) struct Reply(Vec<u8>, bool);
+
+impl Reply {
+    pub(super) fn new(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        let mut head = format!("HTTP/1.1 {status} X\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if status != 304 {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        Self([format!("{head}\r\n").as_bytes(), body].concat(), false)
+    }
+
+    pub(super) fn json(body: &str) -> Self {
+        Self::new(200, &[("content-type", "application/json")], body)
+    }
+
+    /// The same, cut off so many bytes before the end.
+    pub(super) fn cut(mut self, bytes: usize) -> Self {
+        self.0.truncate(self.0.len() - bytes);
+        Self(self.0, true)
+    }
+
+    /// Never ends.
+    pub(super) fn nothing() -> Self {
+        Self(Vec::new(), false)
+    }
+}
+
+pub(super) struct Loopback {
+    pub(super) origin: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    accepted: Arc<AtomicU64>,
+}
+
+impl Loopback {
+    pub(super) async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, accepted): (Arc<Mutex<Vec<Asked>>>, Arc<AtomicU64>) = Default::default();
+        let (to, count, answer) = (asked.clone(), accepted.clone(), Arc::new(answer));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(serve(stream, to.clone(), answer.clone()));
+            }
+        });
+        Self { origin, asked, accepted }
+    }
+
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(super) fn targets(&self) -> Vec<String> {
+        self.asked().into_iter().map(|it| it.target).collect()
+    }
+
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    to: Arc<Mutex<Vec<Asked>>>,
+    answer: Arc<impl Fn(&Asked) -> Reply>,
+) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
+        let mut headers = BTreeMap::new();
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).await?;
+            let Some((name, value)) = line.trim().split_once(':') else { break };
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let length = headers.get("content-length").map_or(0, |it| it.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await?;
+        let asked = Asked { method, target, headers, body: String::from_utf8(body).unwrap() };
+        let Reply(bytes, ends) = answer(&asked);
+        to.lock().unwrap().push(asked);
+        stream.write_all(&bytes).await?;
+        if ends {
+            return stream.shutdown().await;
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The one transport: reqwest without its redirects, retries and decompression, and every answer taken whole within bounds.
+//! It must never take more bytes than allowed, neither as they come nor as they are when decompressed.
+
+use std::{
+    error::Error,
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use flate2::bufread::MultiGzDecoder;
+use http::{HeaderMap, header};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{Egress, Limits, Refused};
+
+/// Compressed bodies from this length on are decompressed beside the event loop.
+const ASIDE: usize = 128 << 10;
+
+/// The transport of one source: a pool of connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Wire {
+    client: reqwest::Client,
+    opened: Opened,
+}
+
+/// Counts connections as they are opened.
+#[derive(Clone, Debug, Default)]
+struct Opened(Arc<AtomicU64>);
+
+/// A connector that counts.
+#[derive(Clone, Debug)]
+struct Counting<S> {
+    inner: S,
+    opened: Opened,
+}
+
+impl<S> Layer<S> for Opened {
+    type Service = Counting<S>;
+
+    fn layer(&self, inner: S) -> Counting<S> {
+        Counting { inner, opened: self.clone() }
+    }
+}
+
+impl<S: Service<R>, R> Service<R> for Counting<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, to: R) -> S::Future {
+        self.opened.0.fetch_add(1, Ordering::Relaxed);
+        self.inner.call(to)
+    }
+}
+
+impl Wire {
+    /// A transport by that way out. `plain` says that it is for this machine itself, where no proxy stands between.
+    pub(crate) fn new(egress: &Egress, limits: &Limits, plain: bool) -> Result<Self, String> {
+        let opened = Opened::default();
+        let mut client = reqwest::Client::builder()
+            .connect_timeout(limits.connect)
+            .pool_max_idle_per_host(limits.in_flight.max(1))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .https_only(!plain)
+            .connector_layer(opened.clone());
+        if plain || !egress.by_environment {
+            client = client.no_proxy();
+        }
+        if let Some(trust) = &egress.trust {
+            let certificates = reqwest::Certificate::from_pem_bundle(trust);
+            client = client.tls_certs_only(certificates.map_err(|_| "the private certificates cannot be read")?);
+        }
+        // What goes wrong here are certificates; the error names no secret.
+        let client = client.build().map_err(|error| {
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            format!("the HTTPS client cannot be set up: {cause}")
+        })?;
+        Ok(Self { client, opened })
+    }
+
+    /// Connections tried so far.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.0.load(Ordering::Relaxed)
+    }
+
+    /// Sends a request and takes the whole answer, decompressed.
+    pub(crate) async fn send(
+        &self,
+        request: reqwest::Request,
+        limits: &Limits,
+    ) -> Result<http::Response<Bytes>, Refused> {
+        let answer = tokio::time::timeout(limits.attempt, self.taken(request, limits.answer)).await;
+        answer.unwrap_or_else(|_| Err(Refused::Slow(limits.attempt.as_secs())))
+    }
+
+    async fn taken(&self, request: reqwest::Request, most: usize) -> Result<http::Response<Bytes>, Refused> {
+        let mut answer = self.client.execute(request).await.map_err(|error| unreached(&error))?;
+        let promised = answer.content_length().and_then(|length| usize::try_from(length).ok());
+        if promised.is_some_and(|length| length > most) {
+            return Err(Refused::TooLarge(most));
+        }
+        let mut body = BytesMut::with_capacity(promised.unwrap_or_default());
+        while let Some(chunk) = answer.chunk().await.map_err(|_| Refused::Cut)? {
+            if body.len() + chunk.len() > most {
+                return Err(Refused::TooLarge(most));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut whole = http::Response::new(Bytes::new());
+        *whole.status_mut() = answer.status();
+        *whole.headers_mut() = std::mem::take(answer.headers_mut());
+        *whole.body_mut() = decoded(whole.headers(), body.freeze(), most).await?;
+        Ok(whole)
+    }
+}
+
+/// The body as it was before the encodings that its headers name.
+async fn decoded(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Refused> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let encoding = match (encodings.next(), encodings.next()) {
+        (None, _) => return Ok(body),
+        (Some(one), None) => one.to_str().map_err(|_| Refused::Broken)?.trim().to_ascii_lowercase(),
+        (Some(_), Some(_)) => return Err(Refused::Broken),
+    };
+    match encoding.as_str() {
+        "" | "identity" => Ok(body),
+        // A 304, or an answer to HEAD, may name the encoding of a body that it does not have.
+        "gzip" | "x-gzip" if body.is_empty() => Ok(body),
+        "gzip" | "x-gzip" if body.len() < ASIDE => unzipped(&body, most),
+        "gzip" | "x-gzip" => {
+            tokio::task::spawn_blocking(move || unzipped(&body, most)).await.map_err(|_| Refused::Broken)?
+        }
+        _ => Err(Refused::Broken),
+    }
+}
+
+fn unzipped(body: &[u8], most: usize) -> Result<Bytes, Refused> {
+    let mut whole = Vec::new();
+    // One byte more than is taken tells too large from just large enough.
+    let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    MultiGzDecoder::new(body).take(bound).read_to_end(&mut whole).map_err(|_| Refused::Broken)?;
+    if whole.len() > most { Err(Refused::TooLarge(most)) } else { Ok(whole.into()) }
+}
+
+/// Why there is no answer, in words that hold no address: there may be a secret in it.
+fn unreached(error: &reqwest::Error) -> Refused {
+    if is_distrust(error) {
+        return Refused::Unreached("the provider's certificate is not one that is trusted here");
+    }
+    match (error.is_connect(), error.is_timeout()) {
+        (true, true) => Refused::Unreached("no connection in time"),
+        (true, false) => Refused::Unreached("the provider cannot be reached"),
+        _ if error.is_builder() => Refused::Unfit("the address or a header of it cannot be sent".to_owned()),
+        _ => Refused::Cut,
+    }
+}
+
+/// Whether TLS did not accept whom it met.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner.and_then(|it| it.downcast_ref()).or_else(|| error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn zipped(body: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_bounded_as_it_is_when_decompressed() {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-encoding", "gzip".parse().unwrap());
+        let bomb = zipped(&vec![b'a'; 1 << 20]);
+        assert!(bomb.len() < 4_096);
+        for (most, expected) in [(4_096, Err(Refused::TooLarge(4_096))), (1 << 20, Ok(1 << 20))] {
+            let taken = decoded(&headers, bomb.clone().into(), most).await;
+            assert_eq!(taken.map(|body| body.len()), expected);
+        }
+        let large =
+            zipped(&(0..600_000_u32).flat_map(|it| it.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<_>>());
+        assert!(large.len() > ASIDE);
+        assert_eq!(decoded(&headers, large.into(), 1 << 20).await, Err(Refused::TooLarge(1 << 20)));
+        let cut = bomb.get(..bomb.len() - 9).unwrap().to_vec();
+        assert_eq!(decoded(&headers, cut.into(), 1 << 21).await, Err(Refused::Broken));
+        headers.insert("content-encoding", "br".parse().unwrap());
+        assert_eq!(decoded(&headers, bomb.into(), 1 << 21).await, Err(Refused::Broken));
+    }
+}
