@@ -2,7 +2,7 @@
 //! It must never take a short page for the last one: only IsTruncated says that there is no more.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -16,6 +16,7 @@ use provost_model::{Cover, Entity, Key, Kind, Reading, Realm, Scope, Span, Statu
 use sha2::{Digest, Sha256};
 
 use super::{
+    advisor::Candidate,
     eyes::Who,
     nature,
     people::{User, Users},
@@ -55,6 +56,9 @@ pub(super) struct Authorization<'a> {
     trusts: Trusts,
     /// The time of the answers told last.
     as_of: Time,
+    /// Those whose use of their rights is asked for, and the ids of all roles.
+    candidates: Vec<Candidate>,
+    roles: HashSet<String>,
     /// Those that may act as roles, until every role is known.
     chained: Vec<(Entity, Chains)>,
 }
@@ -66,6 +70,10 @@ pub(super) struct Listed {
     pub(super) failure: Option<Failure>,
     /// What the one who looks could do beyond reading.
     pub(super) could_write: Reading<Vec<String>>,
+    /// Identities whose rights lead far.
+    pub(super) candidates: Vec<Candidate>,
+    /// Unique ids of the roles met.
+    pub(super) roles: HashSet<String>,
 }
 
 /// The policies of a user, group or role.
@@ -91,6 +99,8 @@ impl<'a> Authorization<'a> {
             own,
             trusts: Trusts::default(),
             as_of: Time::default(),
+            candidates: Vec::new(),
+            roles: HashSet::new(),
             chained: Vec::new(),
         }
     }
@@ -138,7 +148,7 @@ impl<'a> Authorization<'a> {
             (Reading::NotCollected, Some(failure)) if failure.why == Why::Denied => Reading::NotPermitted,
             _ => self.could_write,
         };
-        Listed { users: self.users, failure, could_write }
+        Listed { users: self.users, failure, could_write, candidates: self.candidates, roles: self.roles }
     }
 
     /// Every page of some kinds. While one page is told, the next is already asked for.
@@ -208,7 +218,7 @@ impl<'a> Authorization<'a> {
         let mut all = Vec::new();
         all.extend(page.policies.unwrap_or_default().into_iter().filter_map(|it| self.policy(it)));
         all.extend(page.group_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.group(it)));
-        all.extend(page.user_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.user(it)));
+        all.extend(page.user_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.user(it, as_of)));
         all.extend(page.role_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.role(it, as_of)));
         all
     }
@@ -247,7 +257,7 @@ impl<'a> Authorization<'a> {
         Some(entity)
     }
 
-    fn user(&mut self, detail: UserDetail) -> Option<Entity> {
+    fn user(&mut self, detail: UserDetail, as_of: Time) -> Option<Entity> {
         let (id, name) = (detail.user_id?, detail.user_name?);
         let groups = detail.group_list.unwrap_or_default();
         let policies = self.policies_of(detail.attached_managed_policies, detail.user_policy_list);
@@ -264,6 +274,8 @@ impl<'a> Authorization<'a> {
         }
         self.verdict(&policies, &groups, boundary.as_deref()).say(&mut entity);
         let chains = self.rights(&policies, &groups, boundary.as_deref(), &mut entity);
+        let since = role_usage_since(created, as_of);
+        self.consider(&entity, since);
         set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
         let entity = entity.with(field::GROUPS, groups).with(field::TAGS, tag_map(&tags));
         let (arn, path) = (detail.arn.unwrap_or_default(), detail.path.unwrap_or_default());
@@ -295,6 +307,9 @@ impl<'a> Authorization<'a> {
         }
         self.verdict(&policies, &[], boundary.as_deref()).say(&mut entity);
         let chains = self.rights(&policies, &[], boundary.as_deref(), &mut entity);
+        let since = role_usage_since(created, as_of);
+        self.consider(&entity, since);
+        self.roles.insert(entity.key.external.clone());
         set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
         let used = detail.role_last_used.unwrap_or_else(|| aws_sdk_iam::types::RoleLastUsed::builder().build());
         set(&mut entity, field::LAST_USED_REGION, used.region);
@@ -305,7 +320,7 @@ impl<'a> Authorization<'a> {
             .with(field::INSTANCE_PROFILES, profiles)
             .with(field::NATURE, nature.word().to_owned())
             .with(field::NATURE_BECAUSE, because)
-            .with(field::USAGE_SINCE, role_usage_since(created, as_of))
+            .with(field::USAGE_SINCE, since)
             .with(field::LAST_USED_AT, last_used);
         self.held(entity, chains)
     }
@@ -328,6 +343,17 @@ impl<'a> Authorization<'a> {
         let ways = policy::escalates(&policies, boundary);
         entity.facts.set(field::ESCALATES, ways.map_or(Reading::NotCollected, Reading::Known));
         Chains::of(&policies, boundary)
+    }
+
+    /// Remembers an identity whose rights lead far.
+    fn consider(&mut self, entity: &Entity, since: Time) {
+        let escalates = entity.facts.get(field::ESCALATES).known().is_some_and(|ways| !ways.is_empty());
+        let leads_far = escalates || entity.facts.get(field::ADMIN) == Reading::Known(true);
+        // Roles that belong to a service are the service's business.
+        let arn = entity.facts.get(field::ARN).known().filter(|arn| !arn.contains(":role/aws-service-role/"));
+        if let (true, Some(arn), Reading::Known(name)) = (leads_far, arn, entity.facts.get(field::NAME)) {
+            self.candidates.push(Candidate { key: entity.key.clone(), name, arn, since });
+        }
     }
 
     fn entity(&self, kind: Kind, external: String, name: String) -> Entity {

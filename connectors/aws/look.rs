@@ -10,8 +10,9 @@ use provost_client::Failure;
 use provost_model::{Cursor, Reading, Realm, Why};
 
 use super::{
+    advisor,
     authorization::{Authorization, Listed as Told},
-    count,
+    births, count,
     credentials::{self, Plan, Report, Telling},
     eyes::Who,
     keys::{Because, Keys},
@@ -40,6 +41,7 @@ pub(super) struct Looking<'a> {
     /// Accounts that are no outsiders.
     pub(super) own: &'a BTreeSet<String>,
     pub(super) regions: &'a Regions,
+    pub(super) lookup_every: Duration,
     pub(super) prints: &'a FingerprintKey,
 }
 
@@ -49,7 +51,8 @@ impl Looking<'_> {
         let session = self.session;
         let authorization = Authorization::new(session, self.realm, self.who.clone(), self.own);
         let (listing, report) = tokio::join!(Box::pin(authorization.list(to)), Box::pin(credentials::obtain(session)));
-        let Told { mut users, failure, could_write } = listing?;
+        let Told { mut users, failure, could_write, candidates, roles } = listing?;
+        let is_whole = failure.is_none();
         if failure.is_some_and(|failure| {
             matches!(failure.why, Why::Denied | Why::Malformed | Why::Unavailable | Why::Throttled)
         }) {
@@ -63,6 +66,15 @@ impl Looking<'_> {
         let round = Round::due(self, &users, to.now());
         self.credentials(&users, report, &round, to).await?;
         Box::pin(regional::all(self, to)).await?;
+        if is_whole {
+            let mut alive = roles;
+            alive.extend((0..users.len()).filter_map(|number| users.get(number)).map(|user| user.id.clone()));
+            Box::pin(advisor::turn(self, candidates, &alive, to)).await?;
+            // With no region set nothing beside IAM is asked.
+            if *self.regions != Regions::These(Vec::new()) {
+                Box::pin(births::look(self, &alive, to)).await?;
+            }
+        }
         Box::pin(round.turn(self, &users, to)).await?;
         count(session, to).await?;
         Ok(could_write)

@@ -1,10 +1,14 @@
 //! Eyes on one AWS account: IAM and STS, through the cheapest reads that tell everything.
 //! It must never hold a secret value, nor ask for anything its SPEC does not list.
 
+mod advisor;
 mod authorization;
+mod births;
 mod call;
 mod check;
 mod credentials;
+#[cfg(test)]
+mod evidence_tests;
 mod eyes;
 mod key_page;
 mod keys;
@@ -12,6 +16,8 @@ mod lists;
 mod look;
 pub mod nature;
 mod organization;
+#[cfg(test)]
+mod organization_tests;
 mod people;
 pub mod policy;
 mod query;
@@ -130,6 +136,7 @@ impl Aws {
             account: &caller.account,
             own,
             regions: &self.settings.regions,
+            lookup_every: self.settings.lookup_every,
             prints: &self.prints,
         }
     }

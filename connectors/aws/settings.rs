@@ -11,6 +11,8 @@ use serde::Deserialize;
 const SHARED_MOST: f64 = 10.0;
 /// Calls in flight unless set.
 const IN_FLIGHT: usize = 16;
+/// CloudTrail bears two questions a second in an account and region, those of others included.
+const LOOKUP_EVERY: Duration = Duration::from_millis(600);
 /// Time in which a sweep gets round unless set.
 const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
 
@@ -35,6 +37,8 @@ pub(super) struct Settings {
     pub(super) instance_credentials: bool,
     /// Calls in one run.
     pub(super) max_calls: u64,
+    /// Time between two questions to CloudTrail.
+    pub(super) lookup_every: Duration,
     /// Regions whose services are looked at.
     pub(super) regions: Regions,
     /// The role to take on in every account of the organization; `None` for one account alone.
@@ -107,6 +111,7 @@ impl Settings {
             return Err(format!("regions: {wrong:?} is no region, such as \"eu-west-1\""));
         }
         Ok(Self {
+            lookup_every: LOOKUP_EVERY,
             role_name: typed.role_name,
             external_id: typed.external_id,
             own_accounts: typed.own_accounts,
