@@ -34,7 +34,6 @@ pub enum Reach {
 }
 
 /// A connector's description of itself.
-#[derive(Debug)]
 pub struct Spec {
     /// The word in `connector = "…"`.
     pub name: &'static str,
@@ -59,7 +58,16 @@ pub struct Spec {
     /// The provider's documentation of what is read.
     pub documentation: &'static [&'static str],
     /// Turns a `[[sources]]` entry's own settings into a connector.
-    pub build: fn(&Source) -> Result<Box<dyn Connector>, String>,
+    pub build: &'static Build,
+}
+
+/// What turns a source's settings into a connector; an error says which setting is wrong, without its value.
+pub type Build = dyn Fn(&Source) -> Result<Box<dyn Connector>, String> + Send + Sync;
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 /// Where secrets come from. A setting keeps the reference; the secret is asked for when it is used.

@@ -143,7 +143,7 @@ pub static SPEC: Spec = Spec {
         "https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html",
         "https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html",
     ],
-    build: super::build,
+    build: &super::build,
 };
 
 const EXAMPLE: &str = r#"[[sources]]

@@ -27,7 +27,7 @@ pub mod testtree;
 mod tree;
 pub(crate) mod value;
 mod walk;
-mod x509;
+pub(crate) mod x509;
 mod xml;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -100,7 +100,7 @@ max_depth = 40
         "https://man7.org/linux/man-pages/man7/path_resolution.7.html",
         "https://modelcontextprotocol.io/",
     ],
-    build,
+    build: &build,
 };
 
 /// Eyes on the files of one host.

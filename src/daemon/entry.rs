@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Parser as _;
+use provost_connectors::Catalogue;
 use provost_model::Clock as _;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +20,10 @@ use crate::{
     clock::WallClock,
     commands::{Asked, CommandError, Meter, Parcel, answer, needs_store, no_parcel},
     config::{self, Config, Environment, Paths, Problem, Source},
+    connector,
     desk::Desk,
     logging,
+    manifests::Known,
     output::{Look, Progress},
     quickstart,
     socket::ask,
@@ -76,6 +79,7 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
         Command::Completions { shell } => Ok(cli::completions::print(*shell, screen)?),
         Command::Config(action) => configuration(*action, entry, &paths, screen),
         Command::Check { name } => check(name, entry, &paths, screen),
+        Command::Connector(action) => connector::run(action, entry, &paths, screen),
         Command::Quickstart(wanted) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             quickstart::run(entry, &paths, wanted, screen)
@@ -221,7 +225,8 @@ fn configuration(
     match action {
         cli::ConfigAction::Schema => Ok(cli::config::schema(screen)?),
         cli::ConfigAction::Example => {
-            let connectors = provost_connectors::ALL.iter().map(|spec| (spec.title, spec.about, spec.example));
+            let known = Catalogue::shipped();
+            let connectors = known.iter().map(|spec| (spec.title, spec.about, spec.example));
             Ok(cli::config::example(connectors, screen)?)
         }
         cli::ConfigAction::Check => {
@@ -243,7 +248,7 @@ fn check(name: &str, entry: &Entry, paths: &Paths, screen: &mut Screen<'_>) -> R
     let config = config::load(paths).map_err(cli::CliError::Config)?;
     let source = match config.source(name) {
         Ok(source) => source.clone(),
-        Err(_) if provost_connectors::find(name).is_some() => of_connector(name, paths)?,
+        Err(_) if Known::of(&config.manifests).catalogue.find(name).is_some() => of_connector(name, paths)?,
         Err(nearest) => {
             let hint = nearest.map_or_else(String::new, |it| format!("; did you mean {it:?}?"));
             return Err(CommandError::Usage(format!("there is no source or connector {name:?}{hint}")));

@@ -22,7 +22,8 @@ use crate::{
     clock::WallClock,
     config::{Address, Config, Environment, MalformedReference, Reference, Schedule, Source, scrubbed},
     house::House,
-    jobs::{assess::Watched, judge::Yardstick, owners::Known, scan::Looking},
+    jobs::{assess::Watched, judge::Yardstick, owners::Known as PeopleKnown, scan::Looking},
+    manifests::Known,
 };
 
 /// What people may read of a store in a database.
@@ -68,6 +69,7 @@ pub struct Wiring {
     /// What the process was started with.
     pub environment: Environment,
     fingerprints: Arc<FingerprintKey>,
+    connectors: Known,
 }
 
 impl Wiring {
@@ -76,9 +78,11 @@ impl Wiring {
         let wrong = |setting: &str, said: String| WireError::Setting { setting: setting.to_owned(), said };
         let policy = policy(config.thresholds().clone()).map_err(|said| wrong("thresholds", said))?;
         let owning = config.owning().map_err(|said| wrong("owners", said))?;
-        let people = Known::new(Arc::clone(&config.people));
+        let people = PeopleKnown::new(Arc::clone(&config.people));
+        let connectors = Known::of(&config.manifests);
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
-        let wiring = Self { config, yardstick: Yardstick { policy, owning, people }, environment, fingerprints };
+        let wiring =
+            Self { config, yardstick: Yardstick { policy, owning, people }, environment, fingerprints, connectors };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }
@@ -113,12 +117,20 @@ impl Wiring {
     /// The connector of a source, and its description.
     pub fn connector(&self, source: &Source) -> Result<(&'static Spec, Arc<dyn Connector>), WireError> {
         let wrong = |said: String| WireError::Setting { setting: format!("source {:?}", source.name), said };
-        let spec = provost_connectors::find(&source.connector).ok_or_else(|| {
-            let known: Vec<&str> = provost_connectors::ALL.iter().map(|spec| spec.name).collect();
-            wrong(format!("there is no connector {:?}; there are {}", source.connector, known.join(", ")))
+        let spec = self.connectors.catalogue.find(&source.connector);
+        let spec = spec.ok_or_else(|| wrong(self.connectors.why_not(&source.connector)))?;
+        let handed = self.handed(source, spec.reach);
+        let built = (spec.build)(&handed).map_err(|said| match misspelt(&said) {
+            Some(known) => wrong(format!("{said}; did you mean {known:?}?")),
+            None => wrong(said),
         })?;
+        Ok((spec, Arc::from(built)))
+    }
+
+    /// A source as its connector is handed it: with what the daemon adds to its settings.
+    pub fn handed(&self, source: &Source, reach: Reach) -> provost_connectors::Source {
         let mut settings = source.settings.clone();
-        match spec.reach {
+        match reach {
             Reach::Provider => {
                 settings.insert("pace".into(), if source.full_pace { "full" } else { "shared" }.into());
                 settings
@@ -126,18 +138,13 @@ impl Wiring {
             }
             Reach::Host => self.machine(&mut settings),
         }
-        let handed = provost_connectors::Source {
+        provost_connectors::Source {
             name: source.name.clone(),
             settings,
             fingerprints: Arc::clone(&self.fingerprints),
             secrets: Arc::new(Secrets(self.environment.clone())),
             clock: Arc::new(WallClock),
-        };
-        let built = (spec.build)(&handed).map_err(|said| match misspelt(&said) {
-            Some(known) => wrong(format!("{said}; did you mean {known:?}?")),
-            None => wrong(said),
-        })?;
-        Ok((spec, Arc::from(built)))
+        }
     }
 
     /// What a connector that looks at this machine is told of it, unless its settings say otherwise.
@@ -158,7 +165,7 @@ impl Wiring {
 
     /// Whether a source can be looked at only on the machine it is about.
     pub fn is_about_a_machine(&self, source: &Source) -> bool {
-        provost_connectors::find(&source.connector).is_some_and(|spec| matches!(spec.reach, Reach::Host))
+        self.connectors.catalogue.find(&source.connector).is_some_and(|spec| matches!(spec.reach, Reach::Host))
     }
 
     /// What judging a source needs to know of it.

@@ -62,7 +62,10 @@ fn cloud() -> Vec<(&'static str, Vec<Value>)> {
             vec![json!({"KeyMetadata": {"KeyManager": "CUSTOMER", "KeyState": "Enabled",
             "CreationDate": 1_700_000_000.5, "Origin": "AWS_KMS", "KeySpec": "SYMMETRIC_DEFAULT"}})],
         ),
-        ("GetKeyRotationStatus", vec![json!({"KeyRotationEnabled": true, "NextRotationDate": 1_800_000_000})]),
+        (
+            "GetKeyRotationStatus",
+            vec![json!({"KeyRotationEnabled": true, "RotationPeriodInDays": 365, "NextRotationDate": 1_800_000_000})],
+        ),
         (
             "ListKeyRotations",
             vec![json!({"Truncated": false, "Rotations": [
@@ -193,6 +196,8 @@ async fn everything_of_a_region_is_said_as_it_is() {
     assert_eq!((text(key, field::NAME).as_deref(), text(key, field::ROTATION).as_deref()), (Some("app"), Some("on")));
     assert_eq!(key.facts.get(field::ROTATED_AT).known().unwrap().as_seconds(), 1_770_000_000);
     assert!(!said.entities.iter().any(|(_, it)| it.key.external == "arn:k2"), "AWS manages it");
+
+    assert_eq!(key.facts.get(field::ROTATION_PERIOD), Reading::Known(365 * 86_400));
 
     let certificate = one(&said, "arn:c1");
     assert_eq!(certificate.facts.get(field::BITS), Reading::Known(2048));

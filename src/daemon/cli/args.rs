@@ -68,6 +68,9 @@ pub enum Command {
         /// A source of the configuration, or a connector such as aws or host
         name: String,
     },
+    /// Connectors that are files: check one, try it, trust it
+    #[command(subcommand)]
+    Connector(Connector),
     /// Sources: list, retire, accept another realm, release held absences
     Sources {
         /// What to do with them; lists them if left out
@@ -107,6 +110,37 @@ pub enum Command {
     Completions {
         /// Which shell
         shell: Shell,
+    },
+}
+
+/// `connector`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Connector {
+    /// Show every connector there is
+    List,
+    /// Say everything that is wrong with a manifest, each with line and column
+    Lint {
+        /// The manifest
+        file: PathBuf,
+    },
+    /// Read the first page of every list of a manifest, and show what is made of it; nothing is kept
+    Try {
+        /// The manifest
+        file: PathBuf,
+        /// Look as that source of the configuration does; only if the manifest is trusted
+        #[arg(long, value_name = "NAME", conflicts_with = "base", required_unless_present = "base")]
+        source: Option<String>,
+        /// Look there, with no credential but the word "test-token" and only on this machine: for a mock server
+        #[arg(long, value_name = "URL")]
+        base: Option<String>,
+        /// A setting of the manifest, for --base
+        #[arg(long = "set", value_name = "NAME=VALUE", requires = "base")]
+        settings: Vec<String>,
+    },
+    /// Pin the digest of a manifest in the directory connectors/ beside the configuration: from now on it is a connector
+    Trust {
+        /// The manifest
+        file: PathBuf,
     },
 }
 

@@ -7,6 +7,8 @@ pub mod check;
 pub mod cluster;
 pub mod completions;
 pub mod config;
+pub mod connector;
+pub mod custody;
 mod exit;
 pub mod findings;
 pub mod inventory;
@@ -22,8 +24,8 @@ pub mod status;
 pub mod store;
 
 pub use args::{
-    Baseline, Cli, Cluster, Command, ConfigAction, Findings, Global, Inventory, Named, Owners, Parting, Quickstart,
-    Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
+    Baseline, Cli, Cluster, Command, ConfigAction, Connector, Findings, Global, Inventory, Named, Owners, Parting,
+    Quickstart, Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -2,6 +2,7 @@
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
 mod cluster;
+mod custody;
 mod findings;
 mod inventory;
 mod links;
@@ -96,6 +97,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Check { .. }
         | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
+        | Command::Connector(_)
         | Command::Completions { .. } => false,
     }
 }
@@ -121,6 +123,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         | Command::Check { .. }
         | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
+        | Command::Connector(_)
         | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }
 }

@@ -48,6 +48,8 @@ pub struct Config {
     pub owner_tags: Vec<String>,
     /// The file of people and teams.
     pub people_file: Option<PathBuf>,
+    /// The directory of manifests: connectors that are files.
+    pub manifests: PathBuf,
     /// People and teams, once that file was read.
     pub people: Arc<Roster>,
     /// When snapshots are taken.
@@ -185,6 +187,7 @@ impl Config {
             daemon,
             owner_tags,
             people_file,
+            manifests: crate::manifests::directory(&paths.file),
             people: Arc::default(),
             snapshots,
             fingerprint_key: typed.fingerprints.key.unwrap_or_else(|| Reference::File(paths.fingerprint_key.clone())),

@@ -103,7 +103,7 @@ static SPEC: Spec = Spec {
     blind_spots: &[],
     example: "",
     documentation: &[],
-    build: |_| Err("made by the bench".into()),
+    build: &|_| Err("made by the bench".into()),
 };
 
 #[async_trait]

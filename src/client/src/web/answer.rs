@@ -43,7 +43,12 @@ impl Answer {
         self.status == StatusCode::NOT_MODIFIED
     }
 
-    /// The status: 2xx or 304.
+    /// Whether there is nothing at that place, or no such place; only where the question allowed for it.
+    pub fn is_missing(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// The status: 2xx or 304, or 404 where the question allowed for it.
     pub fn status(&self) -> u16 {
         self.status.as_u16()
     }

@@ -1,0 +1,96 @@
+//! Two promises of every connector: a fault on any page shows and covers nothing, and the calls are those it declares.
+//! It must never take a fault that did not show for one that did no harm.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::StreamExt as _;
+
+use super::{Door, Estate, Fault, Said, Upstream, estates, looked};
+
+/// One estate, its door, and what a run without faults says.
+struct Ready {
+    estate: Box<dyn Estate>,
+    upstream: Arc<Upstream>,
+    whole: Said,
+    /// The requests of that run, each once, in order, with their number.
+    pages: Vec<(String, u64)>,
+}
+
+/// Runs at a time: most of them wait.
+const AT_ONCE: usize = 16;
+
+async fn ready(estate: Box<dyn Estate>) -> Ready {
+    let upstream = estate.start().await;
+    let door = Door::open(Arc::clone(&upstream), None).await;
+    let whole = looked(&*estate.eyes(&door.url)).await;
+    Ready { estate, upstream, pages: door.seen(), whole }
+}
+
+/// What is wrong with a run in which one page had a fault.
+fn judged(whole: &Said, faulty: &Said) -> Result<(), String> {
+    if faulty.broke.is_none() && faulty.troubles.is_empty() {
+        return Err("nothing was said of it".to_owned());
+    }
+    let uncovered = whole.covers.keys().any(|place| whole.is_whole(place) && !faulty.is_whole(place));
+    if !uncovered && faulty.troubles.iter().all(|it| it.blind_spot) {
+        return Err("everything was covered all the same".to_owned());
+    }
+    for (place, cover) in &faulty.covers {
+        if !faulty.is_whole(place) {
+            continue;
+        }
+        let (scope, part) = place;
+        let lists = |said: &Said| -> BTreeSet<String> {
+            match part {
+                None => said.in_scope(scope).into_keys().collect(),
+                Some(_) => said.seen.get(place).into_iter().flatten().map(|it| it.key.to_string()).collect(),
+            }
+        };
+        let missing: Vec<String> = lists(whole).difference(&lists(faulty)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(format!("{scope} {part:?} is covered as {}, without {missing:?}", cover.word()));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fault_on_any_page_shows_and_covers_nothing() {
+    let mut found = Vec::new();
+    let mut tried = 0;
+    for estate in estates() {
+        let ready = ready(estate).await;
+        let name = ready.estate.spec().name;
+        assert!(ready.whole.broke.is_none() && ready.whole.troubles.is_empty(), "{name}: {:?}", ready.whole);
+        let faults = Fault::all(&ready.estate.throttle());
+        let each = ready.pages.iter().flat_map(|(page, _)| faults.iter().map(move |fault| (page, fault)));
+        let runs = futures::stream::iter(each).map(async |(page, fault)| {
+            let door = Door::open(Arc::clone(&ready.upstream), None).await;
+            door.go_wrong(page, fault);
+            let faulty = looked(&*ready.estate.eyes(&door.url)).await;
+            judged(&ready.whole, &faulty).err().map(|said| format!("{name}: {fault:?} at {page}: {said}"))
+        });
+        let told: Vec<Option<String>> = runs.buffer_unordered(AT_ONCE).collect().await;
+        tried += told.len();
+        found.extend(told.into_iter().flatten());
+    }
+    assert!(tried > 300, "{tried} faults are too few to say anything");
+    assert!(found.is_empty(), "{} of {tried}:\n{}", found.len(), found.join("\n"));
+}
+
+#[tokio::test]
+async fn the_calls_are_those_that_were_declared() {
+    for estate in estates() {
+        let ready = ready(estate).await;
+        let spec = ready.estate.spec();
+        let declared: BTreeSet<&str> = spec.reads.iter().map(|read| read.0).collect();
+        let made: BTreeSet<&str> = ready.whole.calls.keys().map(|it| it.split(" (").next().unwrap()).collect();
+        let undeclared: Vec<_> = made.difference(&declared).collect();
+        assert!(undeclared.is_empty(), "{} calls {undeclared:?}", spec.name);
+        let spare: BTreeSet<&str> = ready.estate.spare().into_iter().collect();
+        let unused: Vec<_> = declared.difference(&made).filter(|it| !spare.contains(*it)).collect();
+        assert!(unused.is_empty(), "{} declares {unused:?}, and never calls it", spec.name);
+        let sent: u64 = ready.pages.iter().map(|(_, times)| times).sum();
+        assert_eq!(ready.whole.calls.values().sum::<u64>(), sent, "{}: calls told and calls sent", spec.name);
+    }
+}

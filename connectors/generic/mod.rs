@@ -1,0 +1,52 @@
+//! Tests that every connector gets for its [`Estate`]: what a provider does wrong must never pass for an answer.
+//! It must never know a connector: a new one adds its estate to [`estates`] and nothing else.
+
+mod door;
+mod faults;
+mod run;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub(crate) use self::{
+    door::{Answered, Asked, Door, Fault, Overlay, Upstream},
+    run::{Said, looked},
+};
+use crate::{Connector, Spec, manifest};
+
+/// A provider for tests, and eyes on it.
+#[async_trait]
+pub(crate) trait Estate: Send + Sync {
+    /// The connector.
+    fn spec(&self) -> &'static Spec;
+
+    /// Starts the provider on this machine. It ends with the runtime.
+    async fn start(&self) -> Arc<Upstream>;
+
+    /// Eyes that look at the provider at that address. They give up after one or two tries: a fault never passes.
+    fn eyes(&self, base: &str) -> Box<dyn Connector>;
+
+    /// How the provider says that there were too many calls: the status, headers and a body.
+    fn throttle(&self) -> Throttle {
+        Throttle { status: 429, headers: vec![("retry-after", "0")], body: "{}" }
+    }
+
+    /// Reads that one run of the eyes need not make: those that stand in for others, or that another setting asks for.
+    fn spare(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+/// How a provider says that there were too many calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Throttle {
+    pub status: u16,
+    pub headers: Vec<(&'static str, &'static str)>,
+    pub body: &'static str,
+}
+
+/// The estate of every connector that has one.
+fn estates() -> Vec<Box<dyn Estate>> {
+    manifest::estates()
+}
