@@ -132,6 +132,7 @@ pub static SPEC: Spec = Spec {
         "of ECS task definitions the newest active revision of a family counts, whichever a service runs",
         "KMS keys that AWS manages are left out; a key's own policy may hide more of it than the account's",
         "of makers the last 90 days are known when a source is new; later ones as long as it is looked at",
+        "trails in S3 are not read: makers come from the event history alone, and who read a secret is not looked up",
         "uses of services count refused attempts too, and are known some hours late",
         "rights are weighed by identity policies: a way to more rights that a condition guards, or that reaches some resources only, is not counted",
         "role chains into other accounts are told by the trusting role alone",
