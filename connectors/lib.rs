@@ -7,14 +7,16 @@ pub mod emitter;
 pub mod fingerprint;
 #[cfg(test)]
 mod generic;
+pub mod github;
 pub mod host;
 pub mod manifest;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod vault;
 
 /// Every connector written in Rust, in the order in which they are listed. [`Catalogue`] adds those that are manifests.
-pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC];
+pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC, &github::SPEC, &vault::SPEC];
 
 pub use catalogue::Catalogue;
 pub use emitter::{Bookmarks, Emitter, Event, Stopped};

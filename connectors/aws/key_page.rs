@@ -83,9 +83,15 @@ fn fault(body: &[u8]) -> Result<(Option<String>, Option<String>), XmlDecodeError
     let mut root = document.root_element()?;
     let (mut code, mut message) = (None, None);
     while let Some(mut tag) = root.next_tag() {
-        if tag.start_el().local() != "Error" {
-            continue;
-        }
+        // EC2 keeps its error in a list of one.
+        let mut tag = match tag.start_el().local() {
+            "Error" => tag,
+            "Errors" => match tag.next_tag() {
+                Some(tag) => tag,
+                None => continue,
+            },
+            _ => continue,
+        };
         while let Some(mut part) = tag.next_tag() {
             match part.start_el().local() {
                 "Code" => code = Some(try_data(&mut part)?.into_owned()),

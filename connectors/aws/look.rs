@@ -14,12 +14,13 @@ use super::{
     keys::{Because, Keys},
     lists,
     people::{UserNo, Users},
-    rows,
+    regional, rows,
     session::Session,
+    settings::Regions,
     slots::{self, Listed},
     sweep::Round,
 };
-use crate::{Bookmarks, Emitter, Stopped};
+use crate::{Bookmarks, Emitter, Stopped, fingerprint::FingerprintKey};
 
 /// Scope whose cursor remembers whose keys were listed.
 const KEYS: &str = "iam/access-keys";
@@ -31,6 +32,10 @@ pub(super) struct Looking<'a> {
     pub(super) realm: &'a Realm,
     pub(super) who: Who,
     pub(super) sweep_every: Duration,
+    /// The number of the account.
+    pub(super) account: &'a str,
+    pub(super) regions: &'a Regions,
+    pub(super) prints: &'a FingerprintKey,
 }
 
 impl Looking<'_> {
@@ -52,6 +57,7 @@ impl Looking<'_> {
         count(session, to).await?;
         let round = Round::due(self, &users, to.now());
         self.credentials(&users, report, &round, to).await?;
+        Box::pin(regional::all(self, to)).await?;
         Box::pin(round.turn(self, &users, to)).await?;
         count(session, to).await
     }

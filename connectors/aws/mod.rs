@@ -2,6 +2,7 @@
 //! It must never hold a secret value, nor ask for anything its SPEC does not list.
 
 mod authorization;
+mod call;
 mod check;
 mod credentials;
 mod eyes;
@@ -13,10 +14,12 @@ pub mod nature;
 mod people;
 pub mod policy;
 mod query;
+mod regional;
 pub mod report;
 mod rows;
 mod session;
 mod settings;
+mod signed;
 pub mod slots;
 mod spec;
 mod sweep;
@@ -25,7 +28,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_types::os_shim_internal::Env;
@@ -35,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::spec::SPEC;
 use self::{look::Looking, session::Session, settings::Settings};
-use crate::{Access, Bookmarks, Connector, Emitter, Source, Stopped};
+use crate::{Access, Bookmarks, Connector, Emitter, Source, Stopped, fingerprint::FingerprintKey};
 
 /// Time in which a source must have said what it is about to read.
 const ANNOUNCE: Duration = Duration::from_millis(1_800);
@@ -47,13 +50,14 @@ const BUNDLE_MAX: u64 = 16 << 20;
 struct Aws {
     settings: Settings,
     gate: Gate,
+    prints: Arc<FingerprintKey>,
 }
 
 fn build(source: &Source) -> Result<Box<dyn Connector>, String> {
     let settings = Settings::read(&source.settings)?;
     let limits = Limits { in_flight: settings.in_flight, calls: settings.max_calls, ..Limits::default() };
     let gate = Gate::by(egress(&Env::real())?, Pace::new(settings.pace), limits)?;
-    Ok(Box::new(Aws { settings, gate }))
+    Ok(Box::new(Aws { settings, gate, prints: Arc::clone(&source.fingerprints) }))
 }
 
 /// The way out, as every AWS tool finds it.
@@ -97,8 +101,16 @@ impl Aws {
         }
         let realm = caller.realm();
         to.realm(realm.clone()).await?;
-        let looking =
-            Looking { session, known, realm: &realm, who: caller.who(), sweep_every: self.settings.sweep_every };
+        let looking = Looking {
+            session,
+            known,
+            realm: &realm,
+            who: caller.who(),
+            sweep_every: self.settings.sweep_every,
+            account: &caller.account,
+            regions: &self.settings.regions,
+            prints: &self.prints,
+        };
         looking.look(to).await?;
         Ok(())
     }

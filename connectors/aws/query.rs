@@ -1,205 +1,33 @@
-//! ListAccessKeys without the SDK's orchestrator: the one call a run makes by the thousand, signed and sent by hand.
-//! It must never go out by another way than the gate's door, nor to another place than the SDK would have called.
+//! ListAccessKeys without the SDK's orchestrator: the one call a run makes by the thousand, in the query protocol.
+//! It must never go to another place than the SDK would have called.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
-};
-
-use aws_credential_types::Credentials;
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4,
-};
-use aws_smithy_runtime_api::{
-    box_error::BoxError,
-    client::{
-        auth::{AuthScheme, AuthSchemeId},
-        http::{HttpClient, HttpConnector, HttpConnectorSettings, SharedHttpConnector},
-        identity::{Identity, ResolveCachedIdentity, ResolveIdentity, SharedIdentityResolver},
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef},
-        orchestrator::HttpRequest,
-        runtime_components::RuntimeComponents,
-    },
-};
-use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
-use provost_client::{Failure, answered_badly, classified, unanswered};
+use provost_client::Failure;
 use provost_model::Why;
 
-use super::key_page::{self, KeyPage};
+use super::{
+    key_page::{self, KeyPage},
+    signed::{Request, Way, failed},
+};
 
 const OPERATION: &str = "iam:ListAccessKeys";
-const AGENT: &str = concat!("provost/", env!("CARGO_PKG_VERSION"));
 const FORM: &str = "application/x-www-form-urlencoded";
-/// How long before their end credentials are taken for ended.
-const BEFORE_END: Duration = Duration::from_secs(60);
-
-/// The way to IAM as the SDK would take it: endpoint, signing scope, credentials, and the gate's door.
-pub(super) struct Way {
-    learned: Learned,
-    settings: SigningSettings,
-    /// Credentials got anew after the provider called the former ones expired.
-    renewed: Mutex<Option<Identity>>,
-}
-
-/// What the SDK found out for a call that it prepared and did not send.
-struct Learned {
-    uri: String,
-    region: String,
-    service: String,
-    components: RuntimeComponents,
-    resolver: SharedIdentityResolver,
-    door: SharedHttpConnector,
-}
 
 impl Way {
-    /// Lets the SDK prepare a call, up to the point where it would be sent, and keeps what it found out.
-    pub(super) async fn learn(client: &aws_sdk_iam::Client) -> Result<Self, Failure> {
-        let found = Arc::new(Mutex::new(None));
-        let call = client.list_access_keys().customize().interceptor(Learning(found.clone()));
-        let prepared = call.send().await;
-        let learned = found.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (learned, prepared) {
-            (Some(learned), _) => Ok(Self { learned, settings: SigningSettings::default(), renewed: Mutex::default() }),
-            (None, Err(error)) => Err(classified(OPERATION, &error)),
-            (None, Ok(_)) => Err(failed("the call was sent before it could be learned from")),
-        }
-    }
-
     /// One page of a user's keys.
     pub(super) async fn keys(&self, user: &str, marker: Option<&str>) -> Result<KeyPage, Failure> {
-        let identity = self.identity().await?;
-        let answer = self.send(&identity, user, marker).await;
-        match answer {
-            Err(failure) if is_expired(&failure) => {
-                let anew = self.renew(&identity).await?;
-                if is_same(&anew, &identity) {
-                    return Err(failure);
-                }
-                self.send(&anew, user, marker).await
-            }
-            answer => answer,
-        }
-    }
-
-    async fn send(&self, identity: &Identity, user: &str, marker: Option<&str>) -> Result<KeyPage, Failure> {
-        let request = self.request(identity, user, marker).map_err(|error| failed(&error.to_string()))?;
-        let answer = self.learned.door.call(request).await.map_err(|error| unanswered(OPERATION, &error))?;
-        let (status, body) = (answer.status(), answer.body().bytes().unwrap_or_default());
-        if !status.is_success() {
-            let (code, message) = key_page::error(body);
-            return Err(answered_badly(OPERATION, status.as_u16(), code.as_deref(), message.as_deref()));
-        }
-        key_page::read(body).map_err(|said| Failure { why: Why::Malformed, ..failed(&said) })
-    }
-
-    /// The signed request.
-    fn request(&self, identity: &Identity, user: &str, marker: Option<&str>) -> Result<HttpRequest, BoxError> {
         let body = body(user, marker);
-        let headers = [("content-type", FORM)];
-        let signable =
-            SignableRequest::new("POST", &self.learned.uri, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))?;
-        let params = v4::SigningParams::builder()
-            .identity(identity)
-            .region(&self.learned.region)
-            .name(&self.learned.service)
-            .time(self.now())
-            .settings(self.settings.clone())
-            .build()?;
-        let (signed, _) = sign(signable, &params.into())?.into_parts();
-        let (signed, _) = signed.into_parts();
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method("POST")?;
-        request.set_uri(self.learned.uri.as_str())?;
-        let into = request.headers_mut();
-        into.try_insert("content-type", FORM)?;
-        into.try_insert("user-agent", AGENT)?;
-        for header in signed {
-            // Header values from the SDK's signer are marked so that they are not logged; nothing here logs them.
-            into.try_insert(header.name(), header.value().to_owned())?;
-        }
-        Ok(request)
+        let request = Request {
+            operation: OPERATION,
+            method: "POST",
+            uri: self.uri(),
+            scope: self.scope(),
+            headers: &[("content-type", FORM)],
+            body: body.as_bytes(),
+        };
+        let answer = self.send(&request, |answer| key_page::error(answer.body().bytes().unwrap_or_default())).await?;
+        let body = answer.body().bytes().unwrap_or_default();
+        key_page::read(body).map_err(|said| Failure { why: Why::Malformed, ..failed(OPERATION, &said) })
     }
-
-    /// The credentials in use: the SDK's own, or those got anew since.
-    async fn identity(&self) -> Result<Identity, Failure> {
-        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let soon = self.now() + BEFORE_END;
-        if let Some(identity) = renewed.filter(|identity| identity.expiration().is_none_or(|end| end > soon)) {
-            return Ok(identity);
-        }
-        let Learned { components, resolver, .. } = &self.learned;
-        let (cache, config) = (components.identity_cache(), ConfigBag::base());
-        let found = cache.resolve_cached_identity(resolver.clone(), components, &config).await;
-        found.map_err(|error| unanswered(OPERATION, &*error))
-    }
-
-    /// Asks the credential chain anew, unless another call did so since `former` was given out.
-    async fn renew(&self, former: &Identity) -> Result<Identity, Failure> {
-        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(identity) = renewed.filter(|identity| !is_same(identity, former)) {
-            return Ok(identity);
-        }
-        let Learned { components, resolver, .. } = &self.learned;
-        let found = resolver.resolve_identity(components, &ConfigBag::base()).await;
-        let identity = found.map_err(|error| unanswered(OPERATION, &*error))?;
-        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
-        Ok(identity)
-    }
-
-    fn now(&self) -> SystemTime {
-        self.learned.components.time_source().unwrap_or_default().now()
-    }
-}
-
-impl fmt::Debug for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Way").field("uri", &self.learned.uri).finish_non_exhaustive()
-    }
-}
-
-/// Looks at the call when it is signed and about to be sent, and stops it there.
-struct Learning(Arc<Mutex<Option<Learned>>>);
-
-impl fmt::Debug for Learning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Learning")
-    }
-}
-
-impl Intercept for Learning {
-    fn name(&self) -> &'static str {
-        "Learning"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        components: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let learned = learned(context.request(), components).ok_or("the SDK's call is not signed as expected")?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
-        Err("prepared only".into())
-    }
-}
-
-fn learned(request: &HttpRequest, components: &RuntimeComponents) -> Option<Learned> {
-    let (region, service) = scope(request.headers().get("authorization")?)?;
-    let scheme = components.auth_scheme(AuthSchemeId::from("sigv4"))?;
-    let resolver = scheme.identity_resolver(components)?;
-    let door = components.http_client()?.http_connector(&HttpConnectorSettings::default(), components);
-    let (uri, components) = (request.uri().to_owned(), components.clone());
-    Some(Learned { uri, region, service, components, resolver, door })
-}
-
-/// Region and service of a signature: `Credential=AKIA…/20261124/us-east-1/iam/aws4_request`.
-fn scope(authorization: &str) -> Option<(String, String)> {
-    let scope = authorization.split_once("Credential=")?.1.split(',').next()?;
-    let mut parts = scope.trim().rsplit('/').skip(1);
-    let (service, region) = (parts.next()?, parts.next()?);
-    Some((region.to_owned(), service.to_owned()))
 }
 
 fn body(user: &str, marker: Option<&str>) -> String {
@@ -209,22 +37,4 @@ fn body(user: &str, marker: Option<&str>) -> String {
         form.append_pair("Marker", marker);
     }
     form.finish()
-}
-
-fn is_expired(failure: &Failure) -> bool {
-    matches!(failure.code.as_str(), "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired")
-}
-
-/// Whether two identities are the same credentials.
-fn is_same(one: &Identity, other: &Identity) -> bool {
-    match (one.data::<Credentials>(), other.data::<Credentials>()) {
-        (Some(one), Some(other)) => {
-            one.access_key_id() == other.access_key_id() && one.session_token() == other.session_token()
-        }
-        _ => false,
-    }
-}
-
-fn failed(said: &str) -> Failure {
-    Failure { operation: OPERATION.to_owned(), why: Why::Unavailable, code: String::new(), said: said.to_owned() }
 }

@@ -34,8 +34,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     SPEC,
     eyes::{self, Who},
-    query::Way,
     settings::Settings,
+    signed::Way,
 };
 
 /// Stands behind an operation that a sweep sends.
@@ -51,6 +51,10 @@ pub(super) struct Session {
     /// For what a sweep asks; counted apart.
     pub(super) sweeping: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
+    /// Another endpoint for every call, as set or as the environment or the profile says.
+    endpoint: Option<String>,
+    /// The region that the SDK chose.
+    region: String,
     /// The ways of the call made by hand: for what a run needs, and for sweeps.
     ways: [OnceCell<Way>; 2],
     origin: Arc<Mutex<Origin>>,
@@ -143,6 +147,8 @@ impl Session {
             iam: iam(""),
             sweeping: iam(SWEEP),
             sts: aws_sdk_sts::Client::from_conf(sts),
+            endpoint: shared.endpoint_url().map(str::to_owned),
+            region: shared.region().map_or(REGION, Region::as_ref).to_owned(),
             ways: [OnceCell::new(), OnceCell::new()],
             origin,
             patience,
@@ -216,6 +222,16 @@ impl Session {
             () = self.stop.cancelled() => Err(stopped(operation)),
             answer = tries => answer,
         }
+    }
+
+    /// Another endpoint for every call.
+    pub(super) fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// The region for what has none of its own.
+    pub(super) fn region(&self) -> &str {
+        &self.region
     }
 
     /// How many calls to have in flight.

@@ -35,6 +35,17 @@ pub(super) struct Settings {
     pub(super) instance_credentials: bool,
     /// Calls in one run.
     pub(super) max_calls: u64,
+    /// Regions whose services are looked at.
+    pub(super) regions: Regions,
+}
+
+/// Which regions are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Regions {
+    /// Those that the account has enabled.
+    Enabled,
+    /// Those that are set; with none of them only IAM is looked at.
+    These(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -50,6 +61,7 @@ struct Typed {
     #[serde(default)]
     instance_credentials: bool,
     max_calls: Option<u64>,
+    regions: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -74,7 +86,11 @@ impl Settings {
         if let Some(url) = &typed.endpoint_url {
             checked_url(url)?;
         }
+        if let Some(wrong) = typed.regions.iter().flatten().find(|region| !is_region(region)) {
+            return Err(format!("regions: {wrong:?} is no region, such as \"eu-west-1\""));
+        }
         Ok(Self {
+            regions: typed.regions.map_or(Regions::Enabled, Regions::These),
             profile: typed.profile,
             region: typed.region,
             endpoint_url: typed.endpoint_url,
@@ -86,6 +102,14 @@ impl Settings {
             max_calls: typed.max_calls.unwrap_or(u64::MAX),
         })
     }
+}
+
+/// Whether a text has the form of a region's name, which becomes part of hosts.
+pub(super) fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let (Some((number, words)), true) = (parts.split_last(), text.len() <= 32) else { return false };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    words.len() >= 2 && words.iter().all(is_word) && !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit())
 }
 
 fn checked_url(text: &str) -> Result<(), String> {
@@ -129,6 +153,17 @@ mod tests {
         assert_eq!(settings.pace, Mode::Shared { most: SHARED_MOST });
         assert!(!settings.instance_credentials);
         assert_eq!(settings.sweep_every, SWEEP_EVERY);
+        assert_eq!(settings.regions, Regions::Enabled);
+    }
+
+    #[test]
+    fn a_region_has_words_and_a_number() {
+        for region in ["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-12"] {
+            assert!(is_region(region), "{region}");
+        }
+        for wrong in ["", "eu-west", "eu--1", "EU-west-1", "eu-west-1/", "1", "eu-1", "eu.west-1-1"] {
+            assert!(!is_region(wrong), "{wrong}");
+        }
     }
 
     #[test]
@@ -140,6 +175,7 @@ mod tests {
             (json!({"sweep_every": "soon"}), "7d"),
             (json!({"endpoint_url": "https://me:secret@host"}), "without user"),
             (json!({"secret_key": "x"}), "unknown field"),
+            (json!({"regions": ["eu-west-1", "eu-west-1.evil.example"]}), "no region"),
         ] {
             let error = read(table).unwrap_err();
             assert!(error.contains(says), "{error}");

@@ -9,8 +9,8 @@ use crate::{Permission, Reach, Read, Spec};
 pub static SPEC: Spec = Spec {
     name: "aws",
     title: "Amazon Web Services",
-    about: "IAM of one account: users, roles, groups, policies, access keys, passwords, certificates, identity providers, root",
-    version: 1,
+    about: "IAM users, roles, policies, keys and root; secrets, encryption keys, certificates, workloads and agents of every region",
+    version: 2,
     reach: Reach::Provider,
     kinds: &[
         Kind::User,
@@ -23,6 +23,13 @@ pub static SPEC: Spec = Spec {
         Kind::Certificate,
         Kind::ServiceSpecificCredential,
         Kind::IdentityProvider,
+        Kind::Secret,
+        Kind::Token,
+        Kind::ClientSecret,
+        Kind::Application,
+        Kind::Workload,
+        Kind::AiAgent,
+        Kind::Grant,
     ],
     reads: &[
         Read("sts:GetCallerIdentity"),
@@ -40,6 +47,30 @@ pub static SPEC: Spec = Spec {
         Read("iam:ListSAMLProviders"),
         Read("iam:ListSSHPublicKeys"),
         Read("iam:ListSigningCertificates"),
+        Read("ec2:DescribeRegions"),
+        Read("account:ListRegions"),
+        Read("secretsmanager:ListSecrets"),
+        Read("ssm:DescribeParameters"),
+        Read("kms:ListKeys"),
+        Read("kms:ListAliases"),
+        Read("kms:DescribeKey"),
+        Read("kms:GetKeyRotationStatus"),
+        Read("kms:ListKeyRotations"),
+        Read("acm:ListCertificates"),
+        Read("acm:DescribeCertificate"),
+        Read("rolesanywhere:ListTrustAnchors"),
+        Read("rolesanywhere:ListProfiles"),
+        Read("sso:ListInstances"),
+        Read("sso:ListApplications"),
+        Read("eks:ListClusters"),
+        Read("eks:DescribeCluster"),
+        Read("eks:ListPodIdentityAssociations"),
+        Read("eks:DescribePodIdentityAssociation"),
+        Read("bedrock:ListAgents"),
+        Read("bedrock:GetAgent"),
+        Read("lambda:ListFunctions"),
+        Read("ecs:ListTaskDefinitions"),
+        Read("ecs:DescribeTaskDefinition"),
     ],
     permissions: &[
         need("iam:GenerateCredentialReport", "a fresh credential report"),
@@ -56,6 +87,30 @@ pub static SPEC: Spec = Spec {
         can("iam:ListSAMLProviders", "trusted SAML providers and their expiry"),
         can("iam:ListSSHPublicKeys", "SSH keys of users (CodeCommit)"),
         can("iam:ListSigningCertificates", "ids and expiry of signing certificates"),
+        can("ec2:DescribeRegions", "which regions are looked at, where they are not set"),
+        can("account:ListRegions", "the same, where DescribeRegions is refused"),
+        can("secretsmanager:ListSecrets", "secrets, their rotation, last reading and versions' stages; never a value"),
+        can("ssm:DescribeParameters", "names and dates of SecureString parameters; never a value"),
+        can("kms:ListKeys", "encryption keys"),
+        can("kms:ListAliases", "their names"),
+        can("kms:DescribeKey", "their state and age"),
+        can("kms:GetKeyRotationStatus", "whether they are rotated"),
+        can("kms:ListKeyRotations", "when they were rotated last"),
+        can("acm:ListCertificates", "certificates of Certificate Manager"),
+        can("acm:DescribeCertificate", "their expiry, renewal, and what uses them"),
+        can("rolesanywhere:ListTrustAnchors", "certificate authorities that are trusted by Roles Anywhere"),
+        can("rolesanywhere:ListProfiles", "the roles that their certificates may take on"),
+        can("sso:ListInstances", "instances of Identity Center"),
+        can("sso:ListApplications", "applications signed in to through it"),
+        can("eks:ListClusters", "clusters of EKS"),
+        can("eks:DescribeCluster", "the issuer of their tokens, and the role of each"),
+        can("eks:ListPodIdentityAssociations", "service accounts that act as roles"),
+        can("eks:DescribePodIdentityAssociation", "as which roles they act"),
+        can("bedrock:ListAgents", "agents of Bedrock"),
+        can("bedrock:GetAgent", "as which role each acts"),
+        can("lambda:ListFunctions", "functions, their roles, and which of their variables are credentials"),
+        can("ecs:ListTaskDefinitions", "task definitions"),
+        can("ecs:DescribeTaskDefinition", "their roles, and which of their variables are credentials"),
     ],
     blind_spots: &[
         "IAM keeps no last use of root's signing certificates, nor of users' SSH keys and certificates",
@@ -65,6 +120,10 @@ pub static SPEC: Spec = Spec {
         "a role's last use is kept for 400 days: silence before that says nothing",
         "service control policies, resource policies and session policies are not evaluated for administrator rights",
         "the credential report may leave out inactive keys; a sweep finds them within sweep_every",
+        "last readings of secrets are kept by the day; nobody keeps last readings of parameters, nor uses of KMS keys",
+        "of ECS task definitions the newest active revision of a family counts, whichever a service runs",
+        "KMS keys that AWS manages are left out; a key's own policy may hide more of it than the account's",
+        "Bedrock agents are looked for in the regions that are known to have them",
     ],
     example: EXAMPLE,
     documentation: &[
@@ -82,6 +141,7 @@ schedule = "17 */6 * * *"
 # profile = "audit"             # of ~/.aws/config; without it the order of every AWS tool holds
 # region = "eu-west-1"          # for signing; IAM itself is global
 # endpoint_url = "http://127.0.0.1:5000"
+# regions = ["eu-west-1"]       # without it those that the account has enabled; [] for IAM alone
 # account = "123456789012"      # refuse any other account
 pace = "shared"                 # or "full": as fast as in_flight allows
 # in_flight = 16                # calls at a time, and so connections
@@ -111,11 +171,12 @@ mod tests {
     fn every_read_is_a_read_and_has_its_permission() {
         for read in SPEC.reads {
             let (service, action) = read.0.split_once(':').unwrap();
-            assert!(["iam", "sts"].contains(&service));
             assert!(
-                ["Get", "List", "GenerateCredentialReport"].iter().any(|verb| action.starts_with(verb)),
+                ["Get", "List", "Describe", "GenerateCredentialReport"].iter().any(|verb| action.starts_with(verb)),
                 "{action}"
             );
+            // Reads that would give away a secret's value.
+            assert!(!["GetSecretValue", "GetParameter", "GetFunction"].contains(&action), "{action}");
             assert!(service == "sts" || SPEC.permissions.iter().any(|it| it.action == read.0), "{action}");
         }
         assert_eq!(SPEC.permissions.len() + 1, SPEC.reads.len());

@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     SPEC, Settings,
-    query::Way,
+    signed::Way,
     testing::{Account, FakeIam, FakeKey, FakeUser, Fault},
 };
-use crate::{Bookmarks, Emitter, Event};
+use crate::{Bookmarks, Emitter, Event, fingerprint::FingerprintKey};
 
 /// A page whose list is never closed: the SDK's reader takes it for the last page.
 const BROKEN: &str = "<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult><UserDetailList>\
@@ -90,6 +90,8 @@ fn account() -> Account {
 async fn run(fake: &FakeIam, known: &Bookmarks, settings: serde_json::Value) -> (Result<(), Trouble>, Said) {
     let mut table = settings.as_object().unwrap().clone();
     table.insert("endpoint_url".into(), json!(fake.url));
+    // IAM alone, unless a test is about more.
+    table.entry("regions").or_insert_with(|| json!([]));
     let settings = Settings::read(&table).unwrap();
     let limits = Limits { in_flight: 4, attempt: Duration::from_secs(5), ..Limits::default() };
     let gate = Gate::new(Pace::new(settings.pace), limits).unwrap();
@@ -102,7 +104,8 @@ async fn run(fake: &FakeIam, known: &Bookmarks, settings: serde_json::Value) -> 
         }
         said
     });
-    let aws = super::Aws { settings, gate };
+    let prints = Arc::new(FingerprintKey::new("k1", [7; 32]));
+    let aws = super::Aws { settings, gate, prints };
     let session = super::Session::for_tests(&aws.settings, &aws.gate, to.stop().clone()).await;
     let result = aws.run(&session, known, &mut to).await;
     drop(to);

@@ -9,7 +9,7 @@ mod area;
 mod arguments;
 mod der;
 pub(crate) mod environment;
-mod found;
+pub(crate) mod found;
 pub(crate) mod keys;
 mod mcp_clients;
 mod opening;
@@ -27,7 +27,7 @@ pub mod testtree;
 mod tree;
 pub(crate) mod value;
 mod walk;
-mod x509;
+pub(crate) mod x509;
 mod xml;
 
 use std::{collections::BTreeSet, sync::Arc};

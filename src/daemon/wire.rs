@@ -26,9 +26,6 @@ use crate::{
     manifests::Known,
 };
 
-/// Bytes of the store's pages kept in memory: measured to do for 200,000 records.
-const CACHE: u64 = 16 << 20;
-
 /// What people may read of a store in a database.
 pub const SHOWN: Shown =
     Shown { projector: inventory::shown, views: inventory::VIEWS, version: inventory::VIEWS_VERSION };
@@ -211,7 +208,7 @@ pub fn database(
 /// How the store of a configuration is opened.
 pub fn options(config: &Config, wait: Duration) -> OpenOptions {
     let backups = Some(config.store.backups.path.clone());
-    OpenOptions { wait, cache: CACHE, engine: config.store.engine, backups, ..OpenOptions::default() }
+    OpenOptions { wait, cache: config.store.cache, engine: config.store.engine, backups, ..OpenOptions::default() }
 }
 
 /// What this machine is called by its user.

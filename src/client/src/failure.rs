@@ -76,6 +76,9 @@ pub enum Refused {
     /// The request cannot be made as it was asked.
     #[error("the call was not sent: {0}")]
     Unfit(String),
+    /// The provider, or the share of its budget that is left to others, wants the call to wait for longer than it may.
+    #[error("what this source may take of the provider's budget is used up for another {0} s")]
+    Spared(u64),
     /// There is no connection.
     #[error("{0}")]
     Unreached(&'static str),
@@ -87,6 +90,7 @@ impl Refused {
             Refused::NotARead(_) => Why::Denied,
             Refused::Budget(_) | Refused::TooLarge(_) => Why::TooLarge,
             Refused::Slow(_) | Refused::Cut | Refused::Unreached(_) => Why::Unavailable,
+            Refused::Spared(_) => Why::Throttled,
             Refused::Broken | Refused::Unfit(_) => Why::Malformed,
         }
     }

@@ -231,7 +231,21 @@ fn joined(mut chunks: Vec<Bytes>, length: usize) -> Bytes {
     all.freeze()
 }
 
-/// Whether an answer asks to slow down. IAM says so with status 400 and a code in the body.
+/// How bodies say that it was too much: in XML a code, in JSON the name of an exception behind a namespace or alone.
+const THROTTLES: [&[u8]; 10] = [
+    b"<Code>Throttling",
+    b"<Code>RequestLimitExceeded",
+    b"<Code>SlowDown",
+    b"<Code>TooManyRequests",
+    b"#ThrottlingException\"",
+    b"\"ThrottlingException\"",
+    b"#TooManyRequestsException\"",
+    b"\"TooManyRequestsException\"",
+    b"\"RequestLimitExceeded\"",
+    b"\"ThrottledException\"",
+];
+
+/// Whether an answer asks to slow down. IAM and others say so with status 400 and a code in the body.
 fn is_throttle(answer: &HttpResponse) -> bool {
     let status = answer.status().as_u16();
     if status == 429 {
@@ -242,7 +256,5 @@ fn is_throttle(answer: &HttpResponse) -> bool {
     }
     let body = answer.body().bytes().unwrap_or_default();
     let body = body.get(..body.len().min(2048)).unwrap_or_default();
-    [&b"<Code>Throttling"[..], b"<Code>RequestLimitExceeded", b"<Code>SlowDown", b"<Code>TooManyRequests"]
-        .iter()
-        .any(|code| body.windows(code.len()).any(|window| window == *code))
+    THROTTLES.iter().any(|code| body.windows(code.len()).any(|window| window == *code))
 }

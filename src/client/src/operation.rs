@@ -3,6 +3,8 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
+use crate::routes;
+
 /// What the credential chain may send to obtain credentials; nothing of it changes the account.
 pub const CREDENTIAL_CALLS: &[&str] = &[
     "sts:AssumeRole",
@@ -20,6 +22,7 @@ pub const INSTANCE_CALLS: &[&str] = &["imds:GetToken", "imds:GetMetadata"];
 pub fn operation_of(request: &HttpRequest) -> String {
     let (host, path) = host_and_path(request.uri());
     query_protocol(request, path)
+        .or_else(|| json_protocol(request, path))
         .or_else(|| credential_call(request, host, path))
         .unwrap_or_else(|| format!("{} {host}{path}", request.method()))
 }
@@ -27,7 +30,7 @@ pub fn operation_of(request: &HttpRequest) -> String {
 /// `service:Action` of an AWS query-protocol request: POST to `/` without a query, one plain `Action` in the body, and the
 /// service its signature is scoped to.
 fn query_protocol(request: &HttpRequest, path: &str) -> Option<String> {
-    if request.method() != "POST" || path != "/" || request.uri().contains('?') {
+    if request.method() != "POST" || path != "/" || request.uri().contains('?') || target(request).is_some() {
         return None;
     }
     let body = std::str::from_utf8(request.body().bytes()?).ok()?;
@@ -52,6 +55,25 @@ fn query_protocol(request: &HttpRequest, path: &str) -> Option<String> {
         (None, "AssumeRoleWithWebIdentity") => Some("sts:AssumeRoleWithWebIdentity".to_owned()),
         (None, _) => None,
     }
+}
+
+/// `service:Action` of an AWS JSON request: of the RPC style by its target, of the REST style by method and path.
+fn json_protocol(request: &HttpRequest, path: &str) -> Option<String> {
+    let service = signed_for(request)?;
+    match target(request) {
+        Some(target) => {
+            let is_json = request.headers().get("content-type") == Some("application/x-amz-json-1.1");
+            let is_call = is_json && request.method() == "POST" && path == "/" && !request.uri().contains('?');
+            if is_call { routes::targeted(service, target) } else { None }
+        }
+        // A form is of the query protocol, whatever the path says.
+        None if request.headers().get("content-type").is_some_and(|it| it != "application/json") => None,
+        None => routes::routed(service, request.method(), path).map(str::to_owned),
+    }
+}
+
+fn target(request: &HttpRequest) -> Option<&str> {
+    request.headers().get("x-amz-target")
 }
 
 /// The service in the signature's scope: `Credential=AKIA…/20261124/us-east-1/iam/aws4_request`.
@@ -161,6 +183,52 @@ mod tests {
         for (method, uri, scope, body) in table {
             let name = operation_of(&request(method, uri, scope, body));
             assert!(name.starts_with(method), "{name}");
+        }
+    }
+    fn json(method: &str, uri: &str, scope: &str, target: Option<&str>) -> HttpRequest {
+        let mut request = request(method, uri, Some(scope), "{}");
+        if let Some(target) = target {
+            request.headers_mut().insert("x-amz-target", target.to_owned());
+            request.headers_mut().insert("content-type", "application/x-amz-json-1.1");
+        }
+        request
+    }
+
+    #[test]
+    fn a_json_request_is_named_by_its_target_or_its_path() {
+        let secrets = "https://secretsmanager.eu-west-1.amazonaws.com/";
+        let listed = json("POST", secrets, "secretsmanager", Some("secretsmanager.ListSecrets"));
+        assert_eq!(operation_of(&listed), "secretsmanager:ListSecrets");
+        let value = json("POST", secrets, "secretsmanager", Some("secretsmanager.GetSecretValue"));
+        assert_eq!(operation_of(&value), "secretsmanager:GetSecretValue");
+        let anchors =
+            json("GET", "https://rolesanywhere.eu-west-1.amazonaws.com/trustanchors?pageSize=9", "rolesanywhere", None);
+        assert_eq!(operation_of(&anchors), "rolesanywhere:ListTrustAnchors");
+    }
+
+    #[test]
+    fn a_json_request_with_two_faces_has_no_name() {
+        let secrets = "https://secretsmanager.eu-west-1.amazonaws.com/";
+        let target = Some("secretsmanager.ListSecrets");
+        let mut form = json("POST", secrets, "secretsmanager", target);
+        form.headers_mut().insert("content-type", "application/x-www-form-urlencoded");
+        let mut action = request("POST", "https://iam.amazonaws.com/", Some("iam"), "Action=ListUsers");
+        action.headers_mut().insert("x-amz-target", "TrentService.ScheduleKeyDeletion");
+        let mut unsigned = json("POST", secrets, "secretsmanager", target);
+        unsigned.headers_mut().remove("authorization");
+        for it in [
+            form,
+            action,
+            unsigned,
+            json("POST", &format!("{secrets}?x=1"), "secretsmanager", target),
+            json("POST", &format!("{secrets}clusters"), "secretsmanager", target),
+            json("GET", secrets, "secretsmanager", target),
+            json("POST", secrets, "kms", target),
+            json("GET", "https://eks.eu-west-1.amazonaws.com/clusters", "eks", target),
+            json("DELETE", "https://eks.eu-west-1.amazonaws.com/clusters/prod", "eks", None),
+        ] {
+            let name = operation_of(&it);
+            assert!(name.starts_with(it.method()), "{name}");
         }
     }
 }

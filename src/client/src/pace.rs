@@ -118,11 +118,6 @@ impl Pace {
         });
     }
 
-    /// Lets no call of that action go before that moment.
-    pub(crate) fn hold(&self, action: &str, until: Instant) {
-        self.lane(action).with(|state| state.free_at = state.free_at.max(until));
-    }
-
     fn ceiling(&self) -> f64 {
         match self.mode {
             Mode::Shared { most } => most.max(LEAST),

@@ -47,7 +47,7 @@ impl Default for Patience {
 impl Patience {
     /// Tries once only: for a check that must answer soon.
     pub fn none() -> Self {
-        Self { throttled: 1, unavailable: 1, ..Self::default() }
+        Self { throttled: 1, unavailable: 1, window: Duration::ZERO, ..Self::default() }
     }
 
     /// How long to wait after the try of that number, counted from 1, or `None` to give up.

@@ -1,4 +1,4 @@
-//! Whether an answer in XML is whole: one element, every tag closed in order, every reference known.
+//! Whether an answer is whole. In XML: one element, every tag closed in order, every reference known. In JSON: one object.
 //! It must never take an answer that breaks off for one that has ended: the SDK's reader cannot tell them apart.
 
 use quick_xml::{
@@ -6,12 +6,21 @@ use quick_xml::{
     escape::resolve_predefined_entity,
     events::{BytesRef, BytesStart, Event},
 };
+use serde::de::IgnoredAny;
 
 /// Deepest nesting taken.
 const DEPTH_MAX: usize = 64;
 
-/// Whether a body is one whole element of XML without a document type.
+/// Whether a body is one whole element of XML without a document type, or one whole object of JSON.
 pub(crate) fn is_whole(body: &[u8]) -> bool {
+    match body.trim_ascii_start().first() {
+        // Whoever expects XML finds no element in it, and says so.
+        Some(b'{') => serde_json::from_slice::<IgnoredAny>(body).is_ok(),
+        _ => is_whole_xml(body),
+    }
+}
+
+fn is_whole_xml(body: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(body) else { return false };
     let mut reader = Reader::from_str(text);
     let (mut depth, mut elements) = (0_usize, 0_usize);
@@ -64,6 +73,8 @@ mod tests {
             r#"<?xml version="1.0" encoding="UTF-8"?><a xmlns="https://x/y"><b>1 &lt; &#50;</b><c/><!-- d --></a>"#,
             "<a/>\n",
             "<a><b>x</b>\r\n</a>",
+            "{\"a\":[{\"b\":null}]}\n",
+            "{}",
         ];
         for text in whole {
             assert!(is_whole(text.as_bytes()), "{text}");
@@ -71,7 +82,11 @@ mod tests {
         let broken = [
             "",
             " ",
-            "{}",
+            "[]",
+            "{\"a\":1",
+            "{\"a\":}",
+            "{} {}",
+            "{\"a\":\"\u{1}\"}",
             "<html>not what you think",
             "<a><b>1</b>",
             "<a><b>1</a></b>",

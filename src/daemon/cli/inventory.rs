@@ -7,7 +7,10 @@ use provost_engine::own::told;
 use provost_model::{Owner, RecordId, Time, Unites, field};
 use serde::Serialize;
 
-use super::{CliError, Exit, Screen};
+use super::{
+    CliError, Exit, Screen,
+    custody::{self, CustodyRow},
+};
 use crate::{
     filter::LeftOut,
     output::{
@@ -63,24 +66,34 @@ pub fn list(rows: Vec<InventoryRow>, left_out: &LeftOut, screen: &mut Screen<'_>
     Ok(Exit::Done)
 }
 
+/// What a record's page shows beside its row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    /// Who answers for it.
+    pub owner: Option<&'a Owner>,
+    /// What its secret opens, where it is kept and who reads it; nothing for what is no secret, or of a former time.
+    pub custody: Option<&'a CustodyRow>,
+    /// Who said what of it.
+    pub said_by: &'a [SaidRow],
+    /// The groups it is in.
+    pub groups: &'a [(Unites, RecordId)],
+}
+
 /// Shows everything known of one record, and who said it.
-pub fn show(
-    row: &InventoryRow,
-    owner: Option<&Owner>,
-    (said_by, groups): (&[SaidRow], &[(Unites, RecordId)]),
-    screen: &mut Screen<'_>,
-) -> Result<Exit, CliError> {
+pub fn show(row: &InventoryRow, page: &Page<'_>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    let Page { owner, custody, said_by, groups } = *page;
     #[derive(Serialize)]
     struct Whole<'a> {
         #[serde(flatten)]
         row: &'a InventoryRow,
         ownership: Option<&'a Owner>,
+        custody: Option<&'a CustodyRow>,
         statements: &'a [SaidRow],
         groups: BTreeMap<&'static str, RecordId>,
     }
     if !screen.is_table() {
         let groups = groups.iter().map(|(unites, id)| (unites.word(), *id)).collect();
-        screen.value(&Whole { row, ownership: owner, statements: said_by, groups })?;
+        screen.value(&Whole { row, ownership: owner, custody, statements: said_by, groups })?;
         return Ok(Exit::Done);
     }
     let now = screen.look.now;
@@ -111,6 +124,9 @@ pub fn show(
     if let Some(owner) = owner {
         screen.prose("\nOwner")?;
         told(owner).iter().try_for_each(|line| screen.told(line))?;
+    }
+    if let Some(custody) = custody {
+        custody::show(custody, screen)?;
     }
     let rows = said_by.iter().map(|it| {
         vec![
@@ -235,7 +251,8 @@ mod tests {
     fn show_says_everything_and_who_said_it() {
         let (out, _) = written(Format::Table, |screen| {
             let owner = Owner::named("payments", 0.8);
-            show(&samples::key("deploy\u{1b}[2J"), Some(&owner), (&said_by(), &[]), screen).unwrap();
+            let page = Page { owner: Some(&owner), said_by: &said_by(), ..Page::default() };
+            show(&samples::key("deploy\u{1b}[2J"), &page, screen).unwrap();
         });
         insta::assert_snapshot!(out, @r#"
     id           0193ab04-0576-0788-090a-0b0c0d0e0fff
@@ -271,7 +288,8 @@ mod tests {
     fn show_for_programs_is_the_row_with_its_statements() {
         let (out, _) = written(Format::Json, |screen| {
             let group = [(Unites::Secrets, samples::key("deploy").id)];
-            show(&samples::key("deploy"), None, (&said_by(), &group), screen).unwrap();
+            let page = Page { said_by: &said_by(), groups: &group, ..Page::default() };
+            show(&samples::key("deploy"), &page, screen).unwrap();
         });
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(value["last_used_at"]["reading"], "never");

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod completions;
 pub mod config;
 pub mod connector;
+pub mod custody;
 mod exit;
 pub mod findings;
 pub mod inventory;

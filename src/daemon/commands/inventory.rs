@@ -7,7 +7,7 @@ use provost_engine::reconcile::differences;
 use provost_model::{Because, Presence, Reading, Record, RecordId, Standing, Time, Value};
 use provost_store::{Go, StoreError, inventory::Version};
 
-use super::{Asked, CommandError, commit_at, links};
+use super::{Asked, CommandError, commit_at, custody::custody, links};
 use crate::{
     cli::{
         self, Exit, Inventory, Screen, Selection, When,
@@ -149,7 +149,11 @@ fn show(desk: &Desk, typed: &str, when: &When, screen: &mut Screen<'_>) -> Resul
         .collect();
     let owner = rows.owner(&record)?;
     let groups = desk.house.inventory().linked(id, at)?.groups();
-    Ok(cli::inventory::show(&rows.of(&record)?, owner.as_ref(), (&said_by, &groups), screen)?)
+    // How records hang together is known of now.
+    let custody = if when.at.is_none() && when.as_of.is_none() { custody(desk, &record)? } else { None };
+    let beside =
+        cli::inventory::Page { owner: owner.as_ref(), custody: custody.as_ref(), said_by: &said_by, groups: &groups };
+    Ok(cli::inventory::show(&rows.of(&record)?, &beside, screen)?)
 }
 
 fn history(desk: &Desk, typed: &str, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {

@@ -209,7 +209,7 @@ fn end(rows: &Rows<'_>, (id, key): (RecordId, &CorrelationKey), desk: &Desk) -> 
 }
 
 /// A record in a few words.
-fn words(record: &Record) -> String {
+pub(super) fn words(record: &Record) -> String {
     let place = record.get(field::LOCATION).known().map_or_else(String::new, |place| format!(" at {place}"));
     format!("{} {}{place} in {}", record.kind, record.name(), record.realm)
 }

@@ -2,6 +2,7 @@
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
 mod cluster;
+mod custody;
 mod findings;
 mod inventory;
 mod links;

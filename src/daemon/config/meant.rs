@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -28,6 +29,10 @@ use super::{
 
 /// Longest drain; systemd kills after 30 seconds.
 const DRAIN_MAX: Duration = Duration::from_secs(25);
+/// Memory for pages of the embedded store unless it is said: measured to do for 200,000 records.
+const STORE_CACHE: u64 = 16 << 20;
+/// What it may be.
+const STORE_CACHES: RangeInclusive<u64> = 8 << 20..=16 << 30;
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 /// A configuration that can be run.
@@ -71,6 +76,8 @@ pub struct StoreChoice {
     pub url: Option<Address>,
     /// What is kept free on its disk.
     pub min_free: Size,
+    /// Bytes of its pages kept in memory.
+    pub cache: u64,
     /// When it is backed up, and where to.
     pub backups: Backups,
 }
@@ -271,7 +278,18 @@ impl Check {
             daily: days("store.keep_daily", typed.store.keep_daily.as_ref(), 7),
         };
         let backups = self.backups(&typed.store.backups, &path);
-        StoreChoice { path, url, engine, keep, min_free, backups }
+        let cache = self.cache(typed.store.cache.as_deref());
+        StoreChoice { path, url, engine, keep, min_free, cache, backups }
+    }
+
+    fn cache(&mut self, typed: Option<&str>) -> u64 {
+        match self.or("store.cache", typed.map(Size::parse), Size::Bytes(STORE_CACHE)) {
+            Size::Bytes(bytes) if STORE_CACHES.contains(&bytes) => bytes,
+            _ => {
+                self.fault("store.cache", "between 8MiB and 16GiB");
+                STORE_CACHE
+            }
+        }
     }
 
     fn backups(&mut self, typed: &TypedBackups, store: &Path) -> Backups {
@@ -472,6 +490,7 @@ mod tests {
             keep_history = "1h"
             keep_daily = "a while"
             min_free = "5"
+            cache = "1MiB"
             [daemon]
             drain = "1m"
             lease = "1s"
@@ -506,6 +525,7 @@ mod tests {
     store.engine: either "sled" or "redb"
     store.keep_history: between 1d and 36600d
     store.keep_daily: write a length of time with its unit, such as 5m, 25s or 7d
+    store.cache: between 8MiB and 16GiB
     sources[0].time_zone: there is no such time zone; write one such as Europe/Paris
     sources[0].schedule: Component error: Number out of bounds; five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *
     sources[0].jitter: write a length of time with its unit, such as 5m, 25s or 7d

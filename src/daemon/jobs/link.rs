@@ -251,9 +251,7 @@ impl<'a> Turn<'a> {
             }
             for key in former.keys.iter().filter(|key| !keys.contains(key)) {
                 let carriers = self.around.carriers(*key)?;
-                if carriers.is_empty() && self.held(*key)?.is_some() {
-                    self.put_held(*key, None)?;
-                }
+                self.let_go(*key, &carriers)?;
                 if carriers.len() <= CARRIERS_MOST {
                     self.look_again(unites, &carriers)?;
                 }
@@ -314,6 +312,20 @@ impl<'a> Turn<'a> {
         let since = known.map_or(self.now, |row| row.since);
         let row = (!entries.is_empty()).then(|| HeldRow { key: key.clone(), since, entries });
         self.put_held(key_ref, row)
+    }
+
+    /// Forgets what was held back of a key among those who do not all carry it any more. Whoever carries it now may be alone
+    /// with it and so have nothing written of it.
+    fn let_go(&mut self, key: KeyRef, carriers: &[RecordId]) -> Result<(), StoreError> {
+        let Some(known) = self.held(key)? else { return Ok(()) };
+        let crowded = carriers.len() > CARRIERS_MOST;
+        let stays = |of: &[RecordId]| !of.is_empty() && of.iter().all(|id| carriers.contains(id));
+        let entries: Vec<_> = known.entries.iter().filter(|(_, of)| crowded || stays(of)).cloned().collect();
+        if entries == known.entries {
+            return Ok(());
+        }
+        let row = (!entries.is_empty()).then_some(HeldRow { entries, ..known });
+        self.put_held(key, row)
     }
 
     fn put_held(&mut self, key: KeyRef, row: Option<HeldRow>) -> Result<(), StoreError> {

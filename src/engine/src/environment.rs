@@ -21,9 +21,13 @@ const PROD: [&str; 5] = ["prod", "production", "prd", "live", "p"];
 impl Environment {
     /// Whether it is production.
     pub fn is_prod(&self) -> bool {
-        let word = self.name.as_str();
-        PROD.contains(&word) || word.starts_with("prod-") || word.starts_with("production-")
+        is_prod(&self.name)
     }
+}
+
+/// Whether a word for an environment means production.
+pub fn is_prod(word: &str) -> bool {
+    PROD.contains(&word) || word.starts_with("prod-") || word.starts_with("production-")
 }
 
 /// What a record says of its environment: the attribute if known, else the first telling tag.

@@ -3,7 +3,10 @@
 
 use provost_model::{FieldSet, Reading, Record, Severity, field};
 
-use crate::environment::environment_of;
+use crate::{
+    environment::environment_of,
+    rules::{Exposure, OF_EXPOSURE},
+};
 
 /// Something that makes a fault worse than usual, with the evidence in plain words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,12 +15,12 @@ pub enum Raiser {
     Privileged(String),
     /// It belongs to production.
     Prod(String),
-    /// The provider says that it leaked.
+    /// The provider, or a scanner, says that it leaked.
     Leaked(String),
 }
 
 /// Managed policies that AWS attaches to a user whose key was found in public (versions 1 to 3).
-const QUARANTINE: &str = "AWSCompromisedKeyQuarantine";
+pub(crate) const QUARANTINE: &str = "AWSCompromisedKeyQuarantine";
 
 impl Raiser {
     /// The word and the evidence.
@@ -37,7 +40,8 @@ pub const RESTS_ON: FieldSet = FieldSet::of(&[
     field::ENVIRONMENT.field(),
     field::TAGS.field(),
     field::POLICIES.field(),
-]);
+])
+.and(OF_EXPOSURE);
 
 /// Whether a record is known to hold administrator rights.
 pub fn is_privileged(record: &Record) -> bool {
@@ -52,12 +56,13 @@ pub fn raisers(record: &Record, identity: Option<&Record>) -> Vec<Raiser> {
         Raiser::Privileged(because.unwrap_or_else(|| "administrator rights".into()))
     });
     let prod = both().find_map(environment_of).filter(|it| it.is_prod()).map(|it| Raiser::Prod(it.because));
-    let leaked = both().find_map(|it| {
+    let reported = || both().filter_map(Exposure::of).find(Exposure::is_open).map(|it| Raiser::Leaked(it.words()));
+    let quarantined = both().find_map(|it| {
         let policies = it.list(field::POLICIES).known()?;
         let quarantine = policies.iter().find(|policy| policy.contains(QUARANTINE))?;
         Some(Raiser::Leaked(format!("AWS attached {quarantine}")))
     });
-    [privileged, prod, leaked].into_iter().flatten().collect()
+    [privileged, prod, quarantined.or_else(reported)].into_iter().flatten().collect()
 }
 
 /// The severity of a fault, and how it came about, one step a line.

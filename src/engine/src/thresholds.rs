@@ -37,6 +37,10 @@ pub struct Thresholds {
     pub age_certificate_days: u32,
     /// CRED-NO-EXPIRY: older than this without an expiry.
     pub no_expiry_days: u32,
+    /// CRED-EXPIRY-FAR: made to last longer than so many days.
+    pub expiry_far_days: u32,
+    /// CRED-EXPIRY-FAR: the same for client secrets.
+    pub expiry_far_client_secret_days: u32,
     /// CRED-EXPIRING: steps before the end, the longest first.
     pub expiring_days: Vec<u32>,
     /// CRED-EXPIRING: used within so many days counts as in use.
@@ -45,6 +49,10 @@ pub struct Thresholds {
     pub expired_left_days: u32,
     /// CRED-MULTI-ACTIVE: a second active credential is normal for so long.
     pub overlap_days: u32,
+    /// CRED-ROTATION-STUCK: whoever uses a credential has moved to its successor within so many days.
+    pub rotation_stuck_days: u32,
+    /// CRED-ROTATION-OFF: rotation is late after so many of its periods since it was last done.
+    pub rotation_periods: u32,
     /// CRED-INACTIVE-LEFT: still there so long after it was switched off.
     pub inactive_left_days: u32,
     /// CRED-REUSED: identities, systems or environments that share a secret.
@@ -65,6 +73,18 @@ pub struct Thresholds {
     pub idle_role_days: u32,
     /// ID-IDLE: service accounts, applications and workloads.
     pub idle_account_days: u32,
+    /// ID-ORPHAN-CONSUMER: what it served has been deleted or archived for longer.
+    pub orphan_consumer_days: u32,
+    /// PRIV-UNUSED: services granted and unused for longer.
+    pub unused_rights_days: u32,
+    /// PRIV-UNUSED: at least so many in a hundred of the services granted.
+    pub unused_rights_percent: u32,
+    /// PRIV-SCOPE-BROAD: uses were watched for longer.
+    pub scope_used_days: u32,
+    /// PRIV-SCOPE-BROAD: used on at most so many in a hundred of what it reaches.
+    pub scope_used_percent: u32,
+    /// TRUST-EXTERNAL: accounts of partners, by their numbers, who may act here with an external id.
+    pub trusted_accounts: Vec<String>,
     /// AI-AGENT-UNGOV: the agent's key unused for longer.
     pub agent_key_stale_days: u32,
     /// SRC-STALE: not fully covered for so many periods of its schedule.
@@ -93,10 +113,14 @@ pub struct Limits {
     pub age_secret_days: Option<u32>,
     pub age_certificate_days: Option<u32>,
     pub no_expiry_days: Option<u32>,
+    pub expiry_far_days: Option<u32>,
+    pub expiry_far_client_secret_days: Option<u32>,
     pub expiring_days: Option<Vec<u32>>,
     pub expiring_used_days: Option<u32>,
     pub expired_left_days: Option<u32>,
     pub overlap_days: Option<u32>,
+    pub rotation_stuck_days: Option<u32>,
+    pub rotation_periods: Option<u32>,
     pub inactive_left_days: Option<u32>,
     pub reused_in: Option<u32>,
     pub rsa_bits: Option<u32>,
@@ -107,6 +131,12 @@ pub struct Limits {
     pub moved_days: Option<u32>,
     pub idle_role_days: Option<u32>,
     pub idle_account_days: Option<u32>,
+    pub orphan_consumer_days: Option<u32>,
+    pub unused_rights_days: Option<u32>,
+    pub unused_rights_percent: Option<u32>,
+    pub scope_used_days: Option<u32>,
+    pub scope_used_percent: Option<u32>,
+    pub trusted_accounts: Option<Vec<String>>,
     pub agent_key_stale_days: Option<u32>,
     pub source_periods: Option<u32>,
     pub source_credential_days: Option<u32>,
@@ -179,10 +209,14 @@ impl Default for Thresholds {
             age_secret_days: 365,
             age_certificate_days: 398,
             no_expiry_days: 0,
+            expiry_far_days: 365,
+            expiry_far_client_secret_days: 180,
             expiring_days: vec![30, 14, 7, 1],
             expiring_used_days: 30,
             expired_left_days: 30,
             overlap_days: 14,
+            rotation_stuck_days: 10,
+            rotation_periods: 2,
             inactive_left_days: 30,
             reused_in: 2,
             rsa_bits: 2048,
@@ -193,6 +227,12 @@ impl Default for Thresholds {
             moved_days: 14,
             idle_role_days: 90,
             idle_account_days: 180,
+            orphan_consumer_days: 7,
+            unused_rights_days: 90,
+            unused_rights_percent: 50,
+            scope_used_days: 90,
+            scope_used_percent: 10,
+            trusted_accounts: Vec::new(),
             agent_key_stale_days: 90,
             source_periods: 3,
             source_credential_days: 14,
@@ -235,10 +275,14 @@ impl Thresholds {
         put(&mut self.age_secret_days, &limits.age_secret_days);
         put(&mut self.age_certificate_days, &limits.age_certificate_days);
         put(&mut self.no_expiry_days, &limits.no_expiry_days);
+        put(&mut self.expiry_far_days, &limits.expiry_far_days);
+        put(&mut self.expiry_far_client_secret_days, &limits.expiry_far_client_secret_days);
         put(&mut self.expiring_days, &limits.expiring_days);
         put(&mut self.expiring_used_days, &limits.expiring_used_days);
         put(&mut self.expired_left_days, &limits.expired_left_days);
         put(&mut self.overlap_days, &limits.overlap_days);
+        put(&mut self.rotation_stuck_days, &limits.rotation_stuck_days);
+        put(&mut self.rotation_periods, &limits.rotation_periods);
         put(&mut self.inactive_left_days, &limits.inactive_left_days);
         put(&mut self.reused_in, &limits.reused_in);
         put(&mut self.rsa_bits, &limits.rsa_bits);
@@ -249,6 +293,12 @@ impl Thresholds {
         put(&mut self.moved_days, &limits.moved_days);
         put(&mut self.idle_role_days, &limits.idle_role_days);
         put(&mut self.idle_account_days, &limits.idle_account_days);
+        put(&mut self.orphan_consumer_days, &limits.orphan_consumer_days);
+        put(&mut self.unused_rights_days, &limits.unused_rights_days);
+        put(&mut self.unused_rights_percent, &limits.unused_rights_percent);
+        put(&mut self.scope_used_days, &limits.scope_used_days);
+        put(&mut self.scope_used_percent, &limits.scope_used_percent);
+        put(&mut self.trusted_accounts, &limits.trusted_accounts);
         put(&mut self.agent_key_stale_days, &limits.agent_key_stale_days);
         put(&mut self.source_periods, &limits.source_periods);
         put(&mut self.source_credential_days, &limits.source_credential_days);
@@ -414,6 +464,15 @@ fn check(limits: &Limits) -> Result<(), InvalidPolicy> {
     if limits.reused_in.is_some_and(|it| it < 2) {
         return wrong("reused_in must be at least 2".into());
     }
+    if [limits.unused_rights_percent, limits.scope_used_percent].iter().flatten().any(|it| *it > 100) {
+        return wrong("unused_rights_percent and scope_used_percent must be at most 100".into());
+    }
+    if limits.rotation_periods == Some(0) {
+        return wrong("rotation_periods must be at least 1".into());
+    }
+    if limits.trusted_accounts.iter().flatten().any(|it| it.trim().is_empty() || it.contains('*')) {
+        return wrong("trusted_accounts must name accounts, one by one".into());
+    }
     if limits.source_periods == Some(0) {
         return wrong("source_periods must be at least 1".into());
     }
@@ -448,129 +507,4 @@ pub(crate) fn digest_of(it: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use provost_model::{PartId, ScopeNo, Time};
-
-    use super::*;
-    use crate::rules::sample;
-
-    fn policy(text: &str) -> Result<Policy, String> {
-        let config: PolicyConfig = toml::from_str(text).map_err(|error| error.to_string())?;
-        Policy::new(config).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn later_overrides_win_where_they_match() {
-        let policy = policy(
-            r#"
-            thresholds = { age_key_days = 80 }
-            [[overrides]]
-            match = { realm = "aws", kind = "access_key" }
-            thresholds = { age_key_days = 60, off = ["CRED-STALE"] }
-            [[overrides]]
-            match = { source = "aws-dev", scope = "iam", tag = "env=dev" }
-            thresholds = { age_key_days = 200 }
-            "#,
-        )
-        .unwrap();
-        let cover = |source: &'static str, path: &'static str| {
-            [Covered { scope: ScopeNo(1), part: PartId::WHOLE, as_of: Time::from_seconds(0), source, path }]
-        };
-        let tags = |value: &str| BTreeMap::from([("Env".to_owned(), value.to_owned())]);
-        let key = |value: &str| sample::key().with(field::TAGS, tags(value)).build();
-        let days = |record: &Record, covers: &[Covered<'_>]| policy.of_record(record, covers).age_key_days;
-        assert_eq!(days(&sample::user().build(), &[]), 80);
-        assert_eq!(days(&sample::key().realm("gcp:1").build(), &[]), 80);
-        assert_eq!(days(&key("dev"), &[]), 60);
-        assert_eq!(days(&key("dev"), &cover("aws-dev", "iam/users")), 200);
-        assert_eq!(days(&key("dev"), &cover("aws-dev", "iamx")), 60);
-        assert_eq!(days(&key("prod"), &cover("aws-dev", "iam")), 60);
-        assert_eq!(days(&key("dev"), &cover("aws-prod", "iam")), 60);
-        assert!(policy.of_record(&key("dev"), &[]).is_off("cred-stale"));
-        assert_eq!(policy.of_source("aws-dev").age_key_days, 80);
-    }
-
-    #[test]
-    fn nonsense_is_refused_with_the_reason() {
-        let table = [
-            ("thresholds = { age_key_day = 3 }", "age_key_day"),
-            ("thresholds = { age_key_days = -3 }", "age_key_days"),
-            ("thresholds = { off = [\"CRED-STAL\"] }", "no rule \"CRED-STAL\""),
-            ("thresholds = { owner_confidence = 1.5 }", "between 0 and 1"),
-            ("thresholds = { expiring_days = [] }", "one to ten"),
-            ("thresholds = { reused_in = 1 }", "at least 2"),
-            ("thresholds = { source_periods = 0 }", "at least 1"),
-            ("[[overrides]]\nmatch = {}\nthresholds = {}", "must say what it matches"),
-            ("[[overrides]]\nmatch = { realms = \"aws\" }\nthresholds = {}", "realms"),
-            ("unknown = 1", "unknown"),
-        ];
-        for (text, reason) in table {
-            let error = policy(text).unwrap_err();
-            assert!(error.contains(reason), "{text}: {error}");
-        }
-    }
-
-    /// The ids of rules whose digest under a policy is another than under the usual one.
-    fn moved(text: &str) -> Vec<&'static str> {
-        let (usual, other) = (Policy::default(), policy(text).unwrap());
-        rules::ALL.iter().filter(|rule| usual.digest_of(rule) != other.digest_of(rule)).map(|rule| rule.id).collect()
-    }
-
-    #[test]
-    fn a_figure_moves_the_digests_of_the_rules_that_compare_with_it() {
-        let graced = ["AI-AGENT-UNGOV", "CFG-PLAINTEXT-STORE", "CRED-REUSED", "CRED-WEAK-KEY", "PRIV-ADMIN"];
-        for (text, expected) in [
-            ("thresholds = { grace_days = 7 }", &[][..]),
-            ("thresholds = { grace_days = 8 }", &graced[..]),
-            ("thresholds = { off = [\"CRED-AGE\"] }", &["CRED-AGE"]),
-            ("thresholds = { expiring_days = [9, 3] }", &["CRED-EXPIRING"]),
-            ("[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { grace_days = 8 }", &graced),
-            ("[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { idle_role_days = 8 }", &["ID-IDLE"]),
-        ] {
-            assert_eq!(moved(text), expected, "{text}");
-        }
-        let one = policy("[[overrides]]\nmatch = { realm = \"aws\" }\nthresholds = { rsa_bits = 4096 }").unwrap();
-        let other = policy("[[overrides]]\nmatch = { realm = \"gcp\" }\nthresholds = { rsa_bits = 4096 }").unwrap();
-        let rule = Rule::of_id("CRED-WEAK-KEY").unwrap();
-        assert_ne!(one.digest_of(rule), other.digest_of(rule), "whom it is for counts too");
-    }
-
-    #[test]
-    fn a_rule_shows_its_figures_and_where_they_differ() {
-        let policy = policy(
-            "thresholds = { age_key_days = 80, off = [\"cred-stale\"] }\n[[overrides]]\nmatch = { realm = \"aws\" }\n\
-             thresholds = { age_key_days = 60 }",
-        )
-        .unwrap();
-        let rule = |id| Rule::of_id(id).unwrap();
-        let figures = policy.figures(rule("CRED-AGE"));
-        assert_eq!(figures.len(), rule("CRED-AGE").figures.len());
-        assert!(figures.contains(&("age_key_days", 80.into())) && figures.contains(&("age_secret_days", 365.into())));
-        assert!(policy.figures(rule("SRC-HELD")).is_empty());
-        let standing = ["CRED-AGE", "CRED-STALE", "ID-IDLE"].map(|id| policy.standing(rule(id)));
-        assert_eq!(standing, [(false, 1), (true, 0), (false, 0)]);
-    }
-
-    #[test]
-    fn every_figure_is_compared_with_by_a_rule_that_says_so() {
-        let figures = serde_json::to_value(Thresholds::default()).unwrap();
-        let named: Vec<&str> = rules::ALL.iter().flat_map(|rule| rule.figures).copied().collect();
-        for figure in figures.as_object().unwrap().keys().filter(|it| *it != "off") {
-            assert!(named.contains(&figure.as_str()), "{figure}");
-        }
-        for name in named {
-            assert!(figures.get(name).is_some(), "{name}");
-        }
-    }
-
-    #[test]
-    fn overridden_figures_are_made_once() {
-        let policy =
-            policy("[[overrides]]\nmatch = { kind = \"access_key\" }\nthresholds = { age_key_days = 60 }").unwrap();
-        let (key, user) = (sample::key().build(), sample::user().build());
-        assert!(Arc::ptr_eq(&policy.of_record(&key, &[]), &policy.of_record(&key, &[])));
-        assert_eq!((policy.of_record(&key, &[]).age_key_days, policy.of_record(&user, &[]).age_key_days), (60, 90));
-    }
-}
+mod tests;

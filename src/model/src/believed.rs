@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{Attr, Field, Reading, Record, Statement, Status, Time, Value, field, field::Typed};
 
 /// Attribute numbers that are looked up once; all there are.
-const NUMBERS: usize = 128;
+const NUMBERS: usize = 256;
 
 /// A record with the place of every attribute that is spoken of.
 #[derive(Clone, Debug)]

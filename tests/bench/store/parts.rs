@@ -51,6 +51,8 @@ const WHERE: &str = "kind == 'access_key' && status == 'inactive'";
 pub(crate) struct Work {
     pub(crate) directory: PathBuf,
     pub(crate) engine: String,
+    /// Bytes of pages kept in memory.
+    pub(crate) cache: u64,
     /// The database that holds the store instead.
     pub(crate) database: Option<Database>,
     pub(crate) identities: u64,
@@ -85,7 +87,7 @@ impl Work {
     fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
         match &self.database {
             Some(database) => database.open(),
-            None => opened(&self.directory.join(name), &self.engine),
+            None => opened(&self.directory.join(name), &self.engine, self.cache),
         }
     }
 
@@ -255,10 +257,10 @@ impl Work {
     }
 }
 
-fn opened(directory: &Path, engine: &str) -> Result<Arc<dyn Store>> {
+fn opened(directory: &Path, engine: &str, cache: u64) -> Result<Arc<dyn Store>> {
     let engine =
         EngineKind::named(engine).with_context(|| format!("there is no engine {engine:?}: sled, redb, postgres"))?;
-    Ok(Arc::new(open(directory, &OpenOptions { engine: Some(engine), ..OpenOptions::default() })?))
+    Ok(Arc::new(open(directory, &OpenOptions { engine: Some(engine), cache, ..OpenOptions::default() })?))
 }
 
 /// A page as a list shows it: rows with owner and sources, from somewhere on, those that the filter keeps.

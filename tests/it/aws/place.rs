@@ -25,11 +25,12 @@ impl Place {
         self.configure_with_free("1MiB", endpoint, more);
     }
 
-    /// The same, where so much must stay free.
+    /// The same, where so much must stay free. IAM alone is looked at, unless regions are among the settings.
     pub(super) fn configure_with_free(&self, min_free: &str, endpoint: &str, more: &str) {
+        let regions = if more.contains("regions") { "" } else { "regions = []\n" };
         self.0.write_configuration(&format!(
             "[store]\nmin_free = {min_free:?}\n[[sources]]\nname = \"aws\"\nconnector = \"aws\"\npace = \"full\"\n\
-             endpoint_url = {endpoint:?}\n{more}\n",
+             endpoint_url = {endpoint:?}\n{regions}{more}\n",
         ));
     }
 

@@ -267,6 +267,19 @@ proptest! {
 }
 
 #[test]
+fn what_is_held_back_among_those_who_lost_a_key_is_forgotten_whoever_carries_it_now() {
+    // In both orders of the turn: whoever carries it now is grouped after the others, and before them.
+    for now in [36, 4] {
+        let desk = Desk::new();
+        happen(&desk, &Event::Seen(vec![(20, vec![13], false), (8, vec![13], false)]));
+        agrees(&desk);
+        assert_eq!(desk.house.inventory().held_keys().unwrap().len(), 1);
+        happen(&desk, &Event::Seen(vec![(8, vec![], false), (now, vec![13], false), (20, vec![], false)]));
+        agrees(&desk);
+    }
+}
+
+#[test]
 fn many_carriers_make_a_key_unite_nobody_and_fewer_make_it_unite_again() {
     let desk = Desk::new();
     // Files that keep one key, of which every two hold together by the fingerprint of its value.

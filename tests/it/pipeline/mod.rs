@@ -4,6 +4,7 @@ mod absence;
 mod anew;
 mod counts;
 mod crash;
+mod custody;
 mod incremental;
 mod link;
 mod meanwhile;

@@ -84,7 +84,7 @@ static SPEC: Spec = Spec {
     about: "Says what a test wants.",
     version: 1,
     reach: Reach::Provider,
-    kinds: &[Kind::User, Kind::AccessKey],
+    kinds: &[Kind::User, Kind::AccessKey, Kind::Role, Kind::Secret],
     reads: &[],
     permissions: &[],
     blind_spots: &[],
@@ -146,8 +146,28 @@ impl Desk {
     pub(crate) fn look(&self, acts: &[Act], watcher: Box<dyn Watcher>) -> Result<Run, WriteError> {
         let no_room = CancellationToken::new();
         let connector = Arc::new(Scripted { acts: acts.to_vec(), no_room: no_room.clone(), clock: self.clock.clone() });
+        self.eyes(self.source.clone(), connector, (watcher, no_room))
+    }
+
+    /// One run of another source, through eyes of its own.
+    pub(crate) fn through(
+        &self,
+        source: &str,
+        connector: Arc<dyn Connector>,
+        watcher: Box<dyn Watcher>,
+    ) -> Result<Run, WriteError> {
+        self.pass(Span::hours(1));
+        self.eyes(source.to_owned(), connector, (watcher, CancellationToken::new()))
+    }
+
+    fn eyes(
+        &self,
+        source: String,
+        connector: Arc<dyn Connector>,
+        (watcher, no_room): (Box<dyn Watcher>, CancellationToken),
+    ) -> Result<Run, WriteError> {
         let looking = Looking {
-            source: self.source.clone(),
+            source,
             spec: &SPEC,
             connector,
             limit: Duration::from_secs(60),

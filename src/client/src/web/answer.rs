@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use provost_model::Why;
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::Failure;
 
@@ -15,6 +16,8 @@ const PLACE_MAX: usize = 120;
 #[derive(Clone)]
 pub struct Answer {
     pub(super) operation: String,
+    /// Where it came from.
+    pub(super) url: Url,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -40,7 +43,12 @@ impl Answer {
         self.status == StatusCode::NOT_MODIFIED
     }
 
-    /// The status: 2xx or 304.
+    /// Whether there is nothing at that place, or no such place; only where the question allowed for it.
+    pub fn is_missing(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// The status: 2xx or 304, or 404 where the question allowed for it.
     pub fn status(&self) -> u16 {
         self.status.as_u16()
     }
@@ -86,6 +94,11 @@ impl Answer {
     /// The body as it was meant, decompressed.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// An address in this answer, made whole: relative ones begin where the answer came from (RFC 8288, 3.2).
+    pub fn resolved(&self, address: &str) -> Option<String> {
+        self.url.join(address).ok().map(String::from)
     }
 
     /// The declared read that was asked.
@@ -153,6 +166,7 @@ mod tests {
     fn answer(body: &str) -> Answer {
         Answer {
             operation: "GET /keys".into(),
+            url: Url::parse("https://a.example/keys").unwrap(),
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: body.to_owned().into(),

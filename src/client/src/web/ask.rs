@@ -46,6 +46,7 @@ pub struct Ask {
     pub(super) etag: Option<String>,
     pub(super) signing: Signing,
     pub(super) gaps: bool,
+    pub(super) missing: bool,
 }
 
 #[derive(Clone)]
@@ -102,6 +103,7 @@ impl Ask {
             etag: None,
             signing: Signing::Authority,
             gaps: false,
+            missing: false,
         }
     }
 
@@ -132,6 +134,20 @@ impl Ask {
     /// Takes a GraphQL answer that lacks parts: `Answer::gaps` names them. Otherwise such an answer is a failure.
     pub fn with_gaps(mut self) -> Self {
         self.gaps = true;
+        self
+    }
+
+    /// Takes a 404 for an answer too: `Answer::is_missing` tells it. Some providers say in its body whether there is nothing
+    /// in a place or no such place.
+    pub fn or_missing(mut self) -> Self {
+        self.missing = true;
+        self
+    }
+
+    /// The same at an address that the provider gave, which brings its own query.
+    pub(super) fn moved(mut self, address: &str) -> Self {
+        self.place = Place::Link(address.to_owned());
+        self.query.clear();
         self
     }
 

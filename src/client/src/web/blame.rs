@@ -1,14 +1,13 @@
 //! What an answer that is no success means, in whatever shape the provider puts its errors.
 //! It must never repeat more of the body than the code and message it names, and those without secrets.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
-use provost_model::{Span, Why};
+use http::{Response, StatusCode};
+use provost_model::Why;
 use serde_json::Value;
 
-use crate::{Failure, dated::time_of};
+use super::dialect;
+use crate::Failure;
 
 /// Longest body in which an error is looked for.
 const BODY_MAX: usize = 64 << 10;
@@ -90,33 +89,15 @@ fn why(answer: &Response<Bytes>, code: &str) -> Why {
 /// Whether an answer asks to slow down. Some providers say so with 403 and only the headers or the words tell it from a
 /// denial (GitHub, "Rate limits for the REST API").
 pub(crate) fn is_throttle(answer: &Response<Bytes>) -> bool {
-    let headers = answer.headers();
     match answer.status().as_u16() {
         429 => true,
         403 => {
-            headers.contains_key("retry-after")
-                || ["x-ratelimit-remaining", "x-rate-limit-remaining", "ratelimit-remaining"]
-                    .iter()
-                    .any(|name| headers.get(*name).is_some_and(|left| left == "0"))
-                || told(answer.body()).1.is_some_and(|message| {
-                    let message = message.to_ascii_lowercase();
-                    message.contains("rate limit") || message.contains("abuse detection")
-                })
+            answer.headers().contains_key("retry-after")
+                || dialect::told(answer.headers()).is_some_and(|told| told.remaining == 0)
+                || dialect::is_secondary(answer)
         }
         _ => false,
     }
-}
-
-/// How long the provider wants to be left alone: `Retry-After` in seconds or as a date, which is held against the answer's
-/// own `Date` and not against our clock (RFC 9110, 10.2.3).
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let after = text("retry-after")?;
-    if let Ok(seconds) = after.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let wait: Span = time_of(after)? - time_of(text("date")?)?;
-    Some(Duration::from_micros(u64::try_from(wait.as_micros()).unwrap_or_default()))
 }
 
 /// The provider's code and message, where its body has them in a usual place.
@@ -221,25 +202,5 @@ mod tests {
             assert_eq!(is_throttle(&answer), throttle, "{answer:?}");
             assert_eq!(blamed("GET /x", &answer).why == Why::Throttled, throttle);
         }
-    }
-
-    #[test]
-    fn a_wait_is_read_in_seconds_or_by_the_provider_s_clock() {
-        let date = ("date", "Tue, 24 Nov 2026 12:00:00 GMT");
-        let table = [
-            ("7", Some(7.0)),
-            ("0.5", Some(0.5)),
-            ("Tue, 24 Nov 2026 12:01:00 GMT", Some(60.0)),
-            ("Tue, 24 Nov 2026 11:01:00 GMT", Some(0.0)),
-            ("-1", None),
-            ("soon", None),
-            ("1e300", None),
-        ];
-        for (after, wait) in table {
-            let answer = answer(429, &[("retry-after", after), date], "");
-            assert_eq!(retry_after(answer.headers()).map(|it| it.as_secs_f64()), wait, "{after}");
-        }
-        let undated = answer(429, &[("retry-after", "Tue, 24 Nov 2026 12:01:00 GMT")], "");
-        assert_eq!(retry_after(undated.headers()), None);
     }
 }

@@ -6,8 +6,10 @@ mod ask;
 pub mod authority;
 mod blame;
 mod budget;
+mod dialect;
 mod graphql;
 mod origin;
+mod pages;
 mod template;
 mod wire;
 
@@ -21,13 +23,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use provost_model::{Time, Why};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub use self::{
     answer::{Answer, Gap},
     ask::{Ask, Body},
     budget::Budget,
+    pages::{End, Page, Pages, Paging},
 };
 use self::{
     ask::{Place, Signing},
@@ -191,7 +194,7 @@ impl Web {
             headers,
             authority,
             pace: Pace::new(provider.pace),
-            budgets: Budgets::default(),
+            budgets: Budgets::new(provider.reserve),
             tally: Tally::default(),
             dated: Dated::default(),
             limits: provider.limits,
@@ -319,7 +322,7 @@ impl Web {
 
     async fn attempt(&self, ask: &Ask, passed: &Passed) -> Result<Answer, Setback> {
         let mut answer = self.followed(passed, self.signed(ask, passed, false).await?).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED && passed.home && matches!(ask.signing, Signing::Authority) {
+        if answer.1.status() == StatusCode::UNAUTHORIZED && passed.home && matches!(ask.signing, Signing::Authority) {
             answer = self.followed(passed, self.signed(ask, passed, true).await?).await?;
         }
         self.judged(ask, answer)
@@ -341,14 +344,14 @@ impl Web {
     }
 
     /// The answer at the end of at most three redirects, each of them to a declared read.
-    async fn followed(&self, passed: &Passed, signature: HeaderMap) -> Result<Response<Bytes>, Setback> {
+    async fn followed(&self, passed: &Passed, signature: HeaderMap) -> Result<(Url, Response<Bytes>), Setback> {
         let mut headers = passed.headers.clone();
         headers.extend(signature);
         let (mut template, mut url) = (passed.template.clone(), passed.url.clone());
         for _ in 0..=REDIRECTS {
             let answer = self.sent(&template, (&url, headers.clone(), passed.body.clone())).await?;
             if !is_redirect(answer.status()) {
-                return Ok(answer);
+                return Ok((url, answer));
             }
             let (read, to) = self.redirected(&template, &url, &answer)?;
             if to.origin() != url.origin() {
@@ -391,6 +394,12 @@ impl Web {
         let refused = |refused: Refused| Setback::from(Failure::refused(operation, &refused));
         let method = reqwest::Method::from_bytes(template.method().as_bytes());
         let method = method.map_err(|_| refused(Refused::Unfit("its method is none".to_owned())))?;
+        // The budget first: whoever waits for a new window must not keep others from their turn.
+        let ticket = inner.budgets.admit(operation, inner.patience.window).await;
+        let _ticket = ticket.map_err(|wait| Setback {
+            failure: Failure::refused(operation, &Refused::Spared(wait.as_secs())),
+            wait: Some(wait),
+        })?;
         let sent = inner.pace.turn(operation).await;
         let _place = inner.flight.acquire().await.map_err(|_| refused(Refused::Cut))?;
         if !inner.tally.admit(inner.limits.calls) {
@@ -407,25 +416,24 @@ impl Web {
         let answer = answer.map_err(refused)?;
         let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         inner.dated.note(text("date"));
-        inner.budgets.learn(operation, answer.headers());
+        inner.budgets.learn(operation, &answer, throttled);
         if throttled {
             inner.pace.was_throttled(operation, sent);
         } else {
             inner.pace.went_well(operation);
         }
-        if let Some(wait) = blame::retry_after(answer.headers()).filter(|wait| *wait <= inner.patience.window) {
-            inner.pace.hold(operation, Instant::now() + wait);
-        }
         Ok(answer)
     }
 
     /// An answer for the asker, or the failure it stands for.
-    fn judged(&self, ask: &Ask, answer: Response<Bytes>) -> Result<Answer, Setback> {
+    fn judged(&self, ask: &Ask, (url, answer): (Url, Response<Bytes>)) -> Result<Answer, Setback> {
         let status = answer.status();
         let unchanged = status == StatusCode::NOT_MODIFIED && ask.etag.is_some();
-        if !status.is_success() && !unchanged {
-            let wait = blame::retry_after(answer.headers());
-            return Err(Setback { failure: blame::blamed(&ask.read, &answer), wait });
+        let missing = status == StatusCode::NOT_FOUND && ask.missing;
+        if !status.is_success() && !unchanged && !missing {
+            let failure = blame::blamed(&ask.read, &answer);
+            let wait = dialect::wait(&answer, failure.why == Why::Throttled);
+            return Err(Setback { failure, wait });
         }
         let mut gaps = Vec::new();
         if ask.document.is_some() {
@@ -434,12 +442,12 @@ impl Web {
             let throttled = found.iter().find(|gap| gap.why == Why::Throttled);
             if let Some(gap) = throttled.or(found.first().filter(|_| !ask.gaps || !has_data)) {
                 let failure = Failure::new(&ask.read, gap.why, &gap.code, &gap.said);
-                return Err(Setback { failure, wait: blame::retry_after(answer.headers()) });
+                return Err(Setback { failure, wait: dialect::wait(&answer, gap.why == Why::Throttled) });
             }
             gaps = found;
         }
         let (head, body) = answer.into_parts();
-        Ok(Answer { operation: ask.read.clone(), status, headers: head.headers, body, gaps })
+        Ok(Answer { operation: ask.read.clone(), url, status, headers: head.headers, body, gaps })
     }
 }
 

@@ -1,18 +1,19 @@
 //! Whom a change concerns: the record, its identity, the credentials beside it, the places of its secret, as far as a rule
 //! about them reads what changed. It must never leave anybody out, nor count somebody twice.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use provost_engine::{
     News, Relation,
     rules::{concerned, dates_matter},
 };
-use provost_model::{Key, Kind, Noun, Record, RecordId, ScopeNo};
+use provost_model::{Kind, Record, RecordId, ScopeNo};
 use provost_store::StoreError;
 
 use super::{
     Touched,
     household::{Bench, Household, PLACES_MAX, Together, marks},
+    page::Gathered,
 };
 
 /// Who was found concerned so far by the changes of one call.
@@ -26,16 +27,24 @@ pub(super) struct Concerned {
     awaited: HashMap<ScopeNo, bool>,
 }
 
-/// Households that are being put together for one part.
-struct Part<'b, 'a> {
-    bench: &'b Bench<'a>,
+/// One part of the changes, and whom it concerns.
+struct Part<'b> {
     concerned: &'b mut Concerned,
     /// All changes of the part, in the order of ids.
     touched: &'b [Touched],
-    households: Vec<Household>,
-    known: HashMap<Together, usize>,
-    /// In which household a record was read.
-    at: HashMap<RecordId, usize>,
+    gathered: Gathered,
+}
+
+/// A change whose record is there, with the families it reaches.
+struct Reach<'b> {
+    id: RecordId,
+    news: &'b News,
+    /// Whether somebody waits for a scope that speaks of the record.
+    waits: bool,
+    /// The record's own family.
+    family: Option<usize>,
+    /// Those it belonged to before.
+    former: Vec<usize>,
 }
 
 impl Bench<'_> {
@@ -45,12 +54,9 @@ impl Bench<'_> {
         touched: &[Touched],
         concerned: &mut Concerned,
     ) -> Result<Vec<Household>, StoreError> {
-        let (households, known, at) = (Vec::new(), HashMap::new(), HashMap::new());
-        let mut part = Part { bench: self, concerned, touched, households, known, at };
-        for each in touched {
-            part.take(each)?;
-        }
-        let mut households = part.households;
+        let mut part = Part { concerned, touched, gathered: Gathered::default() };
+        part.families(self)?;
+        let mut households = self.assembled(part.gathered)?;
         households.retain(|it| !it.subjects.is_empty());
         for household in &households {
             concerned.settle(household);
@@ -70,87 +76,140 @@ impl Concerned {
             self.settled.extend(household.record(subject.member).map(|record| record.id));
         }
     }
+
+    /// Whether somebody waits for a scope that speaks of the record.
+    fn awaits(&mut self, record: &Record, bench: &Bench<'_>) -> Result<bool, StoreError> {
+        for said in &record.statements {
+            let awaited = match self.awaited.get(&said.scope) {
+                Some(awaited) => *awaited,
+                None => {
+                    let awaited = bench.inventory.is_awaited(said.scope)?;
+                    self.awaited.insert(said.scope, awaited);
+                    awaited
+                }
+            };
+            if awaited {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
-impl Part<'_, '_> {
-    fn take(&mut self, touched: &Touched) -> Result<(), StoreError> {
-        let Touched { id, news } = touched;
-        if news.former.is_none() && self.concerned.settled.contains(id) {
-            return Ok(());
+impl<'b> Part<'b> {
+    /// Gathers whom the changes concern: the families they reach first, then the other places of a secret.
+    fn families(&mut self, bench: &Bench<'_>) -> Result<(), StoreError> {
+        let touched = self.touched;
+        let unsettled =
+            touched.iter().filter(|it| it.news.former.is_some() || !self.concerned.settled.contains(&it.id));
+        let unsettled: Vec<&Touched> = unsettled.collect();
+        bench.fetch(unsettled.iter().map(|it| it.id), &mut self.gathered)?;
+        let mut reaches = Vec::with_capacity(unsettled.len());
+        for each in unsettled {
+            reaches.extend(self.reach(each, bench)?);
         }
-        let Some(record) = self.record(*id)? else { return Ok(()) };
-        let waits = news.dated && self.awaited(&record)?;
-        self.family(&record, news, waits)?;
-        for key in news.former.iter().flat_map(|former| &former.identities) {
-            self.former_family(key, news)?;
+        bench.find_families(&mut self.gathered)?;
+        for reach in &reaches {
+            self.of_family(reach);
+            self.of_former(reach);
         }
-        self.twins(&record, news)
+        self.twins(&reaches, bench)
     }
 
-    /// The record and those judged together with it.
-    fn family(&mut self, record: &Record, news: &News, waits: bool) -> Result<(), StoreError> {
-        let itself = concerned(record.kind, Relation::Itself, news) || waits;
-        let others = record.identity.is_some() || record.kind.noun() == Noun::Identity;
+    /// Which families a change reaches; `None` if its record is not there.
+    fn reach(&mut self, touched: &'b Touched, bench: &Bench<'_>) -> Result<Option<Reach<'b>>, StoreError> {
+        let Touched { id, news } = touched;
+        let Some(record) = self.gathered.record(*id) else { return Ok(None) };
+        let waits = news.dated && self.concerned.awaits(record, bench)?;
+        let itself = concerned(record.kind, Relation::Itself, news);
         let relations = [Relation::Identity, Relation::Sibling, Relation::Credential];
-        if !itself && !(others && (waits || relations.into_iter().any(|relation| anybody(relation, news)))) {
-            return Ok(());
-        }
-        let at = self.household(&Together::with(record), record.clone())?;
-        let by_identity = record.identity.is_none();
-        self.judge(at, &|it, is_identity| {
-            let relation = match (it.id == record.id, by_identity, is_identity) {
+        let others = relations.into_iter().any(|relation| anybody(relation, news));
+        let family = match Together::with(record) {
+            Together::Identity(key) if waits || itself || others => Some(self.gathered.family(&key)),
+            Together::Identity(_) => None,
+            Together::Alone(id) => {
+                let dated = waits && dates_matter(record.kind, Relation::Itself);
+                if (itself || dated) && self.concerned.met.insert(id) {
+                    self.gathered.judge_alone(id);
+                }
+                None
+            }
+        };
+        let former = news.former.iter().flat_map(|former| &former.identities);
+        let former = former.map(|key| self.gathered.family(key)).collect();
+        Ok(Some(Reach { id: *id, news, waits, family, former }))
+    }
+
+    /// Of the record and those judged together with it.
+    fn of_family(&mut self, reach: &Reach<'_>) {
+        let Reach { id, news, waits, family: Some(at), .. } = reach else { return };
+        let by_identity = self.gathered.record(*id).is_some_and(|it| it.identity.is_none());
+        self.judge(*at, &|it, is_identity| {
+            let relation = match (it.id == *id, by_identity, is_identity) {
                 (true, ..) => Relation::Itself,
                 (false, true, _) => Relation::Identity,
                 (false, false, true) => Relation::Credential,
                 (false, false, false) => Relation::Sibling,
             };
-            concerned(it.kind, relation, news) || (waits && dates_matter(it.kind, relation))
-        })
+            concerned(it.kind, relation, news) || (*waits && dates_matter(it.kind, relation))
+        });
     }
 
-    /// Those it was judged together with before.
-    fn former_family(&mut self, key: &Key, news: &News) -> Result<(), StoreError> {
-        let together = Together::Identity(key.clone());
-        let at = match self.known.get(&together) {
-            Some(at) => *at,
-            None => {
-                let household = self.bench.family(key, None)?;
-                self.keep(together, household)
-            }
-        };
-        self.judge(at, &|it, is_identity| {
-            let relation = if is_identity { Relation::Credential } else { Relation::Sibling };
-            concerned(it.kind, relation, news)
-        })
-    }
-
-    /// Other places of its secret, as it is and as it was.
-    fn twins(&mut self, record: &Record, news: &News) -> Result<(), StoreError> {
-        if !anybody(Relation::Twin, news) {
-            return Ok(());
+    /// Of those it was judged together with before.
+    fn of_former(&mut self, reach: &Reach<'_>) {
+        for at in &reach.former {
+            self.judge(*at, &|it, is_identity| {
+                let relation = if is_identity { Relation::Credential } else { Relation::Sibling };
+                concerned(it.kind, relation, reach.news)
+            });
         }
-        let mut twins: Vec<RecordId> = Vec::new();
-        for mark in marks(record) {
-            let all = self.bench.inventory.marked(mark)?;
+    }
+
+    /// Of the other places of its secret, as it is and as it was.
+    fn twins(&mut self, reaches: &[Reach<'_>], bench: &Bench<'_>) -> Result<(), StoreError> {
+        let seen: Vec<&Reach<'_>> = reaches.iter().filter(|it| anybody(Relation::Twin, it.news)).collect();
+        let (mut values, mut whose) = (Vec::new(), Vec::new());
+        for reach in seen {
+            let now = self.gathered.record(reach.id).map(marks).unwrap_or_default();
+            let before = reach.news.former.iter().flat_map(|former| &former.marks).map(String::as_str);
+            whose.extend(now.iter().map(|_| (reach, true)));
+            values.extend(now);
+            let held = values.len();
+            values.extend(before);
+            whose.extend((held..values.len()).map(|_| (reach, false)));
+        }
+        let found = bench.inventory.marked_first_each(&values, usize::MAX)?;
+        let mut twins: BTreeMap<RecordId, Vec<&Reach<'_>>> = BTreeMap::new();
+        for ((reach, is_now), all) in whose.into_iter().zip(found) {
             // Who comes after that many is seen by nobody.
-            if all.iter().take(PLACES_MAX).any(|id| *id == record.id) {
-                twins.extend(all);
-            }
-        }
-        for mark in news.former.iter().flat_map(|former| &former.marks) {
-            twins.extend(self.bench.inventory.marked(mark)?);
-        }
-        twins.sort_unstable();
-        twins.dedup();
-        for id in twins {
-            if id == record.id || self.concerned.met.contains(&id) || self.comes_itself(id) {
+            if is_now && !all.iter().take(PLACES_MAX).any(|id| *id == reach.id) {
                 continue;
             }
-            let Some(twin) = self.record(id)? else { continue };
-            if concerned(twin.kind, Relation::Twin, news) {
-                let at = self.household(&Together::with(&twin), twin)?;
-                self.judge(at, &|it, _| it.id == id)?;
+            for id in all {
+                if id != reach.id && !self.concerned.met.contains(&id) && !self.comes_itself(id) {
+                    twins.entry(id).or_default().push(reach);
+                }
             }
+        }
+        bench.fetch(twins.keys().copied(), &mut self.gathered)?;
+        let mut families = Vec::new();
+        for (id, reaches) in &twins {
+            let Some(twin) = self.gathered.record(*id) else { continue };
+            if !reaches.iter().any(|it| concerned(twin.kind, Relation::Twin, it.news)) {
+                continue;
+            }
+            match Together::with(twin) {
+                Together::Identity(key) => families.push((*id, self.gathered.family(&key))),
+                Together::Alone(id) => {
+                    if self.concerned.met.insert(id) {
+                        self.gathered.judge_alone(id);
+                    }
+                }
+            }
+        }
+        bench.find_families(&mut self.gathered)?;
+        for (id, at) in families {
+            self.judge(at, &|it, _| it.id == id);
         }
         Ok(())
     }
@@ -161,65 +220,15 @@ impl Part<'_, '_> {
         at.ok().and_then(|at| self.touched.get(at)).is_some_and(|it| it.news.whole)
     }
 
-    /// Has those of a household judged for whom `who` says so, given whether they are its identity.
-    fn judge(&mut self, at: usize, who: &dyn Fn(&Record, bool) -> bool) -> Result<(), StoreError> {
-        let Some(household) = self.households.get_mut(at) else { return Ok(()) };
-        let identity = household.identity.as_ref().map(|it| it.id);
-        let met = &self.concerned.met;
-        let new: HashSet<RecordId> = household
-            .everybody()
-            .filter(|(_, it)| !met.contains(&it.id) && who(it, identity == Some(it.id)))
-            .map(|(_, it)| it.id)
-            .collect();
-        if !new.is_empty() {
-            self.bench.load(household, &|it| new.contains(&it.id))?;
-            self.concerned.met.extend(new);
-        }
-        Ok(())
-    }
-
-    fn household(&mut self, together: &Together, read: Record) -> Result<usize, StoreError> {
-        if let Some(at) = self.known.get(together) {
-            return Ok(*at);
-        }
-        let household = self.bench.household(together, read)?;
-        Ok(self.keep(together.clone(), household))
-    }
-
-    fn keep(&mut self, together: Together, household: Household) -> usize {
-        let at = self.households.len();
-        self.at.extend(household.everybody().map(|(_, it)| (it.id, at)));
-        self.known.insert(together, at);
-        self.households.push(household);
-        at
-    }
-
-    fn record(&self, id: RecordId) -> Result<Option<Record>, StoreError> {
-        let household = self.at.get(&id).and_then(|at| self.households.get(*at));
-        let read = household.and_then(|it| it.everybody().map(|(_, record)| record).find(|record| record.id == id));
-        match read {
-            Some(record) => Ok(Some(record.clone())),
-            None => self.bench.inventory.record(id, self.bench.at),
-        }
-    }
-
-    /// Whether somebody waits for a scope that speaks of the record.
-    fn awaited(&mut self, record: &Record) -> Result<bool, StoreError> {
-        for said in &record.statements {
-            let known = self.concerned.awaited.get(&said.scope).copied();
-            let awaited = match known {
-                Some(awaited) => awaited,
-                None => {
-                    let awaited = self.bench.inventory.is_awaited(said.scope)?;
-                    self.concerned.awaited.insert(said.scope, awaited);
-                    awaited
-                }
-            };
-            if awaited {
-                return Ok(true);
+    /// Has those of a family judged for whom `who` says so, given whether they are its identity.
+    fn judge(&mut self, at: usize, who: &dyn Fn(&Record, bool) -> bool) {
+        let members = self.gathered.members(at).filter(|(it, is_identity)| who(it, *is_identity));
+        let new: Vec<RecordId> = members.map(|(it, _)| it.id).collect();
+        for id in new {
+            if self.concerned.met.insert(id) {
+                self.gathered.judge(at, id);
             }
         }
-        Ok(false)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Loads subjects with their neighbourhoods: an identity with its credentials at once, or a record by itself.
+//! Who is judged together, an identity with its credentials or a record by itself, and how each sees the others.
 //! It must never show a subject without a neighbour that a rule about it looks at.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use provost_engine::{Covered, Neighbour, Place, Rule, Subject, Thresholds};
+use provost_engine::{Covered, Place, Rule, Subject, Thresholds};
 use provost_model::{Finding, Key, Noun, Presence, Reading, Record, RecordId, Time, field};
 use provost_store::{
     CommitNo, StoreError,
@@ -113,92 +113,7 @@ impl<'a> Bench<'a> {
 
     /// These subjects and nobody else.
     pub(super) fn only(&self, ids: &[RecordId]) -> Result<Vec<Household>, StoreError> {
-        let mut households: Vec<Household> = Vec::new();
-        let mut known: HashMap<Together, usize> = HashMap::new();
-        for id in ids {
-            let Some(record) = self.inventory.record(*id, self.at)? else { continue };
-            let together = Together::with(&record);
-            let at = match known.get(&together) {
-                Some(at) => *at,
-                None => {
-                    households.push(self.household(&together, record)?);
-                    known.insert(together, households.len() - 1);
-                    households.len() - 1
-                }
-            };
-            if let Some(household) = households.get_mut(at) {
-                self.load(household, &|it| it.id == *id)?;
-            }
-        }
-        Ok(households)
-    }
-
-    /// Loads what each member that is to be judged needs for itself, unless that was done.
-    pub(super) fn load(&self, household: &mut Household, which: &dyn Fn(&Record) -> bool) -> Result<(), StoreError> {
-        let mut loaded = Vec::new();
-        for (member, record) in household.everybody() {
-            if which(record) && !household.subjects.iter().any(|it| it.member == member) {
-                let (places, has_twins) = self.places(record)?;
-                let findings = self.inventory.findings_at(record.id, self.at)?;
-                loaded.push(Loaded { member, places, findings, has_twins });
-            }
-        }
-        household.subjects.extend(loaded);
-        Ok(())
-    }
-
-    /// Those who are judged together, one of whom was read already.
-    pub(super) fn household(&self, who: &Together, read: Record) -> Result<Household, StoreError> {
-        let Together::Identity(key) = who else { return Ok(Household::of(None, vec![read])) };
-        self.family(key, Some(read))
-    }
-
-    /// The same by the identity's name.
-    pub(super) fn family(&self, key: &Key, read: Option<Record>) -> Result<Household, StoreError> {
-        let identity = match self.inventory.resolve(key)? {
-            Some(id) => match read {
-                Some(read) if read.id == id => Some(read),
-                _ => self.inventory.record(id, self.at)?,
-            },
-            None => None,
-        };
-        let mut names = vec![key.clone()];
-        if let Some(identity) = &identity {
-            let others = identity.externals.iter().filter(|external| **external != key.external);
-            names.extend(others.map(|external| Key::new(key.realm.clone(), key.kind, external.clone())));
-        }
-        let mut members = Vec::new();
-        for name in &names {
-            for id in self.inventory.tied_to(name)? {
-                let record = self.inventory.record(id, self.at)?;
-                members.extend(record.filter(|record| record.identity.as_ref() == Some(name)));
-            }
-        }
-        Ok(Household::of(identity, members))
-    }
-
-    /// Other places of a record's secret that are there, and whether there are any at all.
-    fn places(&self, record: &Record) -> Result<(Vec<Place>, bool), StoreError> {
-        let twins = self.twins(record)?;
-        let mut places = Vec::new();
-        if Rule::about(record.kind).iter().any(|rule| rule.looks_at(Neighbour::SameSecret)) {
-            for id in &twins {
-                let twin = self.inventory.record(*id, self.at)?;
-                places.extend(twin.filter(is_there).map(|twin| Place::of(&twin)));
-            }
-        }
-        Ok((places, !twins.is_empty()))
-    }
-
-    fn twins(&self, record: &Record) -> Result<Vec<RecordId>, StoreError> {
-        let mut twins = Vec::new();
-        for mark in marks(record) {
-            twins.extend(self.inventory.marked_first(mark, PLACES_MAX)?);
-        }
-        twins.sort_unstable();
-        twins.dedup();
-        twins.retain(|id| *id != record.id);
-        Ok(twins)
+        self.page(self.inventory.records(ids, self.at)?, &|_| true)
     }
 
     /// The figures that hold for a record.

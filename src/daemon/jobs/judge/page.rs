@@ -1,4 +1,4 @@
-//! Loads everybody of a page of records with their neighbourhoods: each table is asked once for all of them.
+//! Puts households together, many at once: each table is asked once for all of them.
 //! It must never load a subject otherwise than it would be loaded by itself.
 
 use std::collections::{HashMap, HashSet};
@@ -9,13 +9,17 @@ use provost_store::{StoreError, inventory::digest};
 
 use super::household::{Bench, Household, Loaded, PLACES_MAX, Together, is_there, marks};
 
-/// The families of a page, and who of it is judged by itself.
+/// Households that are being put together, with whoever of them is to be judged.
 #[derive(Default)]
-struct Grouped {
+pub(super) struct Gathered {
     families: Vec<Family>,
     /// Where a family is, by the digest of its identity's key.
     at: HashMap<KeyDigest, usize>,
+    /// How many families were looked up.
+    found: usize,
+    /// Who is judged by itself.
     alone: Vec<RecordId>,
+    pool: Pool,
 }
 
 /// An identity and its credentials, some of whom are to be judged.
@@ -47,27 +51,40 @@ impl Bench<'_> {
         records: Vec<Record>,
         which: &dyn Fn(&Record) -> bool,
     ) -> Result<Vec<Household>, StoreError> {
-        let subjects: Vec<RecordId> = records.iter().filter(|it| which(it)).map(|it| it.id).collect();
-        let mut grouped = Grouped::default();
-        records.iter().filter(|it| which(it)).for_each(|it| grouped.take(it));
-        let mut pool = Pool::default();
-        pool.records.extend(records.into_iter().map(|it| (it.id, it)));
-        self.find_families(&mut grouped, &mut pool)?;
-        let mut own = self.own(&subjects, &mut pool)?;
-        for family in &grouped.families {
-            pool.need(family.identity);
-            pool.need(family.tied.iter().flatten().copied());
+        let mut gathered = Gathered::default();
+        for record in records.iter().filter(|it| which(it)) {
+            match Together::with(record) {
+                Together::Identity(key) => {
+                    let at = gathered.family(&key);
+                    gathered.judge(at, record.id);
+                }
+                Together::Alone(id) => gathered.judge_alone(id),
+            }
         }
-        pool.need(grouped.alone.iter().copied());
-        let mut households = Vec::with_capacity(grouped.families.len() + grouped.alone.len());
-        for family in grouped.families {
+        gathered.pool.records.extend(records.into_iter().map(|it| (it.id, it)));
+        self.find_families(&mut gathered)?;
+        self.assembled(gathered)
+    }
+
+    /// The households, each subject with what it needs for itself. All families must have been found.
+    pub(super) fn assembled(&self, gathered: Gathered) -> Result<Vec<Household>, StoreError> {
+        let Gathered { families, alone, mut pool, .. } = gathered;
+        let subjects = families.iter().flat_map(|it| &it.subjects).chain(&alone);
+        let subjects: Vec<RecordId> = subjects.copied().collect();
+        let mut own = self.own(&subjects, &mut pool)?;
+        for family in &families {
+            pool.need(family.everybody());
+        }
+        pool.need(alone.iter().copied());
+        let mut households = Vec::with_capacity(families.len() + alone.len());
+        for family in families {
             let identity = family.identity.and_then(|id| pool.take(id));
             let members = family.tied.iter().flatten().filter_map(|id| pool.take(*id)).collect();
             let mut household = Household::of(identity, members);
             household.take(&mut own, &|id| family.subjects.contains(&id));
             households.push(household);
         }
-        for id in grouped.alone {
+        for id in alone {
             let mut household = Household::of(None, pool.take(id).into_iter().collect());
             household.take(&mut own, &|_| true);
             households.push(household);
@@ -75,15 +92,15 @@ impl Bench<'_> {
         Ok(households)
     }
 
-    /// Finds the identity of each family, and whoever is tied to it.
-    fn find_families(&self, grouped: &mut Grouped, pool: &mut Pool) -> Result<(), StoreError> {
-        let mut keys: Vec<(usize, KeyDigest)> = grouped.at.iter().map(|(digest, at)| (*at, *digest)).collect();
-        keys.sort_unstable_by_key(|(at, _)| *at);
-        let keys: Vec<KeyDigest> = keys.into_iter().map(|(_, digest)| digest).collect();
+    /// Finds the identity of each family that was not looked up yet, and whoever is tied to it.
+    pub(super) fn find_families(&self, gathered: &mut Gathered) -> Result<(), StoreError> {
+        let Gathered { families, found, pool, .. } = gathered;
+        let new = families.get_mut(*found..).unwrap_or_default();
+        let keys: Vec<KeyDigest> = new.iter().map(|it| digest(&it.key)).collect();
         let identities = self.inventory.resolve_all(&keys)?;
         self.read(identities.iter().flatten().copied(), pool)?;
         let mut names = Vec::new();
-        for ((family, identity), digest_of_key) in grouped.families.iter_mut().zip(identities).zip(keys) {
+        for ((family, identity), digest_of_key) in new.iter_mut().zip(identities).zip(keys) {
             family.identity = identity;
             names.push(digest_of_key);
             let externals = identity.and_then(|id| pool.records.get(&id)).map_or(&[][..], |it| &it.externals);
@@ -94,16 +111,22 @@ impl Bench<'_> {
             }
         }
         let mut tied = self.inventory.tied_to_each(&names)?.into_iter();
-        for family in &mut grouped.families {
+        for family in new.iter_mut() {
             family.tied = tied.by_ref().take(family.names.len()).collect();
         }
-        self.read(grouped.families.iter().flat_map(|it| &it.tied).flatten().copied(), pool)?;
-        for family in &mut grouped.families {
+        self.read(new.iter().flat_map(|it| &it.tied).flatten().copied(), pool)?;
+        for family in new {
             for (name, tied) in family.names.iter().zip(&mut family.tied) {
                 tied.retain(|id| pool.records.get(id).is_some_and(|it| it.identity.as_ref() == Some(name)));
             }
         }
+        *found = families.len();
         Ok(())
+    }
+
+    /// Reads those of these records that were not read yet.
+    pub(super) fn fetch(&self, ids: impl Iterator<Item = RecordId>, gathered: &mut Gathered) -> Result<(), StoreError> {
+        self.read(ids, &mut gathered.pool)
     }
 
     /// What each subject needs for itself: the other places of its secret, whether there are any, and its findings.
@@ -152,20 +175,49 @@ impl Bench<'_> {
     }
 }
 
-impl Grouped {
-    fn take(&mut self, record: &Record) {
-        let key = match Together::with(record) {
-            Together::Identity(key) => key,
-            Together::Alone(id) => return self.alone.push(id),
-        };
-        let at = *self.at.entry(digest(&key)).or_insert(self.families.len());
+impl Gathered {
+    /// The place of the family of the identity with that name.
+    pub(super) fn family(&mut self, key: &Key) -> usize {
+        let at = *self.at.entry(digest(key)).or_insert(self.families.len());
         if at == self.families.len() {
-            let names = vec![key.clone()];
-            self.families.push(Family { key, identity: None, names, tied: Vec::new(), subjects: HashSet::new() });
+            self.families.push(Family::of(key.clone()));
         }
+        at
+    }
+
+    /// A record that was read.
+    pub(super) fn record(&self, id: RecordId) -> Option<&Record> {
+        self.pool.records.get(&id)
+    }
+
+    /// Everybody of a family that was found, and whether it is the identity.
+    pub(super) fn members(&self, at: usize) -> impl Iterator<Item = (&Record, bool)> {
+        let family = self.families.get(at);
+        let everybody = family.into_iter().flat_map(|it| it.everybody().map(move |id| (id, it.identity == Some(id))));
+        everybody.filter_map(|(id, is_identity)| Some((self.pool.records.get(&id)?, is_identity)))
+    }
+
+    /// Has a member of a family judged.
+    pub(super) fn judge(&mut self, at: usize, subject: RecordId) {
         if let Some(family) = self.families.get_mut(at) {
-            family.subjects.insert(record.id);
+            family.subjects.insert(subject);
         }
+    }
+
+    /// Has a record judged that belongs to no identity; once.
+    pub(super) fn judge_alone(&mut self, subject: RecordId) {
+        self.alone.push(subject);
+    }
+}
+
+impl Family {
+    fn of(key: Key) -> Self {
+        let names = vec![key.clone()];
+        Self { key, identity: None, names, tied: Vec::new(), subjects: HashSet::new() }
+    }
+
+    fn everybody(&self) -> impl Iterator<Item = RecordId> {
+        self.identity.into_iter().chain(self.tied.iter().flatten().copied())
     }
 }
 

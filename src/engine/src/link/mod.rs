@@ -5,6 +5,7 @@ mod bridge;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "made for tests and benchmarks only")]
 pub mod corpus;
+mod custody;
 mod forest;
 mod grouping;
 mod member;
@@ -13,6 +14,7 @@ mod proofs;
 mod reuse;
 mod why;
 
+pub use custody::{By, Custody, Hop, Reader, Tie, name_hint};
 pub use grouping::{Bond, Group, Grouping, Held, grouping};
 pub use member::{Apart, Member, RESTS_ON, keys_of};
 pub use why::{Step, Stop, way};

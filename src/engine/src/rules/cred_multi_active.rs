@@ -86,7 +86,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
 }
 
 /// Whether a sibling does the same work: active, of the same kind, for the same service.
-fn rivals(view: &View<'_>, sibling: &Near<'_>, now: Time) -> bool {
+pub(super) fn rivals(view: &View<'_>, sibling: &Near<'_>, now: Time) -> bool {
     let same_service = view.text(field::SERVICE).known() == sibling.text(field::SERVICE).known();
     sibling.kind() == view.kind() && sibling.status(now) == Status::Active && same_service
 }

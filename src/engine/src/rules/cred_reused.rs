@@ -84,7 +84,7 @@ struct Shared {
 
 /// Whether a place has part in sharing: it keeps the secret, or it is an identity's credential at a provider. Public keys
 /// and certificates in files say only who is let in.
-fn counts(place: &Place) -> bool {
+pub(super) fn counts(place: &Place) -> bool {
     place.holds_secret || place.location.is_none()
 }
 

@@ -6,34 +6,50 @@ use std::sync::LazyLock;
 use provost_model::{Believed, Field, FieldSet, Kind, Severity, Time};
 
 mod ai_agent_ungov;
+mod auth_legacy;
+mod auth_no_binding;
 mod cfg_plaintext_store;
 mod cred_age;
 mod cred_expired_left;
 mod cred_expiring;
+mod cred_expiry_far;
 mod cred_inactive_left;
+mod cred_leaked;
 mod cred_multi_active;
 mod cred_never;
 mod cred_no_expiry;
 mod cred_reused;
+mod cred_reused_xenv;
+mod cred_rotation_off;
+mod cred_rotation_stuck;
 mod cred_stale;
 mod cred_usage_unknown;
 mod cred_weak_key;
+mod exposure;
 mod id_idle;
+mod id_orphan_consumer;
 mod inputs;
 mod life;
 mod own_left;
 mod own_moved;
 mod own_none;
 mod priv_admin;
+mod priv_escalate;
+mod priv_scope_broad;
+mod priv_unused;
 mod root_key;
 #[cfg(test)]
 pub(crate) mod sample;
 mod source;
 mod store_room;
+mod trust_external;
+mod trust_oidc_loose;
 mod verdict;
 mod view;
 mod who;
 
+pub use exposure::Exposure;
+pub(crate) use exposure::OF_EXPOSURE;
 pub use inputs::{Former, News, Relation, concerned, dates_matter};
 pub use source::{Held, ScopeView, SourceView};
 pub use store_room::StoreView;
@@ -135,28 +151,41 @@ pub struct Mapping {
 /// Every rule, by id.
 pub static ALL: &[&Rule] = &[
     &ai_agent_ungov::SPEC,
+    &auth_legacy::SPEC,
+    &auth_no_binding::SPEC,
     &cfg_plaintext_store::SPEC,
     &cred_age::SPEC,
     &cred_expired_left::SPEC,
     &cred_expiring::SPEC,
+    &cred_expiry_far::SPEC,
     &cred_inactive_left::SPEC,
+    &cred_leaked::SPEC,
     &cred_multi_active::SPEC,
     &cred_never::SPEC,
     &cred_no_expiry::SPEC,
     &cred_reused::SPEC,
+    &cred_reused_xenv::SPEC,
+    &cred_rotation_off::SPEC,
+    &cred_rotation_stuck::SPEC,
     &cred_stale::SPEC,
     &cred_usage_unknown::SPEC,
     &cred_weak_key::SPEC,
     &id_idle::SPEC,
+    &id_orphan_consumer::SPEC,
     &own_left::SPEC,
     &own_moved::SPEC,
     &own_none::SPEC,
     &priv_admin::SPEC,
+    &priv_escalate::SPEC,
+    &priv_scope_broad::SPEC,
+    &priv_unused::SPEC,
     &root_key::SPEC,
     &source::held::SPEC,
     &source::overprivileged::SPEC,
     &source::stale::SPEC,
     &store_room::SPEC,
+    &trust_external::SPEC,
+    &trust_oidc_loose::SPEC,
 ];
 
 /// Rules by the number of the kind they judge.

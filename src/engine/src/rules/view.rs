@@ -8,7 +8,7 @@ use provost_model::{
     Statement, Status, Time, field, field::Typed,
 };
 
-use super::{Neighbour, Rule};
+use super::{Exposure, Neighbour, Rule, exposure::OF_EXPOSURE};
 use crate::{
     environment::environment_of,
     severity::{self, Raiser},
@@ -69,6 +69,10 @@ pub struct Place {
     pub environment: Option<String>,
     /// Whether the secret part is there, not only the public one.
     pub holds_secret: bool,
+    /// What sort of place it is, if it is one where values are kept.
+    pub store_kind: Option<String>,
+    /// What was reported of the value, if this is such a report.
+    pub exposure: Option<Exposure>,
 }
 
 /// A subject as one rule may see it.
@@ -97,7 +101,9 @@ pub(super) const OF_PLACES: FieldSet = FieldSet::of(&[
     field::TAGS.field(),
     field::PLAINTEXT.field(),
     field::PASSPHRASE.field(),
-]);
+    field::STORE_KIND.field(),
+])
+.and(OF_EXPOSURE);
 
 impl Covered<'_> {
     /// Before any complete reading.
@@ -117,6 +123,8 @@ impl Place {
             file_owner: record.get(field::FILE_OWNER).known(),
             environment: environment_of(record).map(|it| it.name),
             holds_secret: holds_secret(record),
+            store_kind: record.get(field::STORE_KIND).known(),
+            exposure: Exposure::of(record),
         }
     }
 }
@@ -305,6 +313,11 @@ impl<'a> View<'a> {
     /// Whether the secret part is in the place of the subject, if places are declared.
     pub fn holds_secret(&self) -> bool {
         self.may_see(Neighbour::SameSecret) && holds_secret(self.subject.record)
+    }
+
+    /// The environment that the record it authenticates as says it belongs to, if declared.
+    pub fn environment_of_identity(&self) -> Option<String> {
+        self.whole_identity().and_then(environment_of).map(|it| it.name)
     }
 
     /// Who answers for it, if declared.

@@ -463,6 +463,11 @@ pub const ASSUMES: Attr<Vec<String>> = Attr(
     &spec(95, "assumes", Shape::List, false, "roles it may act as, by ARN, where both sides allow it"),
     PhantomData,
 );
+/// The versions of it that are kept, each as `id stage stage`.
+pub const VERSIONS: Attr<Vec<String>> = Attr(
+    &spec(96, "versions", Shape::List, false, "the versions of it that are kept, each as `id stage stage`"),
+    PhantomData,
+);
 /// When a scanner first reported its value exposed.
 pub const LEAKED_AT: Attr<Time> =
     Attr(&spec(100, "leaked_at", Shape::Time, false, "when a scanner first reported its value exposed"), PhantomData);
@@ -612,6 +617,97 @@ pub const GRANTED_SERVICES: Attr<i64> = Attr(
     PhantomData,
 );
 
+/// How often its secret part is meant to be replaced, in seconds; `never` = it is not.
+pub const ROTATION_PERIOD: Attr<i64> = Attr(
+    &spec(
+        120,
+        "rotation_period",
+        Shape::Int,
+        false,
+        "how often its secret part is meant to be replaced, in seconds; `never` = it is not",
+    ),
+    PhantomData,
+);
+/// Paths on which a policy lets its holder use root-protected operations.
+pub const SUDO_PATHS: Attr<Vec<String>> = Attr(
+    &spec(
+        121,
+        "sudo_paths",
+        Shape::List,
+        false,
+        "paths on which a policy lets its holder use root-protected operations",
+    ),
+    PhantomData,
+);
+/// Paths with a wildcard on which a policy allows more than reading.
+pub const BROAD_WRITES: Attr<Vec<String>> = Attr(
+    &spec(122, "broad_writes", Shape::List, false, "paths with a wildcard on which a policy allows more than reading"),
+    PhantomData,
+);
+/// How often it still works; `never` = uses do not wear it out.
+pub const USES_LEFT: Attr<i64> = Attr(
+    &spec(123, "uses_left", Shape::Int, true, "how often it still works; `never` = uses do not wear it out"),
+    PhantomData,
+);
+/// How many versions of it there were, the present one included.
+pub const VERSION_COUNT: Attr<i64> = Attr(
+    &spec(124, "version_count", Shape::Int, false, "how many versions of it there were, the present one included"),
+    PhantomData,
+);
+/// The oldest version of a key that still decrypts.
+pub const OLDEST_VERSION_ACCEPTED: Attr<i64> = Attr(
+    &spec(125, "oldest_version_accepted", Shape::Int, false, "the oldest version of a key that still decrypts"),
+    PhantomData,
+);
+/// Whether its secret part can be taken out of the store.
+pub const EXPORTABLE: Attr<bool> = Attr(
+    &spec(126, "exportable", Shape::Bool, false, "whether its secret part can be taken out of the store"),
+    PhantomData,
+);
+/// Whether it outlives the token that made it.
+pub const ORPHAN: Attr<bool> =
+    Attr(&spec(127, "orphan", Shape::Bool, false, "whether it outlives the token that made it"), PhantomData);
+/// How far each renewal carries a token, in seconds, without end; `never` = renewals end.
+pub const PERIOD: Attr<i64> = Attr(
+    &spec(
+        128,
+        "period",
+        Shape::Int,
+        false,
+        "how far each renewal carries a token, in seconds, without end; `never` = renewals end",
+    ),
+    PhantomData,
+);
+/// How long what it gives out works, in seconds; `never` = until revoked.
+pub const LIFETIME: Attr<i64> = Attr(
+    &spec(129, "lifetime", Shape::Int, false, "how long what it gives out works, in seconds; `never` = until revoked"),
+    PhantomData,
+);
+/// Credentials it gave out that still work.
+pub const LEASES: Attr<i64> =
+    Attr(&spec(130, "leases", Shape::Int, true, "credentials it gave out that still work"), PhantomData);
+/// Its names at the ways of signing in, as `mount name`.
+pub const ALIASES: Attr<Vec<String>> = Attr(
+    &spec(131, "aliases", Shape::List, false, "its names at the ways of signing in, as `mount name`"),
+    PhantomData,
+);
+/// Where it writes down every request, as `name type`; empty = nowhere.
+pub const AUDIT_DEVICES: Attr<Vec<String>> = Attr(
+    &spec(
+        132,
+        "audit_devices",
+        Shape::List,
+        false,
+        "where it writes down every request, as `name type`; empty = nowhere",
+    ),
+    PhantomData,
+);
+/// Whether signing in asks for more than a name that is no secret.
+pub const LOGIN_BOUND: Attr<bool> = Attr(
+    &spec(134, "login_bound", Shape::Bool, false, "whether signing in asks for more than a name that is no secret"),
+    PhantomData,
+);
+
 /// Every attribute, by number.
 pub const ALL: &[Field] = &[
     NAME.field(),
@@ -707,6 +803,7 @@ pub const ALL: &[Field] = &[
     EXTERNAL_ID_REQUIRED.field(),
     OIDC_LOOSE.field(),
     ASSUMES.field(),
+    VERSIONS.field(),
     LEAKED_AT.field(),
     LEAK.field(),
     LEAK_VALIDITY.field(),
@@ -720,6 +817,20 @@ pub const ALL: &[Field] = &[
     READ_ONLY.field(),
     OIDC_CLAIMS.field(),
     EPHEMERAL.field(),
+    ROTATION_PERIOD.field(),
+    SUDO_PATHS.field(),
+    BROAD_WRITES.field(),
+    USES_LEFT.field(),
+    VERSION_COUNT.field(),
+    OLDEST_VERSION_ACCEPTED.field(),
+    EXPORTABLE.field(),
+    ORPHAN.field(),
+    PERIOD.field(),
+    LIFETIME.field(),
+    LEASES.field(),
+    ALIASES.field(),
+    AUDIT_DEVICES.field(),
+    LOGIN_BOUND.field(),
     REACH_SIZE.field(),
     REACH_USED.field(),
     READERS.field(),

@@ -2,10 +2,12 @@
 
 mod authority;
 mod loopback;
+mod pages;
 
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use self::loopback::{Loopback, Reply};
 use super::*;
@@ -233,14 +235,17 @@ async fn a_throttle_is_waited_out_and_a_denial_stands() {
         }
     })
     .await;
-    let web = web(&to, &["GET /{x}"]);
+    let web = web(&to, &["GET /{x}", "GET /never"]);
     let ask = |x: &str| web.ask(Ask::get("GET /{x}", &[x]));
     let began = Instant::now();
     assert!(ask("wait").await.is_ok());
     assert!(began.elapsed() >= Duration::from_secs(7), "{:?}", began.elapsed());
     assert!(web.calls()[0].throttled);
-    let never = ask("never").await.unwrap_err();
-    assert_eq!((never.why, never.is_missing()), (Why::Throttled, false));
+    for _ in 0..2 {
+        let never = web.ask(Ask::get("GET /never", &[])).await.unwrap_err();
+        assert_eq!((never.why, never.is_missing()), (Why::Throttled, false));
+    }
+    assert_eq!(to.targets().iter().filter(|it| *it == "/never").count(), 1, "it is not asked again before its time");
     let denied = ask("denied").await.unwrap_err();
     assert_eq!(
         (denied.why, denied.code.as_str(), denied.said.as_str()),
@@ -250,6 +255,31 @@ async fn a_throttle_is_waited_out_and_a_denial_stands() {
     web.begin();
     assert_eq!(ask("down").await.unwrap_err().why, Why::Unavailable);
     assert_eq!(web.calls().len(), 4, "tried as often as patience says");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_share_of_others_is_left_to_them() {
+    let left = std::sync::atomic::AtomicU32::new(4);
+    let to = Loopback::start(move |_| {
+        let left = left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) - 1;
+        let (left, reset) = (left.to_string(), if left < 3 { "7200" } else { "600" });
+        let told = [("x-ratelimit-limit", "4"), ("x-ratelimit-remaining", &left), ("x-ratelimit-reset", reset)];
+        Reply::new(200, &told, "[]")
+    })
+    .await;
+    let mut declared = provider(&to, &["GET /x"]);
+    (declared.reserve, declared.patience.window) = (0.75, Duration::from_secs(3_600));
+    let web = Web::new(declared, bearer()).unwrap();
+    let ask = || web.ask(Ask::get("GET /x", &[]));
+    let began = Instant::now();
+    ask().await.unwrap();
+    let known = &web.budgets()[0];
+    assert_eq!((known.resource.as_str(), known.limit, known.remaining, known.reserve), ("GET /x", 4, 3, 3));
+    ask().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(600));
+    let failure = ask().await.unwrap_err();
+    assert!(failure.why == Why::Throttled && failure.said.contains("7200 s"), "{failure}");
+    assert_eq!(to.asked().len(), 2, "the third was not sent");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ static OPEN: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
 });
 
 /// Who there may be: a kind, a name, whose it is at first.
-const CAST: [(Kind, &str, Option<&str>); 11] = [
+const CAST: [(Kind, &str, Option<&str>); 15] = [
     (Kind::User, "ann", None),
     (Kind::User, "root", None),
     (Kind::AiAgent, "agent", None),
@@ -44,6 +44,10 @@ const CAST: [(Kind, &str, Option<&str>); 11] = [
     (Kind::Certificate, "cert", None),
     (Kind::Certificate, "cert2", Some("agent")),
     (Kind::SshKey, "ssh", None),
+    (Kind::Role, "role", None),
+    (Kind::Secret, "item", None),
+    (Kind::Token, "token", Some("agent")),
+    (Kind::Application, "app", None),
 ];
 
 /// What rules read of anybody, and two attributes that none reads.
@@ -99,9 +103,15 @@ fn texts(field: Field) -> &'static [&'static str] {
         "arn" => &["arn:aws:iam::1:root", "arn:aws:iam::1:user/x"],
         "path" => &["/", "/aws-service-role/"],
         "service" => &["a"],
-        "store_kind" => &["dotenv", "aws_credentials"],
+        "store_kind" => &["dotenv", "aws_credentials", "github_actions"],
         "algorithm" => &["rsa", "ed25519", "dsa"],
         "passphrase" => &["present", "absent"],
+        "rotation" => &["on", "off", "failing", "managed"],
+        "leak" => &["open", "revoked"],
+        "leak_validity" => &["active", "inactive"],
+        "reach" => &["all", "all", "selected"],
+        "environment" => &["prod", "dev"],
+        "credential_type" => &["github_pat", "aws_secret_access_key"],
         _ => &["a", "prod"],
     }
 }
@@ -340,7 +350,7 @@ fn told(verdict: &Verdict) -> (&'static str, Vec<String>, String, Option<Time>, 
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let facts = prop::collection::vec((0_usize..80, any::<u8>()), 1..3);
+    let facts = prop::collection::vec((0_usize..160, any::<u8>()), 1..3);
     let says = (0..CAST.len(), 1_u32..4, facts, prop::option::weighted(0.1, 0_u8..3))
         .prop_map(|(who, scope, facts, whose)| Step::Says { who, scope, facts, whose });
     let step = prop_oneof![
@@ -356,7 +366,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Everybody appears first, with a good deal said of them.
 fn opening() -> impl Strategy<Value = Vec<Step>> {
-    let facts = prop::collection::vec((0_usize..80, any::<u8>()), 10..40);
+    let facts = prop::collection::vec((0_usize..160, any::<u8>()), 20..80);
     prop::collection::vec(facts, CAST.len()).prop_map(|all| {
         let says = |(who, facts)| Step::Says { who, scope: 1, facts, whose: None };
         all.into_iter().enumerate().map(says).collect()

@@ -1,0 +1,255 @@
+//! A source's settings as typed and as meant.
+//! It must never hold a credential: those are references that are resolved when they are used.
+
+use std::time::Duration;
+
+use provost_client::Mode;
+use serde::Deserialize;
+use url::Url;
+
+/// Calls a second of one read when the budget belongs to others too. The budget itself is learned from the answers.
+const SHARED_MOST: f64 = 10.0;
+/// Calls in flight unless set. GitHub allows a hundred to everybody who shares the credential.
+const IN_FLIGHT: usize = 8;
+/// Time in which a sweep gets round unless set.
+const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
+/// Share of the hourly budget left to others unless set.
+const RESERVE: f64 = 0.2;
+/// The interface of github.com.
+const PUBLIC: &str = "https://api.github.com";
+
+/// What the settings mean.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Settings {
+    /// Where the interface is.
+    pub(super) api: Api,
+    /// As whom to look.
+    pub(super) as_whom: AsWhom,
+    /// The only organizations to look at, in small letters; for an App all it is installed in if empty.
+    pub(super) organizations: Vec<String>,
+    /// The enterprise whose organizations are looked at.
+    pub(super) enterprise: Option<String>,
+    /// How fast.
+    pub(super) pace: Mode,
+    /// Calls in flight.
+    pub(super) in_flight: usize,
+    /// Share of the budget left to others.
+    pub(super) reserve: f64,
+    /// Time in which a sweep gets round.
+    pub(super) sweep_every: Duration,
+    /// Calls of one run to each organization.
+    pub(super) max_calls: u64,
+}
+
+/// Where the interface is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Api {
+    /// The origin of REST with the path before every call.
+    pub(super) base: String,
+    /// The read that stands for GraphQL.
+    pub(super) graphql: String,
+    /// The host people know it by, which names the realm: `github.com`, `ghe.example.org`.
+    pub(super) host: String,
+}
+
+/// As whom to look. Both hold references, never a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AsWhom {
+    /// As a GitHub App.
+    App {
+        /// The App's id.
+        id: u64,
+        /// Where its private key is.
+        key: String,
+    },
+    /// With a token.
+    Token(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    base_url: Option<String>,
+    app_id: Option<u64>,
+    private_key: Option<String>,
+    token: Option<String>,
+    #[serde(default)]
+    organizations: Vec<String>,
+    enterprise: Option<String>,
+    pace: Option<String>,
+    in_flight: Option<usize>,
+    reserve: Option<f64>,
+    sweep_every: Option<String>,
+    max_calls: Option<u64>,
+}
+
+impl Settings {
+    /// Reads a `[[sources]]` entry's own settings.
+    pub(super) fn read(table: &serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
+        let typed: Typed =
+            serde_json::from_value(serde_json::Value::Object(table.clone())).map_err(|error| error.to_string())?;
+        let as_whom = match (typed.app_id, typed.private_key, typed.token) {
+            (Some(id), Some(key), None) => AsWhom::App { id, key: referred("private_key", key)? },
+            (None, None, Some(token)) => AsWhom::Token(referred("token", token)?),
+            (Some(_), None, None) => return Err("app_id needs private_key".to_owned()),
+            (None, Some(_), None) => return Err("private_key needs app_id".to_owned()),
+            _ => return Err("expected either app_id with private_key, or token".to_owned()),
+        };
+        for name in typed.organizations.iter().chain(&typed.enterprise) {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+                return Err(format!("{name:?}: expected the name of an organization or enterprise as in its address"));
+            }
+        }
+        if matches!(as_whom, AsWhom::Token(_)) && typed.organizations.is_empty() && typed.enterprise.is_none() {
+            return Err("a token needs organizations or enterprise: it does not say where it may look".to_owned());
+        }
+        let pace = match typed.pace.as_deref() {
+            None | Some("shared") => Mode::Shared { most: SHARED_MOST },
+            Some("full") => Mode::Full,
+            Some(other) => return Err(format!("pace = {other:?}: expected \"shared\" or \"full\"")),
+        };
+        let in_flight = typed.in_flight.unwrap_or(IN_FLIGHT);
+        if !(1..=100).contains(&in_flight) {
+            return Err(format!("in_flight = {in_flight}: expected 1 to 100"));
+        }
+        let reserve = typed.reserve.unwrap_or(RESERVE);
+        if !(0.0..=0.95).contains(&reserve) {
+            return Err(format!("reserve = {reserve}: expected 0 to 0.95"));
+        }
+        Ok(Self {
+            api: Api::at(typed.base_url.as_deref().unwrap_or(PUBLIC))?,
+            as_whom,
+            organizations: typed.organizations.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            enterprise: typed.enterprise,
+            pace,
+            in_flight,
+            reserve,
+            sweep_every: typed.sweep_every.as_deref().map_or(Ok(SWEEP_EVERY), span)?,
+            max_calls: typed.max_calls.unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Whether that organization is among those chosen.
+    pub(super) fn chooses(&self, login: &str) -> bool {
+        self.organizations.is_empty() || self.organizations.iter().any(|it| it.eq_ignore_ascii_case(login))
+    }
+}
+
+impl Api {
+    /// The interface behind an address: of github.com and of data residency at a host `api.…`, of a GitHub Enterprise
+    /// Server below `/api/v3`, with GraphQL beside it (GitHub Docs, "Forming calls with GraphQL").
+    fn at(text: &str) -> Result<Self, String> {
+        let wrong = || format!("base_url = {text:?}: expected https://HOST or https://HOST/api/v3");
+        let url = Url::parse(text).map_err(|_| wrong())?;
+        let clean = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !clean || url.fragment().is_some() {
+            return Err(wrong());
+        }
+        let named = url.host_str().ok_or_else(wrong)?;
+        let origin = url.origin().ascii_serialization();
+        let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+        let api = |path: &str, graphql: String, host: &str| Self {
+            base: format!("{origin}{path}"),
+            graphql,
+            host: format!("{host}{port}"),
+        };
+        match (url.path().trim_end_matches('/'), named.strip_prefix("api.")) {
+            ("", Some(host)) => Ok(api("", "POST /graphql".to_owned(), host)),
+            // A server of one's own without the usual path: a proxy, or a counterpart in a test.
+            ("", None) if url.scheme() == "http" => Ok(api("", "POST /graphql".to_owned(), named)),
+            ("" | "/api/v3", None) => Ok(api("/api/v3", format!("POST {origin}/api/graphql"), named)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// A reference such as `env:NAME`; anything else may be the secret itself and is not repeated.
+fn referred(setting: &str, text: String) -> Result<String, String> {
+    let schemes = ["env:", "file:", "credential:", "exec:", "vault:"];
+    if schemes.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
+        return Ok(text);
+    }
+    Err(format!("{setting}: expected a reference: env:NAME, file:/PATH, credential:ID or exec:/PATH"))
+}
+
+/// A length of time such as `7d`, `12h` or `30m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("sweep_every = {text:?}: expected a number with d, h or m, such as \"7d\"");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3_600,
+        "m" => 60,
+        _ => return Err(wrong()),
+    };
+    if number == 0 || number > 10_000 {
+        return Err(wrong());
+    }
+    Ok(Duration::from_secs(number * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: serde_json::Value) -> Result<Settings, String> {
+        Settings::read(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn every_github_has_its_addresses() {
+        let table = [
+            ("https://api.github.com", "https://api.github.com", "POST /graphql", "github.com"),
+            ("https://api.acme.ghe.com/", "https://api.acme.ghe.com", "POST /graphql", "acme.ghe.com"),
+            ("https://ghe.x.org", "https://ghe.x.org/api/v3", "POST https://ghe.x.org/api/graphql", "ghe.x.org"),
+            (
+                "https://ghe.x.org:8443/api/v3/",
+                "https://ghe.x.org:8443/api/v3",
+                "POST https://ghe.x.org:8443/api/graphql",
+                "ghe.x.org:8443",
+            ),
+        ];
+        for (text, base, graphql, host) in table {
+            let api = Api::at(text).unwrap();
+            assert_eq!((api.base.as_str(), api.graphql.as_str(), api.host.as_str()), (base, graphql, host));
+        }
+        assert_eq!(read(json!({"token": "env:T", "organizations": ["a"]})).unwrap().api.host, "github.com");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_would() {
+        let app = |more: serde_json::Value| {
+            let mut table = json!({"app_id": 1, "private_key": "file:/k.pem"});
+            table.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            table
+        };
+        for (table, says) in [
+            (json!({}), "either"),
+            (json!({"app_id": 1}), "private_key"),
+            (json!({"token": "env:T"}), "organizations"),
+            (json!({"token": "env:T", "app_id": 1, "private_key": "env:K"}), "either"),
+            (app(json!({"base_url": "https://me:secret@host"})), "https://HOST"),
+            (app(json!({"base_url": "https://host/else"})), "https://HOST"),
+            (app(json!({"organizations": ["a/b"]})), "name of an organization"),
+            (app(json!({"reserve": 1.0})), "0.95"),
+            (app(json!({"in_flight": 0})), "1 to 100"),
+            (app(json!({"sweep_every": "soon"})), "7d"),
+            (app(json!({"api_key": "x"})), "unknown field"),
+        ] {
+            let error = read(table).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_settings_is_refused_and_not_repeated() {
+        let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+        for table in [json!({"token": token, "organizations": ["a"]}), json!({"app_id": 1, "private_key": token})] {
+            let error = read(table).unwrap_err();
+            assert!(error.contains("reference") && !error.contains("ghp_"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A source's settings as typed and as meant.
+//! It must never hold a credential: tokens and ids are named by references, and a value in their place is refused.
+
+use std::{path::PathBuf, time::Duration};
+
+use provost_client::Mode;
+use serde::Deserialize;
+
+/// Calls a second for each read when the server belongs to others too.
+const SHARED_MOST: f64 = 50.0;
+/// Calls in flight unless set.
+const IN_FLIGHT: usize = 8;
+/// Time in which a sweep gets round unless set.
+const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
+/// Tokens looked at unless set.
+const TOKENS: usize = 200;
+/// Certificates of one mount read one by one unless set.
+const CERTIFICATES: usize = 2_000;
+/// Share of a cold read's calls that looking for new secret ids may cost in a warm run, unless set.
+const WARM_SHARE: f64 = 0.045;
+/// Most namespaces, prefixes and the like in one list.
+const LIST_MAX: usize = 1_000;
+
+/// What the settings mean.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Settings {
+    /// Where the server is: `https://vault.example.org:8200`.
+    pub(super) address: String,
+    /// How it signs in.
+    pub(super) login: Login,
+    /// The namespace it signs in at, and from which it looks; without slashes at the ends, empty for the root.
+    pub(super) namespace: String,
+    /// Namespaces looked at, below `namespace`.
+    pub(super) namespaces: Namespaces,
+    /// How fast.
+    pub(super) pace: Mode,
+    /// Calls in flight.
+    pub(super) in_flight: usize,
+    /// Time in which a sweep gets round.
+    pub(super) sweep_every: Duration,
+    /// Calls in one run.
+    pub(super) max_calls: u64,
+    /// Tokens looked at; 0: none.
+    pub(super) tokens: usize,
+    /// Certificates of one mount read one by one; 0: none.
+    pub(super) certificates: usize,
+    /// Share of a cold read's calls that looking for new secret ids may cost in a warm run.
+    pub(super) warm_share: f64,
+    /// Name in custom metadata under which a rotation period stands.
+    pub(super) rotation_metadata: String,
+    /// The file of an audit device on this host.
+    pub(super) audit_log: Option<PathBuf>,
+    /// A file with the certificates of a private authority.
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+/// How it signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    /// With a token.
+    Token(String),
+    /// As an AppRole, at that mount.
+    AppRole {
+        /// Path of the mount below `auth/`.
+        mount: String,
+        /// Reference of the role id.
+        role_id: String,
+        /// Reference of the secret id; none where the role asks for none.
+        secret_id: Option<String>,
+    },
+}
+
+/// Which namespaces are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Namespaces {
+    /// The one it signs in at.
+    Own,
+    /// That and all below it.
+    Recursive,
+    /// These.
+    These(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    address: String,
+    token: Option<String>,
+    role_id: Option<String>,
+    secret_id: Option<String>,
+    approle_mount: Option<String>,
+    namespace: Option<String>,
+    namespaces: Option<TypedNamespaces>,
+    pace: Option<String>,
+    in_flight: Option<usize>,
+    sweep_every: Option<String>,
+    max_calls: Option<u64>,
+    tokens: Option<usize>,
+    certificates: Option<usize>,
+    warm_share: Option<f64>,
+    rotation_metadata: Option<String>,
+    audit_log: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TypedNamespaces {
+    Word(String),
+    List(Vec<String>),
+}
+
+impl Settings {
+    /// Reads a `[[sources]]` entry's own settings.
+    pub(super) fn read(table: &serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
+        let mut typed: Typed =
+            serde_json::from_value(serde_json::Value::Object(table.clone())).map_err(|error| error.to_string())?;
+        let login = login(&mut typed)?;
+        let pace = match typed.pace.as_deref() {
+            None | Some("shared") => Mode::Shared { most: SHARED_MOST },
+            Some("full") => Mode::Full,
+            Some(other) => return Err(format!("pace = {other:?}: expected \"shared\" or \"full\"")),
+        };
+        let in_flight = within("in_flight", typed.in_flight.unwrap_or(IN_FLIGHT), (1, 256))?;
+        let warm_share = typed.warm_share.unwrap_or(WARM_SHARE);
+        if !(0.0..=1.0).contains(&warm_share) {
+            return Err(format!("warm_share = {warm_share}: expected 0 to 1"));
+        }
+        let namespaces = match typed.namespaces {
+            None => Namespaces::Own,
+            Some(TypedNamespaces::Word(word)) if word == "recursive" => Namespaces::Recursive,
+            Some(TypedNamespaces::Word(word)) => {
+                return Err(format!("namespaces = {word:?}: expected \"recursive\" or a list of namespaces"));
+            }
+            Some(TypedNamespaces::List(list)) => Namespaces::These(paths("namespaces", list)?),
+        };
+        for file in [&typed.audit_log, &typed.ca_file].into_iter().flatten() {
+            if !file.is_absolute() {
+                return Err(format!("{}: expected an absolute path", file.display()));
+            }
+        }
+        Ok(Self {
+            address: typed.address.trim_end_matches('/').to_owned(),
+            login,
+            namespace: typed.namespace.as_deref().map_or(Ok(String::new()), |it| namespace("namespace", it))?,
+            namespaces,
+            pace,
+            in_flight,
+            sweep_every: typed.sweep_every.as_deref().map_or(Ok(SWEEP_EVERY), span)?,
+            max_calls: typed.max_calls.unwrap_or(u64::MAX),
+            tokens: within("tokens", typed.tokens.unwrap_or(TOKENS), (0, 100_000))?,
+            certificates: within("certificates", typed.certificates.unwrap_or(CERTIFICATES), (0, 100_000))?,
+            warm_share,
+            rotation_metadata: typed.rotation_metadata.unwrap_or_else(|| "rotation_period".to_owned()),
+            audit_log: typed.audit_log,
+            ca_file: typed.ca_file,
+        })
+    }
+
+    /// The references to secrets among them.
+    pub(super) fn references(&self) -> Vec<&str> {
+        match &self.login {
+            Login::Token(reference) => vec![reference],
+            Login::AppRole { role_id, secret_id, .. } => {
+                [Some(role_id), secret_id.as_ref()].into_iter().flatten().map(String::as_str).collect()
+            }
+        }
+    }
+}
+
+fn login(typed: &mut Typed) -> Result<Login, String> {
+    let (token, role_id, secret_id) = (typed.token.take(), typed.role_id.take(), typed.secret_id.take());
+    match (token, role_id) {
+        (Some(token), None) if secret_id.is_none() => Ok(Login::Token(token)),
+        (None, Some(role_id)) => {
+            let mount = typed.approle_mount.as_deref().unwrap_or("approle");
+            Ok(Login::AppRole { mount: namespace("approle_mount", mount)?, role_id, secret_id })
+        }
+        (Some(_), _) => Err("token and role_id are two ways to sign in: give one".to_owned()),
+        (None, None) => Err("token or role_id is missing: how is it to sign in?".to_owned()),
+    }
+}
+
+fn paths(name: &str, list: Vec<String>) -> Result<Vec<String>, String> {
+    if list.len() > LIST_MAX {
+        return Err(format!("{name}: more than {LIST_MAX} entries"));
+    }
+    list.iter().map(|it| namespace(name, it)).collect()
+}
+
+/// A path without slashes at its ends.
+fn namespace(name: &str, text: &str) -> Result<String, String> {
+    let path = text.trim_matches('/');
+    let sound = |it: &str| !it.is_empty() && !matches!(it, "." | "..") && !it.contains(char::is_control);
+    if path.is_empty() && name != "namespace" || !path.is_empty() && !path.split('/').all(sound) {
+        return Err(format!("{name} = {text:?}: expected a path such as \"team-a/prod\""));
+    }
+    Ok(path.to_owned())
+}
+
+fn within(name: &str, value: usize, (least, most): (usize, usize)) -> Result<usize, String> {
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("{name} = {value}: expected {least} to {most}"))
+    }
+}
+
+/// A length of time such as `7d`, `12h` or `30m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let read = seconds_of(text).filter(|it| (60..=10_000 * 86_400).contains(it));
+    let wrong = || format!("sweep_every = {text:?}: expected a number with d, h or m, such as \"7d\"");
+    read.map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// The seconds of a length of time such as `90d`, `12h`, `30m`, `86400s`, `2w`, or a bare number of seconds.
+pub(super) fn seconds_of(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "w" => 7 * 86_400,
+        "d" => 86_400,
+        "h" => 3_600,
+        "m" => 60,
+        "s" => 1,
+        _ => return text.parse().ok(),
+    };
+    number.trim().parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: serde_json::Value) -> Result<Settings, String> {
+        Settings::read(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn an_address_and_a_reference_are_enough() {
+        let settings = read(json!({"address": "https://bao.example.org:8200/", "token": "env:BAO_TOKEN"})).unwrap();
+        assert_eq!(settings.address, "https://bao.example.org:8200");
+        assert_eq!(settings.login, Login::Token("env:BAO_TOKEN".into()));
+        assert_eq!((settings.namespace.as_str(), settings.namespaces), ("", Namespaces::Own));
+        assert!(settings.audit_log.is_none());
+        let approle = json!({"address": "https://x", "role_id": "file:/r", "secret_id": "credential:s",
+            "approle_mount": "team/approle/", "namespaces": ["a/b/", "c"]});
+        let settings = read(approle).unwrap();
+        assert!(matches!(settings.login, Login::AppRole { mount, .. } if mount == "team/approle"));
+        assert_eq!(settings.namespaces, Namespaces::These(vec!["a/b".into(), "c".into()]));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_would() {
+        let with = |name: &str, value: serde_json::Value| {
+            let mut table = json!({"address": "https://x", "token": "env:T"});
+            table[name] = value;
+            table
+        };
+        for (table, says) in [
+            (with("pace", json!("fast")), "shared"),
+            (with("in_flight", json!(0)), "1 to 256"),
+            (with("sweep_every", json!("soon")), "7d"),
+            (with("namespaces", json!("all")), "recursive"),
+            (with("namespaces", json!(["a/../b"])), "a path"),
+            (with("audit_log", json!("audit.log")), "absolute"),
+            (with("warm_share", json!(2.0)), "0 to 1"),
+            (with("role_id", json!("env:R")), "two ways"),
+            (with("secret_id", json!("env:R")), "two ways"),
+            (with("password", json!("x")), "unknown field"),
+            (json!({"address": "https://x"}), "missing"),
+            (json!({"token": "env:T"}), "address"),
+        ] {
+            let error = read(table).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_as_people_write_them() {
+        let table = [
+            ("90d", Some(90 * 86_400)),
+            ("24h0m", None),
+            ("86400", Some(86_400)),
+            ("2w", Some(14 * 86_400)),
+            ("30 m", Some(1_800)),
+            ("", None),
+            ("d", None),
+            ("-1d", None),
+            ("99999999999999999d", None),
+            ("é", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(seconds_of(text), seconds, "{text:?}");
+        }
+    }
+}
