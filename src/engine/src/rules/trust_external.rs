@@ -45,7 +45,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::not_applicable());
     }
     let accounts = match view.list(field::EXTERNAL_ACCOUNTS) {
-        Reading::Known(accounts) if accounts.is_empty() => return Ok(Verdict::pass()),
+        Reading::Known([]) => return Ok(Verdict::pass()),
         Reading::Known(accounts) => accounts,
         Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),
