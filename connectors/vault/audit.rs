@@ -21,9 +21,9 @@ const BYTES_MAX: u64 = 512 << 20;
 /// Longest line; longer ones are passed over.
 const LINE_MAX: u64 = 1 << 20;
 /// Most secrets and roles whose uses are remembered.
-const PATHS_MAX: usize = 50_000;
+const PATHS_MAX: usize = 20_000;
 /// Most readers of one secret; those seen longest ago are forgotten.
-const READERS_MAX: usize = 32;
+const READERS_MAX: usize = 8;
 /// Longest name or path taken, in bytes.
 const TEXT_MAX: usize = 1_024;
 /// How often a file may have been turned over since the last run and still be found.
