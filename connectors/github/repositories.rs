@@ -323,7 +323,7 @@ fn entity(org: &Org<'_>, id: u64, node: &Node) -> Entity {
         .with(field::STATUS, if node.is_archived { Status::Inactive } else { Status::Active })
         .with(field::ARCHIVED_AT, archived)
         .with(field::URL, node.url.clone())
-        .with(field::LOCATION, format!("{}/{}", org.login, node.name))
+        .with(field::PATH, format!("{}/{}", org.login, node.name))
         .with(field::REACH, node.visibility.to_ascii_lowercase())
         .with(field::CREATED_AT, node.created_at.dated())
         .with(field::LAST_USED_AT, Reading::NotReported)

@@ -12,6 +12,7 @@ mod aws;
 mod backups;
 mod cli;
 mod cluster;
+mod connector;
 mod crash;
 mod daemon;
 mod database;

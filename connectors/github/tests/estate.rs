@@ -216,7 +216,7 @@ impl Estate {
             "graphql:owners" => {
                 let ids = variables["ids"].as_array().unwrap();
                 let repos = ids.iter().map(|id| self.repos.iter().find(|repo| *id == json!(node_id(repo.id))));
-                json!({"nodes": repos.map(|repo| repo.map(owners)).collect::<Vec<_>>()})
+                json!({"nodes": repos.map(|repo| repo.map(|repo| owners(repo, variables))).collect::<Vec<_>>()})
             }
             _ => Value::Null,
         }
@@ -250,10 +250,18 @@ impl Estate {
     }
 }
 
-fn owners(repo: &Repo) -> Value {
-    let admins = repo.admins.iter().map(|login| json!({"permission": "ADMIN", "node": {"login": login}}));
-    json!({"databaseId": repo.id, "collaborators": {"edges": admins.collect::<Vec<_>>()},
-        "inGithub": repo.codeowners.as_ref().map(|text| json!({ "text": text })), "inRoot": null, "inDocs": null})
+fn owners(repo: &Repo, variables: &Value) -> Value {
+    let mut node = json!({"databaseId": repo.id});
+    if variables["people"] == true {
+        let admins = repo.admins.iter().map(|login| json!({"permission": "ADMIN", "node": {"login": login}}));
+        node["collaborators"] = json!({"edges": admins.collect::<Vec<_>>()});
+    }
+    if variables["files"] == true {
+        node["inGithub"] = json!(repo.codeowners.as_ref().map(|text| json!({ "text": text })));
+        node["inRoot"] = Value::Null;
+        node["inDocs"] = Value::Null;
+    }
+    node
 }
 
 fn node_id(id: u64) -> String {
