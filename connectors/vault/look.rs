@@ -17,7 +17,8 @@ pub(super) async fn all(looking: &Looking<'_>, to: &mut Emitter) -> Result<(), S
     let namespaces = Box::pin(server::namespaces(looking, to)).await?;
     for namespace in namespaces {
         let mut place = Place { looking, namespace, book: Book::default(), policies_denied: false };
-        if place.namespace == looking.settings.namespace {
+        // Requests of all namespaces are written down by the devices of the root.
+        if place.namespace.is_empty() {
             Box::pin(server::audit_devices(&place, to)).await?;
         }
         Box::pin(policies::all(&mut place, to)).await?;

@@ -50,9 +50,8 @@ fn told(line: &str) {
 fn as_vault(server: &Server) -> super::faults::Proxy {
     super::faults::Proxy::before(server.url(), |request| {
         let detailed = request.path.contains("/detailed-metadata") || request.path.contains("/policies/detailed/");
-        detailed.then(|| {
-            super::faults::Fault::Answer(404, "{\"errors\":[\"1 error occurred:\\n\\t* unsupported path\\n\\n\"]}")
-        })
+        let unknown = "{\"errors\":[\"1 error occurred:\\n\\t* unsupported path\\n\\n\"]}";
+        detailed.then_some(super::faults::Fault::Answer(404, unknown))
     })
 }
 
