@@ -8,7 +8,7 @@ use super::{
     place::{Looking, Mount, Place},
     policies,
     policy::Book,
-    secret_ids, server, tokens, transit, usage,
+    secret_ids, server, tokens, transit, usage, values,
 };
 use crate::{Emitter, Stopped};
 
@@ -45,7 +45,10 @@ async fn engine(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> Result<()
     }
     match mount.sort.as_str() {
         "kv" | "generic" => match Box::pin(kv::all(place, mount, to)).await? {
-            Some(paths) => Box::pin(usage::readers(place, (mount, &paths), to)).await,
+            Some(secrets) => {
+                Box::pin(usage::readers(place, (mount, &secrets), to)).await?;
+                Box::pin(values::all(place, (mount, &secrets), to)).await
+            }
             None => Ok(()),
         },
         "pki" => Box::pin(pki::all(place, mount, to)).await,

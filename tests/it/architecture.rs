@@ -75,6 +75,56 @@ fn only_its_room_knows_an_engine_or_a_client() {
     }
 }
 
+/// What opens connections to speak HTTP, and who may bring it into the program: the transport of `src/client`.
+const TRANSPORTS: [(&str, &[&str]); 6] = [
+    ("reqwest", &["provost-client"]),
+    // Octocrab names its types; its own transport is a feature, which is off.
+    ("hyper-util", &["reqwest", "hyper-rustls", "octocrab"]),
+    ("hyper-rustls", &["reqwest"]),
+    ("aws-smithy-http-client", &[]),
+    ("ureq", &[]),
+    ("curl", &[]),
+];
+
+#[test]
+fn one_transport_speaks_to_providers() {
+    let lock: toml::Table = fs::read_to_string(root().join("Cargo.lock")).unwrap().parse().unwrap();
+    for package in lock["package"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let needed = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
+        for needs in needed.filter_map(|it| it.as_str()?.split(' ').next()) {
+            if let Some((_, may)) = TRANSPORTS.iter().find(|(transport, _)| *transport == needs) {
+                assert!(may.contains(&name), "{name} brings {needs}: calls could leave around the gate");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_library_brings_its_own_transport() {
+    let dependencies = &manifest(".")["workspace"]["dependencies"];
+    for (library, feature) in [("octocrab", "default-client"), ("aws-config", "default-https-client")] {
+        let features = dependencies[library]["features"].as_array().unwrap();
+        assert!(!features.iter().any(|it| it.as_str() == Some(feature)), "{library} with {feature}");
+        assert_eq!(dependencies[library]["default-features"].as_bool(), Some(false), "{library}");
+    }
+}
+
+#[test]
+fn no_room_but_the_client_opens_a_socket_to_another_machine() {
+    // The daemon listens on its own socket, in the file system; engines of the store have a protocol of their own, which
+    // their suite stands between; the workshop tries what it builds on this machine.
+    let exempt = ["src/client", "src/xtask", "src/store/src/suite"];
+    let marks = ["TcpStream::connect", "UdpSocket::bind", "reqwest::", "hyper::"];
+    for (path, text) in sources() {
+        let of_tests = path.iter().any(|it| it == "tests") || exempt.iter().any(|it| path.starts_with(it));
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for mark in marks.iter().filter(|_| !of_tests) {
+            assert!(!text.contains(mark), "{} holds {mark}", path.display());
+        }
+    }
+}
+
 #[test]
 fn a_file_says_what_it_owns_and_fits_on_its_wall() {
     for (path, text) in sources() {

@@ -3,22 +3,18 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use aws_smithy_http_client::{
-    pool::{Client, ConnectionPool},
-    tls,
-};
 use aws_smithy_runtime_api::client::{
     http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-use bytes::{Bytes, BytesMut};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 use provost_model::Time;
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{Call, Egress, Pace, Refused, dated::Dated, operation_of, tally::Tally, whole::is_whole};
+use crate::{Call, Egress, Pace, Refused, dated::Dated, operation_of, tally::Tally, web::Wire, whole::is_whole};
 
 /// Bounds on what goes out and what comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +46,7 @@ pub struct Door {
 }
 
 struct Inner {
-    pool: Client,
+    wire: Wire,
     pace: Pace,
     tally: Tally,
     dated: Dated,
@@ -78,21 +74,10 @@ impl Gate {
 
     /// The same by another way out.
     pub fn by(egress: Egress, pace: Pace, limits: Limits) -> Result<Self, String> {
-        let unset = |error: &dyn fmt::Display| format!("the HTTPS client cannot be set up: {error}");
-        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let mut pool = ConnectionPool::builder()
-            .max_connections_per_host(limits.in_flight.max(1))
-            .proxy_config(egress.proxy)
-            .tls_provider(provider);
-        if let Some(trust) = egress.trust {
-            let trust = tls::TrustStore::empty().with_pem_certificate(&*trust);
-            let context = tls::TlsContext::builder().with_trust_store(trust).build();
-            pool = pool.tls_context(context.map_err(|error| unset(&error))?);
-        }
-        let pool = pool.build_https().map_err(|error| unset(&error))?;
-        let pool = Client::new(&pool).map_err(|error| unset(&error))?;
+        // Not everything has TLS: a machine's own metadata service, and servers that stand in for a provider's.
+        let wire = Wire::new(&egress, &limits, true)?;
         let flight = Semaphore::new(limits.in_flight.max(1));
-        Ok(Self(Arc::new(Inner { pool, pace, tally: Tally::default(), dated: Dated::default(), limits, flight })))
+        Ok(Self(Arc::new(Inner { wire, pace, tally: Tally::default(), dated: Dated::default(), limits, flight })))
     }
 
     /// A door for those reads. `purpose` is empty, or a word that stands behind the operation in the count.
@@ -108,6 +93,11 @@ impl Gate {
     /// Calls sent since this was last asked.
     pub fn calls(&self) -> Vec<Call> {
         self.0.tally.drain()
+    }
+
+    /// Connections opened since the beginning.
+    pub fn opened(&self) -> u64 {
+        self.0.wire.opened()
     }
 
     /// The time it is at the provider, by its answers since this was last asked.
@@ -135,49 +125,38 @@ impl fmt::Debug for Door {
 }
 
 impl HttpClient for Door {
-    fn http_connector(&self, _: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let settings = HttpConnectorSettings::builder().connect_timeout(self.gate.0.limits.connect).build();
-        let way = self.gate.0.pool.http_connector(&settings, components);
-        SharedHttpConnector::new(Passage { door: self.clone(), way })
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
     }
 }
 
-/// A door with the connector behind it.
-#[derive(Debug)]
-struct Passage {
-    door: Door,
-    way: SharedHttpConnector,
-}
-
-impl HttpConnector for Passage {
+impl HttpConnector for Door {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let operation = operation_of(&request);
-        if !self.door.allowed.contains(&operation.as_str()) {
+        if !self.allowed.contains(&operation.as_str()) {
             tracing::warn!(operation, "refused a call that is not a declared read");
             return HttpConnectorFuture::ready(Err(ConnectorError::user(Refused::NotARead(operation).into())));
         }
-        let (door, way) = (self.door.clone(), self.way.clone());
-        HttpConnectorFuture::new(async move { door.pass(&operation, request, &way).await })
+        let door = self.clone();
+        HttpConnectorFuture::new(async move { door.pass(&operation, request).await })
     }
 }
 
 impl Door {
-    async fn pass(
-        self,
-        operation: &str,
-        request: HttpRequest,
-        way: &SharedHttpConnector,
-    ) -> Result<HttpResponse, ConnectorError> {
+    async fn pass(self, operation: &str, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let inner = &self.gate.0;
+        let request = outgoing(request).map_err(refused)?;
         let sent = if self.paced { inner.pace.turn(operation).await } else { Instant::now() };
         let closed = |error: tokio::sync::AcquireError| ConnectorError::other(error.into(), None);
         let _place = if self.paced { Some(inner.flight.acquire().await.map_err(closed)?) } else { None };
         if !inner.tally.admit(inner.limits.calls) {
-            return Err(ConnectorError::user(Refused::Budget(inner.limits.calls).into()));
+            return Err(refused(Refused::Budget(inner.limits.calls)));
         }
-        let answer = tokio::time::timeout(inner.limits.attempt, whole(way.call(request), inner.limits.answer)).await;
-        let answer = answer
-            .unwrap_or_else(|_| Err(ConnectorError::timeout(Refused::Slow(inner.limits.attempt.as_secs()).into())));
+        let answer = match self.paced {
+            true => inner.wire.send(operation, request, &inner.limits).await,
+            false => inner.wire.send_unrecorded(request, &inner.limits).await,
+        };
+        let answer = answer.and_then(incoming);
         // The credential chain's answers are not all XML, and nothing is taken for absent because of them.
         let answer = if self.paced { answer.and_then(checked) } else { answer };
         let throttled = answer.as_ref().is_ok_and(is_throttle);
@@ -190,45 +169,42 @@ impl Door {
             Ok(_) => inner.pace.went_well(operation),
             Err(_) => {}
         }
-        answer
+        answer.map_err(refused)
     }
 }
 
-/// The answer with its whole body in memory, so that the connection is free again and the size is bounded.
-async fn whole(call: HttpConnectorFuture, most: usize) -> Result<HttpResponse, ConnectorError> {
-    let mut answer = call.await?;
-    let mut body = ByteStream::new(answer.take_body());
-    let mut chunks: Vec<Bytes> = Vec::new();
-    let mut length = 0;
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_| ConnectorError::io(Refused::Cut.into()))?;
-        length += chunk.len();
-        if length > most {
-            return Err(ConnectorError::user(Refused::TooLarge(most).into()));
-        }
-        chunks.push(chunk);
+/// A request of the SDK as the transport takes it: at the address that was signed, with a body in memory.
+fn outgoing(request: HttpRequest) -> Result<reqwest::Request, Refused> {
+    let unfit = || Refused::Unfit("the request is not one of HTTP".to_owned());
+    let request = request.try_into_http1x().map_err(|_| unfit())?;
+    let (mut head, body) = request.into_parts();
+    let body = body.bytes().map(Bytes::copy_from_slice);
+    let body = body.ok_or_else(|| Refused::Unfit("its body is not in memory".to_owned()))?;
+    if let Some(signature) = head.headers.get_mut(http::header::AUTHORIZATION) {
+        signature.set_sensitive(true);
     }
-    *answer.body_mut() = SdkBody::from(joined(chunks, length));
-    Ok(answer)
+    reqwest::Request::try_from(http::Request::from_parts(head, body)).map_err(|_| unfit())
+}
+
+fn incoming(answer: http::Response<Bytes>) -> Result<HttpResponse, Refused> {
+    HttpResponse::try_from(answer.map(SdkBody::from)).map_err(|_| Refused::Broken)
+}
+
+/// A refusal as the SDK hands it on.
+fn refused(refused: Refused) -> ConnectorError {
+    match refused {
+        Refused::Slow(_) => ConnectorError::timeout(refused.into()),
+        Refused::Cut | Refused::Unreached(_) => ConnectorError::io(refused.into()),
+        _ => ConnectorError::user(refused.into()),
+    }
 }
 
 /// Refuses an answer that says it went well and is not whole: what such an answer lacks is not absent.
-fn checked(answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+fn checked(answer: HttpResponse) -> Result<HttpResponse, Refused> {
     if answer.status().is_success() && !is_whole(answer.body().bytes().unwrap_or_default()) {
-        return Err(ConnectorError::user(Refused::Broken.into()));
+        return Err(Refused::Broken);
     }
     Ok(answer)
-}
-
-fn joined(mut chunks: Vec<Bytes>, length: usize) -> Bytes {
-    if chunks.len() <= 1 {
-        return chunks.pop().unwrap_or_default();
-    }
-    let mut all = BytesMut::with_capacity(length);
-    for chunk in chunks {
-        all.extend_from_slice(&chunk);
-    }
-    all.freeze()
 }
 
 /// How bodies say that it was too much: in XML a code, in JSON the name of an exception behind a namespace or alone.

@@ -1,6 +1,7 @@
 //! The outbound door: every call to a provider passes a [`Gate`] that knows which reads are allowed, paces and counts.
 //! It must never send an operation that was not named to it as allowed.
 
+mod cassette;
 mod dated;
 mod egress;
 mod failure;
@@ -9,10 +10,12 @@ mod operation;
 mod pace;
 mod retry;
 mod routes;
+mod scrub;
 mod tally;
 mod web;
 mod whole;
 
+pub use cassette::{Cassette, Recorder};
 pub use egress::Egress;
 pub use failure::{Failure, Refused, answered_badly, classified, unanswered};
 pub use gate::{Door, Gate, Limits};

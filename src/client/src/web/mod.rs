@@ -26,6 +26,7 @@ use provost_model::{Time, Why};
 use tokio::sync::Semaphore;
 use url::Url;
 
+pub(crate) use self::wire::Wire;
 pub use self::{
     answer::{Answer, Gap},
     ask::{Ask, Body},
@@ -37,7 +38,6 @@ use self::{
     budget::Budgets,
     origin::Origin,
     template::Template,
-    wire::Wire,
 };
 use crate::{
     Call, Egress, Failure, Limits, Mode, Pace, Patience, Refused,
@@ -410,7 +410,7 @@ impl Web {
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
         }
-        let answer = inner.wire.send(request, &inner.limits).await;
+        let answer = inner.wire.send(operation, request, &inner.limits).await;
         let throttled = answer.as_ref().is_ok_and(|answer| is_throttle(template, answer));
         inner.tally.note(operation.to_owned(), throttled);
         let answer = answer.map_err(refused)?;

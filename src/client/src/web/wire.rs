@@ -17,16 +17,23 @@ use http::{HeaderMap, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Egress, Limits, Refused};
+use crate::{Cassette, Egress, Limits, Recorder, Refused};
 
 /// Compressed bodies from this length on are decompressed beside the event loop.
 const ASIDE: usize = 128 << 10;
 
-/// The transport of one source: a pool of connections.
+/// The transport of one source: a pool of connections, or a conversation that is played back.
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
-    client: reqwest::Client,
+    way: Way,
+    recorder: Option<Recorder>,
     opened: Opened,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Network(reqwest::Client),
+    Cassette(Cassette),
 }
 
 /// Counts connections as they are opened.
@@ -64,10 +71,13 @@ impl<S: Service<R>, R> Service<R> for Counting<S> {
 }
 
 impl Wire {
-    /// A transport by that way out. `plain` says that it is for this machine itself, where no proxy stands between.
+    /// A transport by that way out. `plain` says whether anything may go without TLS at all.
     pub(crate) fn new(egress: &Egress, limits: &Limits, plain: bool) -> Result<Self, String> {
         let opened = Opened::default();
-        let mut client = reqwest::Client::builder()
+        if let Some(cassette) = &egress.cassette {
+            return Ok(Self { way: Way::Cassette(cassette.clone()), recorder: None, opened });
+        }
+        let client = reqwest::Client::builder()
             .connect_timeout(limits.connect)
             .pool_max_idle_per_host(limits.in_flight.max(1))
             .redirect(reqwest::redirect::Policy::none())
@@ -75,19 +85,12 @@ impl Wire {
             .referer(false)
             .https_only(!plain)
             .connector_layer(opened.clone());
-        if plain || !egress.by_environment {
-            client = client.no_proxy();
-        }
-        if let Some(trust) = &egress.trust {
-            let certificates = reqwest::Certificate::from_pem_bundle(trust);
-            client = client.tls_certs_only(certificates.map_err(|_| "the private certificates cannot be read")?);
-        }
         // What goes wrong here are certificates; the error names no secret.
-        let client = client.build().map_err(|error| {
+        let client = egress.applied(client)?.build().map_err(|error| {
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
             format!("the HTTPS client cannot be set up: {cause}")
         })?;
-        Ok(Self { client, opened })
+        Ok(Self { way: Way::Network(client), recorder: egress.recorder.clone(), opened })
     }
 
     /// Connections tried so far.
@@ -95,35 +98,62 @@ impl Wire {
         self.opened.0.load(Ordering::Relaxed)
     }
 
-    /// Sends a request and takes the whole answer, decompressed.
+    /// Sends a request of that read and takes the whole answer, decompressed.
     pub(crate) async fn send(
+        &self,
+        operation: &str,
+        request: reqwest::Request,
+        limits: &Limits,
+    ) -> Result<http::Response<Bytes>, Refused> {
+        let client = match &self.way {
+            Way::Network(client) => client,
+            Way::Cassette(cassette) => return cassette.answer(operation, &request),
+        };
+        let asked = self.recorder.as_ref().zip(request.try_clone());
+        let answer = tokio::time::timeout(limits.attempt, taken(client, request, limits.answer)).await;
+        let answer = answer.unwrap_or_else(|_| Err(Refused::Slow(limits.attempt.as_secs())))?;
+        if let Some((recorder, asked)) = asked {
+            recorder.note(operation, &asked, &answer);
+        }
+        Ok(answer)
+    }
+
+    /// Sends a request that is about credentials: it is neither written down nor played back.
+    pub(crate) async fn send_unrecorded(
         &self,
         request: reqwest::Request,
         limits: &Limits,
     ) -> Result<http::Response<Bytes>, Refused> {
-        let answer = tokio::time::timeout(limits.attempt, self.taken(request, limits.answer)).await;
+        let Way::Network(client) = &self.way else {
+            return Err(Refused::Unfit("a cassette holds no credentials".to_owned()));
+        };
+        let answer = tokio::time::timeout(limits.attempt, taken(client, request, limits.answer)).await;
         answer.unwrap_or_else(|_| Err(Refused::Slow(limits.attempt.as_secs())))
     }
+}
 
-    async fn taken(&self, request: reqwest::Request, most: usize) -> Result<http::Response<Bytes>, Refused> {
-        let mut answer = self.client.execute(request).await.map_err(|error| unreached(&error))?;
-        let promised = answer.content_length().and_then(|length| usize::try_from(length).ok());
-        if promised.is_some_and(|length| length > most) {
+async fn taken(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+    most: usize,
+) -> Result<http::Response<Bytes>, Refused> {
+    let mut answer = client.execute(request).await.map_err(|error| unreached(&error))?;
+    let promised = answer.content_length().and_then(|length| usize::try_from(length).ok());
+    if promised.is_some_and(|length| length > most) {
+        return Err(Refused::TooLarge(most));
+    }
+    let mut body = BytesMut::with_capacity(promised.unwrap_or_default());
+    while let Some(chunk) = answer.chunk().await.map_err(|_| Refused::Cut)? {
+        if body.len() + chunk.len() > most {
             return Err(Refused::TooLarge(most));
         }
-        let mut body = BytesMut::with_capacity(promised.unwrap_or_default());
-        while let Some(chunk) = answer.chunk().await.map_err(|_| Refused::Cut)? {
-            if body.len() + chunk.len() > most {
-                return Err(Refused::TooLarge(most));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let mut whole = http::Response::new(Bytes::new());
-        *whole.status_mut() = answer.status();
-        *whole.headers_mut() = std::mem::take(answer.headers_mut());
-        *whole.body_mut() = decoded(whole.headers(), body.freeze(), most).await?;
-        Ok(whole)
+        body.extend_from_slice(&chunk);
     }
+    let mut whole = http::Response::new(Bytes::new());
+    *whole.status_mut() = answer.status();
+    *whole.headers_mut() = std::mem::take(answer.headers_mut());
+    *whole.body_mut() = decoded(whole.headers(), body.freeze(), most).await?;
+    Ok(whole)
 }
 
 /// The body as it was before the encodings that its headers name.
@@ -168,17 +198,13 @@ fn unreached(error: &reqwest::Error) -> Refused {
 }
 
 /// Whether TLS did not accept whom it met.
-fn is_distrust(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|it| it.downcast_ref()).or_else(|| error.downcast_ref());
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
-            return true;
-        }
-        cause = error.source();
+fn is_distrust(error: &(dyn Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return true;
     }
-    false
+    // What an I/O error wraps is not its source, but its source's.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|it| is_distrust(it)) || error.source().is_some_and(is_distrust)
 }
 
 #[cfg(test)]

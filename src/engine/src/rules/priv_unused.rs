@@ -52,7 +52,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if human || who::is_root_view(view) || who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
-    let unused = match view.get(field::UNUSED_SERVICES) {
+    let unused = match view.list(field::UNUSED_SERVICES) {
         Reading::Known(unused) if unused.is_empty() => return Ok(Verdict::pass()),
         Reading::Known(unused) => unused,
         Reading::Never => return Ok(Verdict::pass()),
@@ -61,7 +61,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     };
     let privileged: Vec<&str> = unused.iter().map(String::as_str).filter(|it| PRIVILEGED.contains(it)).collect();
     let granted = view.get(field::GRANTED_SERVICES);
-    let share = granted.clone().known().filter(|all| *all > 0).map(|all| percent(unused.len(), all));
+    let share = granted.known().filter(|all| *all > 0).map(|all| percent(unused.len(), all));
     let (share, limit) = match share {
         Some(share) if share >= i64::from(thresholds.unused_rights_percent) => {
             (Some(share), thresholds.unused_rights_days)

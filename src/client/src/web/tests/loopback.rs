@@ -9,10 +9,12 @@ use std::{
     },
 };
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -68,16 +70,41 @@ pub(super) struct Loopback {
     accepted: Arc<AtomicU64>,
 }
 
+/// A certificate for 127.0.0.1 with its key, by an authority that nobody else trusts (`authority.pem`).
+const SERVER: &[u8] = include_bytes!("server.pem");
+
 impl Loopback {
     pub(super) async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::serving(None, answer).await
+    }
+
+    /// The same over TLS.
+    pub(super) async fn secure(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let certificate = CertificateDer::from_pem_slice(SERVER).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(SERVER).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        Self::serving(Some(Arc::new(config).into()), answer).await
+    }
+
+    async fn serving(tls: Option<TlsAcceptor>, answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let origin = format!("{scheme}://{}", listener.local_addr().unwrap());
         let (asked, accepted): (Arc<Mutex<Vec<Asked>>>, Arc<AtomicU64>) = Default::default();
         let (to, count, answer) = (asked.clone(), accepted.clone(), Arc::new(answer));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(stream, to.clone(), answer.clone()));
+                let (to, answer, tls) = (to.clone(), answer.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, to, answer).await,
+                        Some(tls) => serve(tls.accept(stream).await?, to, answer).await,
+                    }
+                });
             }
         });
         Self { origin, asked, accepted }
@@ -97,7 +124,7 @@ impl Loopback {
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     to: Arc<Mutex<Vec<Asked>>>,
     answer: Arc<impl Fn(&Asked) -> Reply>,
 ) -> std::io::Result<()> {

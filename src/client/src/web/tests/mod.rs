@@ -1,8 +1,10 @@
 //! The web client against a provider on this machine: what leaves, what is refused, what comes back.
 
 mod authority;
+mod cassette;
 mod loopback;
 mod pages;
+mod way;
 
 use std::time::Duration;
 
