@@ -71,7 +71,8 @@ pub(super) async fn look(org: &Org<'_>, index: &Index, people: &People, to: &mut
         .filter(|(id, it)| it.held && !it.node.is_empty() && !told.contains(id))
         .map(|(_, it)| it.node.as_str())
         .collect();
-    let mut optional = [Optional::new("people", "collaborators"), Optional::new("files", "object")];
+    let mut optional =
+        [Optional::new("people", &["collaborators"]), Optional::new("files", &["inGithub", "inRoot", "inDocs"])];
     let mut failure = None;
     to.begin(&scope, None).await?;
     for ids in wanted.chunks(AT_ONCE) {

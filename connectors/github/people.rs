@@ -135,7 +135,7 @@ pub(super) async fn members(org: &Org<'_>, to: &mut Emitter) -> Result<People, S
         return Ok(people);
     }
     let now = to.now();
-    let mut optional = [Optional::new("emails", "organizationVerifiedDomainEmails")];
+    let mut optional = [Optional::new("emails", &["organizationVerifiedDomainEmails"])];
     let (entities, people) = match list(org, &mut optional).await {
         Ok(found) => found,
         Err(failure) => {

@@ -146,7 +146,7 @@ async fn what_may_not_be_read_of_a_person_or_an_owner_is_not_permitted() {
     estate.members = vec![member(1, "ann", "ADMIN")];
     let server = Server::start(estate).await;
     server.with(|state| {
-        state.hidden.extend(["organizationVerifiedDomainEmails", "collaborators", "object"].map(str::to_owned))
+        state.hidden.extend(["organizationVerifiedDomainEmails", "collaborators", "inRoot"].map(str::to_owned))
     });
     let mut place = Place::as_app(&server);
     let said = place.scan().await;

@@ -209,7 +209,11 @@ impl Estate {
                 json!({"repository": repo.map(|repo| self.node(repo, variables))})
             }
             "graphql:members" => {
-                let edges: Vec<Value> = self.members.iter().skip(after).take(first).cloned().collect();
+                let mut edges: Vec<Value> = self.members.iter().skip(after).take(first).cloned().collect();
+                if variables["emails"] != true {
+                    let fields = edges.iter_mut().filter_map(|edge| edge["node"].as_object_mut());
+                    fields.for_each(|node| drop(node.remove("organizationVerifiedDomainEmails")));
+                }
                 json!({"organization": {"membersWithRole": {"totalCount": self.members.len(),
                     "pageInfo": info(self.members.len()), "edges": edges}}})
             }

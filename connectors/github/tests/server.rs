@@ -267,12 +267,17 @@ impl State {
             ("environments", "environments"),
             ("emails", "organizationVerifiedDomainEmails"),
             ("people", "collaborators"),
-            ("files", "object"),
+            ("files", "inRoot"),
         ];
         let shown = |flag: &str| body["variables"][flag] == true;
         let hidden = flags.iter().find(|(flag, field)| shown(flag) && self.hidden.contains(*field));
         if let Some((_, field)) = hidden {
-            let errors = json!([{"type": "FORBIDDEN", "path": ["organization", "x", "nodes", 0, field],
+            let path = match *name {
+                "graphql:members" => json!(["organization", "membersWithRole", "edges", 0, "node", field]),
+                "graphql:owners" => json!(["nodes", 0, field]),
+                _ => json!(["organization", "repositories", "nodes", 0, field]),
+            };
+            let errors = json!([{"type": "FORBIDDEN", "path": path,
                 "message": "Resource not accessible by integration"}]);
             return Response::new(200, &json!({"data": {"organization": null}, "errors": errors}));
         }
