@@ -5,6 +5,8 @@ mod authorization;
 mod call;
 mod check;
 mod credentials;
+#[cfg(test)]
+pub(crate) mod estate;
 mod eyes;
 mod key_page;
 mod keys;

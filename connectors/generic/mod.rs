@@ -3,6 +3,7 @@
 
 mod door;
 mod faults;
+mod golden;
 mod run;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ pub(crate) use self::{
     door::{Answered, Asked, Door, Fault, Overlay, Upstream},
     run::{Said, looked},
 };
-use crate::{Connector, Spec, manifest};
+use crate::{Connector, Spec, aws, manifest};
 
 /// A provider for tests, and eyes on it.
 #[async_trait]
@@ -48,5 +49,7 @@ pub(crate) struct Throttle {
 
 /// The estate of every connector that has one.
 fn estates() -> Vec<Box<dyn Estate>> {
-    manifest::estates()
+    let mut all = manifest::estates();
+    all.push(Box::new(aws::estate::Iam));
+    all
 }

@@ -60,7 +60,10 @@ fn provider() -> (String, Arc<Mutex<Vec<String>>>) {
                 };
                 noted.lock().unwrap().push(head);
                 let length = body.len();
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
             });
         }
     });
@@ -77,7 +80,8 @@ fn a_manifest_becomes_a_connector_when_it_is_trusted_and_ends_being_one_when_it_
     let shown = file.to_str().unwrap();
 
     // Lint names the place of every fault.
-    fs::write(&file, ACME.replace("kind = \"token\"", "kind = \"key\"").replace("\"/keys\"\nmake", "\"keys\"\nmake")).unwrap();
+    fs::write(&file, ACME.replace("kind = \"token\"", "kind = \"key\"").replace("\"/keys\"\nmake", "\"keys\"\nmake"))
+        .unwrap();
     let said = place.say(&["connector", "lint", shown]);
     assert_eq!(said.status, 2);
     let lines: Vec<&str> = said.out.lines().collect();
@@ -92,7 +96,8 @@ fn a_manifest_becomes_a_connector_when_it_is_trusted_and_ends_being_one_when_it_
     assert!(said.out.contains("acme:t-1") && said.out.contains("expires_at=never"), "{said:?}");
     assert!(seen.lock().unwrap().iter().all(|head| head.contains("Bearer test-token") && !head.contains(SECRET)));
     seen.lock().unwrap().clear();
-    let source = format!("[[sources]]\nname = \"acme\"\nconnector = \"acme\"\ntoken = \"env:ACME_TOKEN\"\nbase_url = {url:?}\n");
+    let source =
+        format!("[[sources]]\nname = \"acme\"\nconnector = \"acme\"\ntoken = \"env:ACME_TOKEN\"\nbase_url = {url:?}\n");
     place.write_configuration(&format!("[store]\nmin_free = \"1MiB\"\n{source}"));
     let said = place.say(&["config", "check"]);
     assert!(said.status == 2 && said.out.contains("acme.toml is not trusted"), "{said:?}");

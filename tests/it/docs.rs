@@ -22,7 +22,8 @@ fn holds((file, section): (&str, &str), said: &str) {
 #[test]
 fn the_tables_of_the_readme_are_what_the_code_says() {
     let mut connectors = String::from("| connector | looks at | kinds |\n|---|---|---|\n");
-    let mut manifests = String::from("| connector | looks at | kinds | shown to nobody, or left out |\n|---|---|---|---|\n");
+    let mut manifests =
+        String::from("| connector | looks at | kinds | shown to nobody, or left out |\n|---|---|---|---|\n");
     for spec in Catalogue::shipped().iter() {
         let kinds: Vec<&str> = spec.kinds.iter().map(|kind| kind.name()).collect();
         let about = format!("{}: {}", spec.title, spec.about.trim_end_matches('.'));

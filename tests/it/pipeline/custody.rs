@@ -44,7 +44,8 @@ impl Connector for Lists {
         for thing in &self.things {
             to.see(&scope, None, now, thing.clone()).await?;
         }
-        to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await
+        to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await?;
+        Ok(())
     }
 }
 
