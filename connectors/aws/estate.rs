@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use provost_client::{Gate, Limits, Pace};
+use provost_client::{Gate, Limits, Pace, Patience};
 use provost_model::Trouble;
 use serde_json::json;
 
@@ -86,7 +86,8 @@ impl Connector for Eyes {
     }
 
     async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
-        let session = Session::for_tests(&self.0.settings, &self.0.gate, to.stop().clone()).await;
+        let how = (Patience::none(), to.stop().clone());
+        let session = Session::trying(&self.0.settings, &self.0.gate, how).await;
         self.0.run(&session, known, to).await
     }
 }
