@@ -8,6 +8,8 @@ mod call;
 mod check;
 mod credentials;
 #[cfg(test)]
+pub(crate) mod estate;
+#[cfg(test)]
 mod evidence_tests;
 mod eyes;
 mod key_page;

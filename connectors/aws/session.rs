@@ -186,12 +186,18 @@ impl Session {
     /// A session with static credentials, as nothing but a test may have.
     #[cfg(test)]
     pub(super) async fn for_tests(settings: &Settings, gate: &Gate, stop: CancellationToken) -> Self {
+        let patience = Patience { first: std::time::Duration::from_millis(1), ..Patience::default() };
+        Self::trying(settings, gate, (patience, stop)).await
+    }
+
+    /// The same with so much patience.
+    #[cfg(test)]
+    pub(super) async fn trying(settings: &Settings, gate: &Gate, how: (Patience, CancellationToken)) -> Self {
         let keys = Credentials::new("AKIAEYES", "not-a-secret", None, None, "test");
         let chain = SharedCredentialsProvider::new(keys);
         let (origin, region) = (Arc::default(), Some(Region::new(REGION)));
         let door = gate.credentials(CREDENTIAL_CALLS.iter().copied());
-        let patience = Patience { first: std::time::Duration::from_millis(1), ..Patience::default() };
-        Self::with(settings, gate, (patience, stop), Found { chain, origin, region, door }).await
+        Self::with(settings, gate, how, Found { chain, origin, region, door }).await
     }
 
     /// Asks as whom this run looks.
