@@ -51,9 +51,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::not_applicable());
     }
     let ways = match view.list(field::ESCALATES) {
-        Reading::Known(ways) if ways.is_empty() => return Ok(Verdict::pass()),
+        Reading::Known([]) | Reading::Never => return Ok(Verdict::pass()),
         Reading::Known(ways) => ways,
-        Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),
         unknown => return Err(Verdict::unknown("escalates", &unknown)),
     };

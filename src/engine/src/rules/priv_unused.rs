@@ -53,9 +53,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::not_applicable());
     }
     let unused = match view.list(field::UNUSED_SERVICES) {
-        Reading::Known(unused) if unused.is_empty() => return Ok(Verdict::pass()),
+        Reading::Known([]) | Reading::Never => return Ok(Verdict::pass()),
         Reading::Known(unused) => unused,
-        Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),
         unknown => return Err(Verdict::unknown("unused_services", &unknown)),
     };

@@ -45,9 +45,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::not_applicable());
     }
     let accounts = match view.list(field::EXTERNAL_ACCOUNTS) {
-        Reading::Known(accounts) if accounts.is_empty() => return Ok(Verdict::pass()),
+        Reading::Known([]) | Reading::Never => return Ok(Verdict::pass()),
         Reading::Known(accounts) => accounts,
-        Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),
         unknown => return Err(Verdict::unknown("external_accounts", &unknown)),
     };

@@ -44,9 +44,8 @@ fn check(view: &View<'_>, _: &Thresholds, now: Time) -> Judged {
         return Ok(Verdict::not_applicable());
     }
     let loose = match view.list(field::OIDC_LOOSE) {
-        Reading::Known(loose) if loose.is_empty() => return Ok(Verdict::pass()),
+        Reading::Known([]) | Reading::Never => return Ok(Verdict::pass()),
         Reading::Known(loose) => loose,
-        Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),
         unknown => return Err(Verdict::unknown("oidc_loose", &unknown)),
     };
