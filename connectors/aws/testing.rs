@@ -121,6 +121,9 @@ impl Asked {
         let (key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
         let mut line = head.lines().next().unwrap_or_default().split(' ');
         let (method, path) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
+        // Through a proxy the whole address comes before the path.
+        let path =
+            path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| rest.split_at(at).1));
         let path = path.split('?').next().unwrap_or_default();
         let cloud = match header("x-amz-target").and_then(|target| target.rsplit_once('.')) {
             Some((_, action)) => Some(format!("{region} {action}")),

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Found, Here, Tag, tags};
 use crate::aws::{
     authorization::set,
-    call::{At, Rpc},
+    call::{At, Rpc, or_empty},
     lists::paged,
 };
 
@@ -48,9 +48,9 @@ struct Secret {
     owning_service: Option<String>,
     rotation_rules: Option<Rules>,
     primary_region: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     tags: Vec<Tag>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     secret_versions_to_stages: BTreeMap<String, Vec<String>>,
 }
 
@@ -98,7 +98,11 @@ fn entity(here: &Here<'_>, it: Secret) -> Entity {
     set(&mut entity, field::SERVICE, it.owning_service);
     // A schedule may be written as an expression instead, which says no period.
     let days = it.rotation_rules.and_then(|rules| rules.automatically_after_days);
-    set(&mut entity, field::ROTATION_PERIOD, days.filter(|_| !is_off).map(|days| days.saturating_mul(86_400)));
+    set(
+        &mut entity,
+        field::ROTATION_PERIOD,
+        days.filter(|days| *days > 0 && !is_off).map(|days| days.saturating_mul(86_400)),
+    );
     entity
 }
 

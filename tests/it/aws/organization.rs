@@ -23,18 +23,21 @@ fn twenty_accounts_cost_what_twenty_runs_would() {
     assert_eq!(status, 3, "moto lacks service-specific credentials in each: {cold:#}");
     let accounts = moto.truth["accounts"].as_object().unwrap();
     assert_eq!(accounts.len(), MEMBERS + 1);
-    let ids = |rows: Vec<Value>, realm: &str| -> BTreeSet<String> {
-        let rows = rows.into_iter().filter(|row| row["realm"] == *realm);
-        rows.map(|row| text(&row, "external_id").to_owned()).collect()
+    let ids = |rows: &[&Value], field: &str| -> BTreeSet<String> {
+        rows.iter().map(|row| text(row, field).to_owned()).collect()
     };
-    let (found_users, found_keys) = (place.records("user"), place.records("access_key"));
+    let (all_users, all_keys) = (place.records("user"), place.records("access_key"));
     for (account, truth) in accounts {
-        let realm = format!("aws:{account}");
+        let arn = format!("arn:aws:iam::{account}:user/");
+        let is_there = |row: &&Value| text(&row["attributes"]["arn"], "value").starts_with(&arn);
+        let users: Vec<&Value> = all_users.iter().filter(is_there).collect();
+        let records = ids(&users, "id");
+        let keys: Vec<&Value> = all_keys.iter().filter(|row| records.contains(text(row, "identity"))).collect();
         let wanted = |field: &str| -> BTreeSet<String> {
             truth[field].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(ids(found_users.clone(), &realm), wanted("users"), "{account}");
-        assert_eq!(ids(found_keys.clone(), &realm), wanted("keys"), "{account}");
+        assert_eq!(ids(&users, "external_id"), wanted("users"), "{account}");
+        assert_eq!(ids(&keys, "external_id"), wanted("keys"), "{account}");
         assert_eq!(cover(&cold, &format!("accounts/{account}/iam/authorization")), "full");
     }
     // As many calls for a user as in an account alone: one for each whose keys are to be listed, and the same few in bulk.
