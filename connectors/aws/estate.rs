@@ -54,6 +54,11 @@ impl Estate for Iam {
         Throttle { status: 400, headers: vec![("content-type", "text/xml")], body }
     }
 
+    fn orders(&self) -> Vec<&'static str> {
+        // The report there is may be fresh enough without.
+        vec!["Action=GenerateCredentialReport"]
+    }
+
     fn spare(&self) -> Vec<&'static str> {
         // What stands in where the report or the details are denied, what only a check or a sweep asks, and what is asked
         // of providers and regions that are not there.

@@ -33,6 +33,11 @@ pub(crate) trait Estate: Send + Sync {
         Throttle { status: 429, headers: vec![("retry-after", "0")], body: "{}" }
     }
 
+    /// Words of requests that show nothing, so that nothing is missed without them: such as an order for a fresh report.
+    fn orders(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Reads that one run of the eyes need not make: those that stand in for others, or that another setting asks for.
     fn spare(&self) -> Vec<&'static str> {
         Vec::new()
