@@ -117,7 +117,7 @@ impl Wiring {
     /// The connector of a source, and its description.
     pub fn connector(&self, source: &Source) -> Result<(&'static Spec, Arc<dyn Connector>), WireError> {
         let wrong = |said: String| WireError::Setting { setting: format!("source {:?}", source.name), said };
-        let spec = self.connectors.catalogue.find(&source.connector);
+        let spec = self.spec(source);
         let spec = spec.ok_or_else(|| wrong(self.connectors.why_not(&source.connector)))?;
         let handed = self.handed(source, spec.reach);
         let built = (spec.build)(&handed).map_err(|said| match misspelt(&said) {
@@ -163,9 +163,14 @@ impl Wiring {
         settings.entry("uid").or_insert_with(|| self.environment.uid().into());
     }
 
+    /// The description of a source's connector.
+    pub fn spec(&self, source: &Source) -> Option<&'static Spec> {
+        self.connectors.catalogue.find(&source.connector)
+    }
+
     /// Whether a source can be looked at only on the machine it is about.
     pub fn is_about_a_machine(&self, source: &Source) -> bool {
-        self.connectors.catalogue.find(&source.connector).is_some_and(|spec| matches!(spec.reach, Reach::Host))
+        self.spec(source).is_some_and(|spec| matches!(spec.reach, Reach::Host))
     }
 
     /// What judging a source needs to know of it.

@@ -71,7 +71,7 @@ pub enum Command {
     /// Connectors that are files: check one, try it, trust it
     #[command(subcommand)]
     Connector(Connector),
-    /// Sources: list, retire, accept another realm, release held absences
+    /// Sources: list, show, retire, accept another realm, release held absences
     Sources {
         /// What to do with them; lists them if left out
         #[command(subcommand)]
@@ -180,6 +180,11 @@ pub struct Scan {
 pub enum Sources {
     /// Show every source and its last run
     List,
+    /// Show one source: its last run, and everything it cannot see
+    Show {
+        /// The source
+        name: String,
+    },
     /// Stop watching a source that left the configuration; its records stay, its findings are suspended
     Retire(Named),
     /// Accept that a source meets another account, organisation or host than before

@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::{CliError, Exit, Screen};
 use crate::output::{Cell, Row, Tone, age};
 
+/// Notes of a source that are shown in a list of them.
+const NOTES_MAX: usize = 6;
+
 /// One source and its last run.
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceRow {
@@ -26,14 +29,16 @@ pub struct SourceRow {
     pub last_complete: Option<Time>,
     /// When it is due next.
     pub next_run: Option<Time>,
-    /// What somebody should know: held absences, blind spots, another realm, retired.
+    /// What somebody should know: held absences, what was not seen, another realm, retired.
     pub notes: Vec<String>,
+    /// What it cannot see: what no interface of its provider shows anybody, and what its last run was not shown.
+    pub cannot_see: Vec<String>,
 }
 
 /// Lists sources; their notes follow below the table.
 pub fn list(rows: Vec<SourceRow>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
     let notes: Vec<String> =
-        rows.iter().flat_map(|row| row.notes.iter().map(|note| format!("{}: {note}", row.name))).collect();
+        rows.iter().flat_map(|row| noted(row).map(|note| format!("{}: {note}", row.name))).collect();
     let empty = rows.is_empty();
     screen.rows(rows)?;
     if screen.is_table() {
@@ -41,6 +46,44 @@ pub fn list(rows: Vec<SourceRow>, screen: &mut Screen<'_>) -> Result<Exit, CliEr
             screen.remark("no sources are configured; `provost config example` shows how")?;
         }
         notes.iter().try_for_each(|note| screen.line(note))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The notes of a source in a list of them.
+fn noted(row: &SourceRow) -> impl Iterator<Item = String> {
+    let unseen = row.cannot_see.len();
+    let things = if unseen == 1 { "thing" } else { "things" };
+    let told = format!("{unseen} {things} it cannot see: provost sources show {}", row.name);
+    let more = row.notes.len().saturating_sub(NOTES_MAX);
+    let left = format!("{more} notes more: provost sources show {}", row.name);
+    let shown = row.notes.iter().take(NOTES_MAX).cloned();
+    shown.chain((more > 0).then_some(left)).chain((unseen > 0).then_some(told))
+}
+
+/// Shows one source wholly.
+pub fn show(row: &SourceRow, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    if !screen.is_table() {
+        screen.value(row)?;
+        return Ok(Exit::Done);
+    }
+    let time = |time: Option<Time>| time.map_or_else(|| "never".to_owned(), |it| it.to_string());
+    screen.pairs(&[
+        ("source", row.name.clone()),
+        ("connector", row.connector.clone()),
+        ("realm", row.realm.clone().unwrap_or_else(|| "not met yet".to_owned())),
+        ("records", row.records.to_string()),
+        ("last run", time(row.last_run)),
+        ("outcome", row.outcome.map_or_else(|| "-".to_owned(), |it| it.word().to_owned())),
+        ("complete", time(row.last_complete)),
+        ("next run", row.next_run.map_or_else(|| "on demand".to_owned(), |it| it.to_string())),
+    ])?;
+    for (title, lines) in [("notes", &row.notes), ("cannot see", &row.cannot_see)] {
+        if !lines.is_empty() {
+            screen.line("")?;
+            screen.line(&format!("{title}:"))?;
+            lines.iter().try_for_each(|line| screen.line(&format!("  {line}")))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -62,8 +105,18 @@ pub(super) fn tone(outcome: Outcome) -> Tone {
 }
 
 impl Row for SourceRow {
-    const FIELDS: &'static [&'static str] =
-        &["name", "connector", "realm", "records", "outcome", "last_run", "last_complete", "next_run", "notes"];
+    const FIELDS: &'static [&'static str] = &[
+        "name",
+        "connector",
+        "realm",
+        "records",
+        "outcome",
+        "last_run",
+        "last_complete",
+        "next_run",
+        "notes",
+        "cannot_see",
+    ];
     const HEADINGS: &'static [&'static str] =
         &["name", "connector", "realm", "records", "last run", "outcome", "complete", "next"];
 
@@ -79,6 +132,7 @@ impl Row for SourceRow {
             time(self.last_complete),
             time(self.next_run),
             self.notes.join("; "),
+            self.cannot_see.join("; "),
         ]
     }
 
@@ -115,7 +169,8 @@ pub(crate) mod samples {
             last_run: Some(NOW - Span::hours(2)),
             last_complete: Some(NOW - Span::days(3)),
             next_run: Some(NOW + Span::hours(4)),
-            notes: vec!["cannot see iam:ListAccessKeys".into()],
+            notes: vec!["not seen: iam:ListAccessKeys".into()],
+            cannot_see: vec!["who asked for it".into(), "what it is for".into()],
         }
     }
 }
@@ -133,7 +188,8 @@ mod tests {
         insta::assert_snapshot!(out, @r#"
     NAME      CONNECTOR  REALM             RECORDS  LAST RUN  OUTCOME  COMPLETE  NEXT
     aws-prod  aws        aws:123456789012  1234     2 h       partial  3 d       in 4 h
-    aws-prod: cannot see iam:ListAccessKeys
+    aws-prod: not seen: iam:ListAccessKeys
+    aws-prod: 2 things it cannot see: provost sources show aws-prod
     "#);
     }
 

@@ -23,6 +23,11 @@ pub(super) fn sources(desk: &Desk, action: Option<&Sources>, screen: &mut Screen
     let wiring = desk.wiring();
     let (name, said) = match action {
         None | Some(Sources::List) => return Ok(cli::sources::list(rows(desk)?, screen)?),
+        Some(Sources::Show { name }) => {
+            let row = rows(desk)?.into_iter().find(|row| row.name == *name);
+            let row = row.ok_or_else(|| CommandError::Usage(format!("there is no source {name:?}")))?;
+            return Ok(cli::sources::show(&row, screen)?);
+        }
         Some(Sources::Release(it)) => {
             known(house.inventory(), &it.name)?;
             let released = words::release(house, &it.name, &it.reason)?;
@@ -84,18 +89,24 @@ pub(super) fn rows(desk: &Desk) -> Result<Vec<SourceRow>, CommandError> {
     let configured = &wiring.config.sources;
     let mut rows = Vec::new();
     for source in configured {
-        rows.push(one(inventory, source.name.clone(), Some((source, desk.house.now())))?);
+        let declared = wiring.spec(source).map_or(&[][..], |spec| spec.blind_spots);
+        rows.push(one(inventory, source.name.clone(), (Some((source, desk.house.now())), declared))?);
     }
     for name in inventory.source_names()? {
         if !configured.iter().any(|source| source.name == name) {
-            rows.push(one(inventory, name, None)?);
+            rows.push(one(inventory, name, (None, &[]))?);
         }
     }
     Ok(rows)
 }
 
-/// What is known of a source; `configured` is what the configuration says of it now, if anything.
-fn one(inventory: Inventory<'_>, name: String, configured: Option<(&Source, Time)>) -> Result<SourceRow, CommandError> {
+/// What is known of a source; `configured` is what the configuration says of it now, if anything, and `declared` what its
+/// connector never sees.
+fn one(
+    inventory: Inventory<'_>,
+    name: String,
+    (configured, declared): (Option<(&Source, Time)>, &[&str]),
+) -> Result<SourceRow, CommandError> {
     let row = inventory.source(&name)?;
     let next_run = configured.and_then(|(source, now)| {
         let schedule = source.schedule.as_ref()?;
@@ -122,10 +133,10 @@ fn one(inventory: Inventory<'_>, name: String, configured: Option<(&Source, Time
     let mut troubles: Vec<&Trouble> = run.iter().flat_map(|run| &run.troubles).collect();
     // What ended the whole run comes first.
     troubles.sort_by_key(|trouble| !trouble.place.is_empty());
-    for trouble in troubles.into_iter().take(5) {
-        let what = if trouble.blind_spot { "blind spot" } else { "not seen" };
-        notes.push(format!("{what}: {}", cli::scan::told(trouble)));
-    }
+    let (unseen, troubles): (Vec<&Trouble>, Vec<&Trouble>) = troubles.into_iter().partition(|it| it.blind_spot);
+    notes.extend(troubles.into_iter().map(|trouble| format!("not seen: {}", cli::scan::told(trouble))));
+    let cannot_see = declared.iter().map(|it| (*it).to_owned());
+    let cannot_see = cannot_see.chain(unseen.into_iter().map(cli::scan::told)).collect();
     Ok(SourceRow {
         connector: configured.map_or_else(|| "-".to_owned(), |(source, _)| source.connector.clone()),
         realm: row.realm.map(|realm| realm.to_string()),
@@ -135,6 +146,7 @@ fn one(inventory: Inventory<'_>, name: String, configured: Option<(&Source, Time
         last_complete: row.last_complete,
         next_run,
         notes,
+        cannot_see,
         name,
     })
 }
