@@ -6,5 +6,6 @@ mod crash;
 mod fake;
 mod moto;
 mod place;
+mod record;
 mod server;
 mod slots;
