@@ -100,12 +100,41 @@ pub struct Emitter {
     stop: CancellationToken,
     pending: Vec<Event>,
     sightings: usize,
+    /// Stands before the path of every scope, and before the place of every trouble.
+    below: String,
+}
+
+impl Bookmarks {
+    /// What is known of scopes below a path, by their paths from there.
+    pub fn below(&self, path: &str) -> Self {
+        let from = |it: &String| it.strip_prefix(path)?.strip_prefix('/').map(str::to_owned);
+        let cursors = self.cursors.iter().filter_map(|(path, cursor)| Some((from(path)?, cursor.clone())));
+        Self {
+            cursors: cursors.collect(),
+            full_due: self.full_due.iter().filter_map(from).collect(),
+            sweep_now: self.sweep_now,
+        }
+    }
 }
 
 impl Emitter {
     /// An emitter into that channel. `stop` is cancelled when the daemon drains or the run's time is over.
     pub fn new(out: mpsc::Sender<Vec<Event>>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
-        Self { out, clock, stop, pending: Vec::new(), sightings: 0 }
+        Self { out, clock, stop, pending: Vec::new(), sightings: 0, below: String::new() }
+    }
+
+    /// Another way out into the same run, for what is listed beside other things: its scopes lie below a path. It says
+    /// nothing of the realm that the run meets, and must be flushed by whoever asked for it.
+    pub fn below(&self, path: &str) -> Self {
+        let below = format!("{}{path}/", self.below);
+        Self {
+            out: self.out.clone(),
+            clock: Arc::clone(&self.clock),
+            stop: self.stop.clone(),
+            pending: Vec::new(),
+            sightings: 0,
+            below,
+        }
     }
 
     /// The time; for connectors whose provider does not date its answers.
@@ -127,7 +156,8 @@ impl Emitter {
     /// Begins the listing of a scope.
     pub async fn begin(&mut self, scope: &Scope, hangs_on: Option<Key>) -> Result<(), Stopped> {
         let at = self.now();
-        self.push(Event::Begin { scope: scope.clone(), at, hangs_on }).await
+        let scope = self.placed(scope);
+        self.push(Event::Begin { scope, at, hangs_on }).await
     }
 
     /// Says what is seen in a scope, as of the provider's time.
@@ -142,7 +172,8 @@ impl Emitter {
 
     /// Says how completely a scope, or a part of it, was read.
     pub async fn cover(&mut self, scope: &Scope, part: Option<&str>, as_of: Time, cover: Cover) -> Result<(), Stopped> {
-        self.push(Event::Cover { scope: scope.clone(), part: part.map(str::to_owned), cover, as_of }).await?;
+        let scope = self.placed(scope);
+        self.push(Event::Cover { scope, part: part.map(str::to_owned), cover, as_of }).await?;
         if part.is_none() { self.flush().await } else { Ok(()) }
     }
 
@@ -156,12 +187,14 @@ impl Emitter {
     /// Says that something went wrong.
     pub async fn trouble(&mut self, mut trouble: Trouble) -> Result<(), Stopped> {
         trouble.said = clean(trouble.said);
+        trouble.place.insert_str(0, &self.below);
         self.push(Event::Trouble(trouble)).await
     }
 
     /// Says that everything below a path left the configured selection.
     pub async fn unwatch(&mut self, scope: &Scope) -> Result<(), Stopped> {
-        self.push(Event::Unwatch(scope.clone())).await
+        let scope = self.placed(scope);
+        self.push(Event::Unwatch(scope)).await
     }
 
     /// Says what it looks with.
@@ -203,6 +236,7 @@ impl Emitter {
         sighting: Sighting,
     ) -> Result<(), Stopped> {
         self.sightings += 1;
+        let scope = &self.placed(scope);
         if let Some(Event::See { scope: its_scope, part: its_part, as_of: its_time, sightings }) =
             self.pending.last_mut()
             && its_scope == scope
@@ -215,6 +249,10 @@ impl Emitter {
         }
         let (scope, part) = (scope.clone(), part.map(str::to_owned));
         self.push(Event::See { scope, part, as_of, sightings: vec![sighting] }).await
+    }
+
+    fn placed(&self, scope: &Scope) -> Scope {
+        Scope::new(scope.realm.clone(), format!("{}{}", self.below, scope.path))
     }
 
     async fn push(&mut self, event: Event) -> Result<(), Stopped> {
@@ -257,6 +295,19 @@ fn clean(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_below_a_path_is_known_by_the_rest_of_it() {
+        let paths = ["accounts/1/iam/users", "accounts/12/iam/users", "iam/users"];
+        let known = Bookmarks {
+            cursors: paths.iter().map(|path| ((*path).to_owned(), Cursor(vec![1]))).collect(),
+            full_due: paths.iter().map(|path| (*path).to_owned()).collect(),
+            sweep_now: true,
+        };
+        let below = known.below("accounts/1");
+        assert_eq!(below.cursors.keys().collect::<Vec<_>>(), ["iam/users"]);
+        assert_eq!((below.full_due, below.sweep_now), (vec!["iam/users".to_owned()], true));
+    }
 
     #[test]
     fn long_texts_are_cut_at_a_character() {

@@ -2,7 +2,7 @@
 //! It must never take a short page for the last one: only IsTruncated says that there is no more.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -16,10 +16,11 @@ use provost_model::{Cover, Entity, Key, Kind, Reading, Realm, Scope, Span, Statu
 use sha2::{Digest, Sha256};
 
 use super::{
+    advisor::Candidate,
     eyes::Who,
     nature,
     people::{User, Users},
-    policy::{self, Document, Named, Summary, Trust, Verdict},
+    policy::{self, Chains, Document, Named, Outsiders, Summary, Trust, Trusts, Verdict},
     session::{Session, stopped},
 };
 use crate::{Emitter, Stopped};
@@ -34,6 +35,8 @@ const ROLE_USE_KEPT: Span = Span::days(400);
 /// What is listed first, and what then.
 const FIRST: [EntityType; 3] = [EntityType::LocalManagedPolicy, EntityType::AwsManagedPolicy, EntityType::Group];
 const THEN: [EntityType; 2] = [EntityType::User, EntityType::Role];
+/// Identities that may act as roles and are held until every role is known.
+const CHAINED_MAX: usize = 20_000;
 /// Different inline documents whose reading is kept.
 const DOCUMENTS_MAX: usize = 4096;
 
@@ -47,6 +50,17 @@ pub(super) struct Authorization<'a> {
     documents: HashMap<u64, Option<Arc<Summary>>>,
     who: Who,
     could_write: Reading<Vec<String>>,
+    /// Accounts that are no outsiders.
+    own: &'a BTreeSet<String>,
+    /// Who may act as the roles met so far.
+    trusts: Trusts,
+    /// The time of the answers told last.
+    as_of: Time,
+    /// Those whose use of their rights is asked for, and the ids of all roles.
+    candidates: Vec<Candidate>,
+    roles: HashSet<String>,
+    /// Those that may act as roles, until every role is known.
+    chained: Vec<(Entity, Chains)>,
 }
 
 /// What the listing gave, beside what it said.
@@ -56,6 +70,10 @@ pub(super) struct Listed {
     pub(super) failure: Option<Failure>,
     /// What the one who looks could do beyond reading.
     pub(super) could_write: Reading<Vec<String>>,
+    /// Identities whose rights lead far.
+    pub(super) candidates: Vec<Candidate>,
+    /// Unique ids of the roles met.
+    pub(super) roles: HashSet<String>,
 }
 
 /// The policies of a user, group or role.
@@ -67,7 +85,7 @@ struct Policies {
 }
 
 impl<'a> Authorization<'a> {
-    pub(super) fn new(session: &'a Session, realm: &Realm, who: Who) -> Self {
+    pub(super) fn new(session: &'a Session, realm: &Realm, who: Who, own: &'a BTreeSet<String>) -> Self {
         let could_write = who.at_once();
         Self {
             session,
@@ -78,6 +96,12 @@ impl<'a> Authorization<'a> {
             documents: HashMap::new(),
             who,
             could_write,
+            own,
+            trusts: Trusts::default(),
+            as_of: Time::default(),
+            candidates: Vec::new(),
+            roles: HashSet::new(),
+            chained: Vec::new(),
         }
     }
 
@@ -87,18 +111,20 @@ impl<'a> Authorization<'a> {
         // Policies and groups first: whether a user is an administrator follows from them.
         for filter in [FIRST.as_slice(), THEN.as_slice()] {
             if let Some(failure) = self.pages(filter, to).await? {
+                self.tell_chained(false, to).await?;
                 to.partial(&self.scope, failure.why, failure.to_string()).await?;
                 return Ok(self.listed(Some(failure)));
             }
         }
         self.users.complete = true;
+        self.tell_chained(true, to).await?;
         let now = to.now();
         to.cover(&self.scope, None, now, Cover::Full { next: None, atomic: false }).await?;
         Ok(self.listed(None))
     }
 
     /// Reads without saying anything until the one who looks is found, to learn what it could write.
-    pub(super) async fn rights(mut self) -> Result<Reading<Vec<String>>, Failure> {
+    pub(super) async fn beyond_reading(mut self) -> Result<Reading<Vec<String>>, Failure> {
         if matches!(self.who, Who::Root | Who::Other) {
             return Ok(self.could_write);
         }
@@ -122,7 +148,7 @@ impl<'a> Authorization<'a> {
             (Reading::NotCollected, Some(failure)) if failure.why == Why::Denied => Reading::NotPermitted,
             _ => self.could_write,
         };
-        Listed { users: self.users, failure, could_write }
+        Listed { users: self.users, failure, could_write, candidates: self.candidates, roles: self.roles }
     }
 
     /// Every page of some kinds. While one page is told, the next is already asked for.
@@ -159,7 +185,32 @@ impl<'a> Authorization<'a> {
         for entity in self.entities(page, as_of) {
             to.see(&self.scope, None, as_of, entity).await?;
         }
+        self.as_of = as_of;
         Ok(())
+    }
+
+    /// Tells those that may act as roles, with the roles if all of them are known.
+    async fn tell_chained(&mut self, all: bool, to: &mut Emitter) -> Result<(), Stopped> {
+        for (mut entity, chains) in std::mem::take(&mut self.chained) {
+            if let (true, Some(arn)) = (all, entity.facts.get(field::ARN).known()) {
+                entity.facts.set(field::ASSUMES, chains.roles(&arn, &self.trusts));
+            }
+            to.see(&self.scope, None, self.as_of, entity).await?;
+        }
+        Ok(())
+    }
+
+    /// Holds back one that may act as roles, as long as there is room; it is told at once else, without its roles.
+    fn held(&mut self, mut entity: Entity, chains: Option<Chains>) -> Option<Entity> {
+        match chains {
+            Some(chains) if self.chained.len() < CHAINED_MAX => {
+                self.chained.push((entity, chains));
+                return None;
+            }
+            Some(_) => {}
+            None => entity.facts.set(field::ASSUMES, Vec::new()),
+        }
+        Some(entity)
     }
 
     /// What is on a page, policies and groups before those that have them.
@@ -167,7 +218,7 @@ impl<'a> Authorization<'a> {
         let mut all = Vec::new();
         all.extend(page.policies.unwrap_or_default().into_iter().filter_map(|it| self.policy(it)));
         all.extend(page.group_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.group(it)));
-        all.extend(page.user_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.user(it)));
+        all.extend(page.user_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.user(it, as_of)));
         all.extend(page.role_detail_list.unwrap_or_default().into_iter().filter_map(|it| self.role(it, as_of)));
         all
     }
@@ -206,7 +257,7 @@ impl<'a> Authorization<'a> {
         Some(entity)
     }
 
-    fn user(&mut self, detail: UserDetail) -> Option<Entity> {
+    fn user(&mut self, detail: UserDetail, as_of: Time) -> Option<Entity> {
         let (id, name) = (detail.user_id?, detail.user_name?);
         let groups = detail.group_list.unwrap_or_default();
         let policies = self.policies_of(detail.attached_managed_policies, detail.user_policy_list);
@@ -222,11 +273,14 @@ impl<'a> Authorization<'a> {
             self.could_write = self.writes(&policies, &groups, boundary.as_deref());
         }
         self.verdict(&policies, &groups, boundary.as_deref()).say(&mut entity);
+        let chains = self.rights(&policies, &groups, boundary.as_deref(), &mut entity);
+        let since = role_usage_since(created, as_of);
+        self.consider(&entity, since);
         set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
         let entity = entity.with(field::GROUPS, groups).with(field::TAGS, tag_map(&tags));
         let (arn, path) = (detail.arn.unwrap_or_default(), detail.path.unwrap_or_default());
         self.users.add(User { id, name, arn, path, created, tags });
-        Some(entity)
+        self.held(entity, chains)
     }
 
     fn role(&mut self, detail: RoleDetail, as_of: Time) -> Option<Entity> {
@@ -245,12 +299,17 @@ impl<'a> Authorization<'a> {
         set(&mut entity, field::ARN, detail.arn);
         set(&mut entity, field::CREATED_AT, created);
         set(&mut entity, field::TRUSTED_PRINCIPALS, document.as_ref().map(policy::trusted_principals));
+        self.trust(document.as_ref(), &mut entity);
         policies.say(&mut entity);
         let boundary = boundary_arn(detail.permissions_boundary);
         if is_own {
             self.could_write = self.writes(&policies, &[], boundary.as_deref());
         }
         self.verdict(&policies, &[], boundary.as_deref()).say(&mut entity);
+        let chains = self.rights(&policies, &[], boundary.as_deref(), &mut entity);
+        let since = role_usage_since(created, as_of);
+        self.consider(&entity, since);
+        self.roles.insert(entity.key.external.clone());
         set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
         let used = detail.role_last_used.unwrap_or_else(|| aws_sdk_iam::types::RoleLastUsed::builder().build());
         set(&mut entity, field::LAST_USED_REGION, used.region);
@@ -261,9 +320,40 @@ impl<'a> Authorization<'a> {
             .with(field::INSTANCE_PROFILES, profiles)
             .with(field::NATURE, nature.word().to_owned())
             .with(field::NATURE_BECAUSE, because)
-            .with(field::USAGE_SINCE, role_usage_since(created, as_of))
+            .with(field::USAGE_SINCE, since)
             .with(field::LAST_USED_AT, last_used);
-        Some(entity)
+        self.held(entity, chains)
+    }
+
+    /// What the trust policy of a role says of outsiders, and of those who may act as it.
+    fn trust(&mut self, document: Option<&Document>, entity: &mut Entity) {
+        let Some(outsiders) = document.map(|document| Outsiders::of(document, self.own)) else { return };
+        if let Some(arn) = entity.facts.get(field::ARN).known() {
+            self.trusts.note(&arn, &outsiders);
+        }
+        let required = outsiders.external_id_required.map_or(Reading::NotReported, Reading::Known);
+        entity.facts.set(field::EXTERNAL_ACCOUNTS, outsiders.accounts.into_iter().collect::<Vec<_>>());
+        entity.facts.set(field::EXTERNAL_ID_REQUIRED, required);
+        entity.facts.set(field::OIDC_LOOSE, outsiders.loose.into_iter().collect::<Vec<_>>());
+    }
+
+    /// By which ways an identity could give itself more rights, and what it may act as.
+    fn rights(&self, own: &Policies, groups: &[String], boundary: Option<&str>, entity: &mut Entity) -> Option<Chains> {
+        let (policies, boundary) = (self.all_of(own, groups), boundary.map(|arn| self.managed(arn, None)));
+        let ways = policy::escalates(&policies, boundary);
+        entity.facts.set(field::ESCALATES, ways.map_or(Reading::NotCollected, Reading::Known));
+        Chains::of(&policies, boundary)
+    }
+
+    /// Remembers an identity whose rights lead far.
+    fn consider(&mut self, entity: &Entity, since: Time) {
+        let escalates = entity.facts.get(field::ESCALATES).known().is_some_and(|ways| !ways.is_empty());
+        let leads_far = escalates || entity.facts.get(field::ADMIN) == Reading::Known(true);
+        // Roles that belong to a service are the service's business.
+        let arn = entity.facts.get(field::ARN).known().filter(|arn| !arn.contains(":role/aws-service-role/"));
+        if let (true, Some(arn), Reading::Known(name)) = (leads_far, arn, entity.facts.get(field::NAME)) {
+            self.candidates.push(Candidate { key: entity.key.clone(), name, arn, since });
+        }
     }
 
     fn entity(&self, kind: Kind, external: String, name: String) -> Entity {

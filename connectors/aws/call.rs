@@ -145,6 +145,11 @@ impl<'de> Deserialize<'de> for At {
     }
 }
 
+/// A list or map that is left out, or said to be nothing, where there is nothing in it.
+pub(super) fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
 /// A time as services write it: RFC 3339, or with an offset without its colon.
 fn text_time(text: &str) -> Option<Time> {
     let text = match text.split_at_checked(text.len().saturating_sub(5)) {

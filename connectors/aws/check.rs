@@ -1,14 +1,24 @@
 //! What the source's credentials may see: each read tried once, with the smallest page.
 //! It must never count a read as granted that was not answered.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_iam::types::SummaryKeyType;
 use provost_client::{Failure, Mode, at_pace};
 use provost_model::{Reading, Time, Why};
 use serde_json::json;
 
-use super::{SPEC, authorization::Authorization, session::Session, settings::Settings, spec};
+use super::{
+    SPEC,
+    authorization::Authorization,
+    organization, regional,
+    session::Session,
+    settings::{Regions, Settings},
+    spec,
+};
 use crate::{Access, Check, Verdict};
 
 /// How long the credential's own policies are looked for: in a large account they may come late.
@@ -18,11 +28,11 @@ const WORDS: usize = 8;
 
 /// Everything a check says.
 pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
-    let policy = Some(policy());
     let caller = match session.caller().await {
         Ok(caller) => caller,
         Err(failure) => {
             let checks = vec![line("sts:GetCallerIdentity", Err(failure))];
+            let policy = Some(policy(settings, "aws"));
             return Access { principal: "unknown".to_owned(), checks, policy, ..Access::default() };
         }
     };
@@ -31,10 +41,19 @@ pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
         Some(expected) => format!("account {}, but this source is meant for {expected}", caller.account),
         None => format!("account {}", caller.account),
     };
+    let policy = Some(policy(settings, caller.arn.split(':').nth(1).unwrap_or("aws")));
     let mut checks = vec![line("sts:GetCallerIdentity", Ok(()))];
     let (answers, cost) = tried(session, settings.pace).await;
     checks.extend(answers.into_iter().map(|(operation, answer)| line(operation, answer)));
-    let rights = Authorization::new(session, &caller.realm(), caller.who()).rights();
+    if settings.regions != Regions::These(Vec::new()) {
+        let beside = regional::tried(session).await;
+        checks.extend(beside.into_iter().map(|(operation, answer)| line(operation, answer)));
+    }
+    if settings.role_name.is_some() {
+        checks.push(line("organizations:ListAccounts", organization::list(session).await.map(drop)));
+    }
+    let (realm, own) = (caller.realm(), BTreeSet::new());
+    let rights = Authorization::new(session, &realm, caller.who(), &own).beyond_reading();
     checks.push(beyond_reading(tokio::time::timeout(RIGHTS, rights).await.ok()));
     checks.push(lasting(&session.lasts()));
     Access { principal: format!("{} (credentials: {})", caller.arn, caller.origin), target, checks, cost, policy }
@@ -159,14 +178,22 @@ fn cost(summary: &HashMap<SummaryKeyType, i32>, pace: Mode) -> Vec<String> {
         "without the credential report: one call more for each 1000 second factors, and one for each user".to_owned(),
         format!("warm: {bulk} calls and one for each user whose keys changed"),
         format!("sweep: up to {} calls, spread over sweep_every", i64::from(users) * 3),
+        "each region: 12 calls, and one to three for each key, cluster and changed certificate, agent or task"
+            .to_owned(),
+        "who made what: 4 calls to CloudTrail a run, 36 the first time".to_owned(),
     ]
 }
 
 /// The least policy that allows every read.
-fn policy() -> serde_json::Value {
+fn policy(settings: &Settings, partition: &str) -> serde_json::Value {
     let statement = |sid: &str, optional: bool| {
         let actions = SPEC.permissions.iter().filter(|it| it.optional == optional).map(|it| it.action);
         json!({"Sid": sid, "Effect": "Allow", "Action": actions.collect::<Vec<_>>(), "Resource": "*"})
     };
-    json!({"Version": "2012-10-17", "Statement": [statement("Needed", false), statement("Optional", true)]})
+    let mut statements = vec![statement("Needed", false), statement("Optional", true)];
+    if let Some(role) = &settings.role_name {
+        let roles = format!("arn:{partition}:iam::*:role/{role}");
+        statements.push(json!({"Sid": "Accounts", "Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": roles}));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
 }

@@ -1,14 +1,18 @@
 //! The order of one run: bulk first, then what the bulk asks for, then what has no bulk form.
 //! It must never begin to list user by user before everything that findings rest on is told.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use provost_client::Failure;
-use provost_model::{Cursor, Realm, Why};
+use provost_model::{Cursor, Reading, Realm, Why};
 
 use super::{
+    advisor,
     authorization::{Authorization, Listed as Told},
-    count,
+    births, count,
     credentials::{self, Plan, Report, Telling},
     eyes::Who,
     keys::{Because, Keys},
@@ -34,17 +38,21 @@ pub(super) struct Looking<'a> {
     pub(super) sweep_every: Duration,
     /// The number of the account.
     pub(super) account: &'a str,
+    /// Accounts that are no outsiders.
+    pub(super) own: &'a BTreeSet<String>,
     pub(super) regions: &'a Regions,
+    pub(super) lookup_every: Duration,
     pub(super) prints: &'a FingerprintKey,
 }
 
 impl Looking<'_> {
-    pub(super) async fn look(&self, to: &mut Emitter) -> Result<(), Stopped> {
+    /// Looks at everything. Gives what the one who looks could do beyond reading.
+    pub(super) async fn look(&self, to: &mut Emitter) -> Result<Reading<Vec<String>>, Stopped> {
         let session = self.session;
-        let authorization = Authorization::new(session, self.realm, self.who.clone());
+        let authorization = Authorization::new(session, self.realm, self.who.clone(), self.own);
         let (listing, report) = tokio::join!(Box::pin(authorization.list(to)), Box::pin(credentials::obtain(session)));
-        let Told { mut users, failure, could_write } = listing?;
-        to.eyes(could_write, session.lasts()).await?;
+        let Told { mut users, failure, could_write, candidates, roles } = listing?;
+        let is_whole = failure.is_none();
         if failure.is_some_and(|failure| {
             matches!(failure.why, Why::Denied | Why::Malformed | Why::Unavailable | Why::Throttled)
         }) {
@@ -58,8 +66,18 @@ impl Looking<'_> {
         let round = Round::due(self, &users, to.now());
         self.credentials(&users, report, &round, to).await?;
         Box::pin(regional::all(self, to)).await?;
+        if is_whole {
+            let mut alive = roles;
+            alive.extend((0..users.len()).filter_map(|number| users.get(number)).map(|user| user.id.clone()));
+            Box::pin(advisor::turn(self, candidates, &alive, to)).await?;
+            // With no region set nothing beside IAM is asked.
+            if *self.regions != Regions::These(Vec::new()) {
+                Box::pin(births::look(self, &alive, to)).await?;
+            }
+        }
         Box::pin(round.turn(self, &users, to)).await?;
-        count(session, to).await
+        count(session, to).await?;
+        Ok(could_write)
     }
 
     /// The report and the access keys, with those that only a sweep can find.

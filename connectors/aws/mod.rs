@@ -1,16 +1,25 @@
 //! Eyes on one AWS account: IAM and STS, through the cheapest reads that tell everything.
 //! It must never hold a secret value, nor ask for anything its SPEC does not list.
 
+mod advisor;
 mod authorization;
+mod births;
 mod call;
 mod check;
 mod credentials;
+#[cfg(test)]
+pub(crate) mod estate;
+#[cfg(test)]
+mod evidence_tests;
 mod eyes;
 mod key_page;
 mod keys;
 mod lists;
 mod look;
 pub mod nature;
+mod organization;
+#[cfg(test)]
+mod organization_tests;
 mod people;
 pub mod policy;
 mod query;
@@ -30,16 +39,20 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_types::os_shim_internal::Env;
 use provost_client::{Egress, Failure, Gate, Limits, Pace, Patience};
-use provost_model::{Trouble, Why};
+use provost_model::{Realm, Trouble, Why};
 use tokio_util::sync::CancellationToken;
 
 pub use self::spec::SPEC;
-use self::{look::Looking, session::Session, settings::Settings};
+use self::{
+    look::Looking,
+    session::{Caller, Session},
+    settings::Settings,
+};
 use crate::{Access, Bookmarks, Connector, Emitter, Source, Stopped, fingerprint::FingerprintKey};
 
 /// Time in which a source must have said what it is about to read.
@@ -103,18 +116,33 @@ impl Aws {
         }
         let realm = caller.realm();
         to.realm(realm.clone()).await?;
-        let looking = Looking {
+        if self.settings.role_name.is_some() {
+            return Ok(Box::pin(organization::look(self, (session, &caller), known, to)).await?);
+        }
+        let own = self.settings.own_accounts.iter().cloned().chain([caller.account.clone()]).collect();
+        let could_write = Box::pin(self.looking((session, &caller), (known, &realm), &own).look(to)).await?;
+        Ok(to.eyes(could_write, session.lasts()).await?)
+    }
+
+    /// The run over one account.
+    fn looking<'a>(
+        &'a self,
+        (session, caller): (&'a Session, &'a Caller),
+        (known, realm): (&'a Bookmarks, &'a Realm),
+        own: &'a BTreeSet<String>,
+    ) -> Looking<'a> {
+        Looking {
             session,
             known,
-            realm: &realm,
+            realm,
             who: caller.who(),
             sweep_every: self.settings.sweep_every,
             account: &caller.account,
+            own,
             regions: &self.settings.regions,
+            lookup_every: self.settings.lookup_every,
             prints: &self.prints,
-        };
-        looking.look(to).await?;
-        Ok(())
+        }
     }
 }
 
@@ -124,7 +152,8 @@ impl Connector for Aws {
         let asked = async { self.impatient().await.caller().await };
         match tokio::time::timeout(ANNOUNCE, asked).await {
             Ok(Ok(caller)) => {
-                format!("AWS account {} as {} (credentials: {})", caller.account, caller.arn, caller.origin)
+                let all = if self.settings.role_name.is_some() { "AWS organization of account" } else { "AWS account" };
+                format!("{all} {} as {} (credentials: {})", caller.account, caller.arn, caller.origin)
             }
             Ok(Err(failure)) => format!("AWS, but nobody can be asked: {}", failure.said),
             Err(_) => "AWS, but it did not answer within 2 s".to_owned(),
@@ -143,8 +172,9 @@ impl Connector for Aws {
     }
 
     fn disposition(&self) -> String {
-        let Settings { profile, endpoint_url, account, .. } = &self.settings;
-        format!("{profile:?} {endpoint_url:?} {account:?}")
+        let Settings { profile, endpoint_url, account, role_name, .. } = &self.settings;
+        let whole = if role_name.is_some() { " organization" } else { "" };
+        format!("{profile:?} {endpoint_url:?} {account:?}{whole}")
     }
 
     async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {

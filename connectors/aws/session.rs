@@ -23,6 +23,7 @@ use aws_credential_types::{
     credential_feature::AwsCredentialFeature,
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
+use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder as AssumeRole;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::os_shim_internal::Env;
@@ -51,6 +52,8 @@ pub(super) struct Session {
     /// For what a sweep asks; counted apart.
     pub(super) sweeping: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
+    /// For taking on roles: a credential call, not a read.
+    assuming: aws_sdk_sts::Client,
     /// Another endpoint for every call, as set or as the environment or the profile says.
     endpoint: Option<String>,
     /// The region that the SDK chose.
@@ -136,6 +139,7 @@ impl Session {
             loader = loader.endpoint_url(url);
         }
         let shared = loader.load().await;
+        let assuming = aws_sdk_sts::Client::new(&shared);
         let reads = |purpose| gate.reads(SPEC.reads.iter().map(|read| read.0), purpose);
         let iam = |purpose| {
             let config = aws_sdk_iam::config::Builder::from(&shared).http_client(reads(purpose)).build();
@@ -147,6 +151,7 @@ impl Session {
             iam: iam(""),
             sweeping: iam(SWEEP),
             sts: aws_sdk_sts::Client::from_conf(sts),
+            assuming,
             endpoint: shared.endpoint_url().map(str::to_owned),
             region: shared.region().map_or(REGION, Region::as_ref).to_owned(),
             ways: [OnceCell::new(), OnceCell::new()],
@@ -159,15 +164,40 @@ impl Session {
         }
     }
 
+    /// The same way with a role of another account, taken on with the credentials of this one.
+    pub(super) async fn assuming(&self, settings: &Settings, role: Role) -> Result<Self, Failure> {
+        let operation = "sts:AssumeRole";
+        let first = self.ask(operation, || role.assume(&self.assuming).send()).await?;
+        let first = credentials(first.credentials, &role.arn).map_err(|_| {
+            let said = "the answer holds no credentials".to_owned();
+            Failure { operation: operation.to_owned(), why: Why::Malformed, code: String::new(), said }
+        })?;
+        let origin = Origin { words: format!("role {}", role.arn), lasts: self.lasts() };
+        let taken = Taken { role, sts: self.assuming.clone(), first: Mutex::new(Some(first)) };
+        let found = Found {
+            chain: SharedCredentialsProvider::new(taken),
+            origin: Arc::new(Mutex::new(origin)),
+            region: Some(Region::new(self.region.clone())),
+            door: self.gate.credentials(CREDENTIAL_CALLS.iter().copied()),
+        };
+        Ok(Self::with(settings, &self.gate, (self.patience, self.stop.clone()), found).await)
+    }
+
     /// A session with static credentials, as nothing but a test may have.
     #[cfg(test)]
     pub(super) async fn for_tests(settings: &Settings, gate: &Gate, stop: CancellationToken) -> Self {
+        let patience = Patience { first: std::time::Duration::from_millis(1), ..Patience::default() };
+        Self::trying(settings, gate, (patience, stop)).await
+    }
+
+    /// The same with so much patience.
+    #[cfg(test)]
+    pub(super) async fn trying(settings: &Settings, gate: &Gate, how: (Patience, CancellationToken)) -> Self {
         let keys = Credentials::new("AKIAEYES", "not-a-secret", None, None, "test");
         let chain = SharedCredentialsProvider::new(keys);
         let (origin, region) = (Arc::default(), Some(Region::new(REGION)));
         let door = gate.credentials(CREDENTIAL_CALLS.iter().copied());
-        let patience = Patience { first: std::time::Duration::from_millis(1), ..Patience::default() };
-        Self::with(settings, gate, (patience, stop), Found { chain, origin, region, door }).await
+        Self::with(settings, gate, how, Found { chain, origin, region, door }).await
     }
 
     /// Asks as whom this run looks.
@@ -299,6 +329,60 @@ fn places(settings: &Settings, providers: &ProviderConfig) -> Vec<(&'static str,
         places.push(("instance metadata", SharedCredentialsProvider::new(instance)));
     }
     places
+}
+
+/// A role to be taken on.
+#[derive(Clone, Debug)]
+pub(super) struct Role {
+    pub(super) arn: String,
+    /// What the role's trust policy asks for, so that nobody else's request can be passed off as ours.
+    pub(super) external_id: Option<String>,
+}
+
+impl Role {
+    fn assume(&self, sts: &aws_sdk_sts::Client) -> AssumeRole {
+        let call = sts.assume_role().role_arn(&self.arn).role_session_name("provost");
+        call.set_external_id(self.external_id.clone())
+    }
+}
+
+/// The credentials of a role: those that were got when it was taken on, and then anew whenever they are asked for.
+struct Taken {
+    role: Role,
+    sts: aws_sdk_sts::Client,
+    first: Mutex<Option<Credentials>>,
+}
+
+impl Taken {
+    async fn again(&self) -> Result<Credentials, CredentialsError> {
+        if let Some(first) = self.first.lock().ok().and_then(|mut first| first.take()) {
+            return Ok(first);
+        }
+        let answer = self.role.assume(&self.sts).send().await.map_err(CredentialsError::provider_error)?;
+        credentials(answer.credentials, &self.role.arn)
+    }
+}
+
+impl ProvideCredentials for Taken {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.again())
+    }
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taken").field("role", &self.role.arn).finish_non_exhaustive()
+    }
+}
+
+fn credentials(given: Option<aws_sdk_sts::types::Credentials>, arn: &str) -> Result<Credentials, CredentialsError> {
+    let given = given.ok_or_else(|| CredentialsError::provider_error(format!("no credentials of {arn}")))?;
+    let end = std::time::SystemTime::try_from(given.expiration).map_err(CredentialsError::provider_error)?;
+    let token = Some(given.session_token);
+    Ok(Credentials::new(given.access_key_id, given.secret_access_key, token, Some(end), "AssumeRole"))
 }
 
 /// The credential chain: the first place that has credentials gives them, and its name is kept.

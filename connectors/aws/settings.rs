@@ -11,6 +11,8 @@ use serde::Deserialize;
 const SHARED_MOST: f64 = 10.0;
 /// Calls in flight unless set.
 const IN_FLIGHT: usize = 16;
+/// CloudTrail bears two questions a second in an account and region, those of others included.
+const LOOKUP_EVERY: Duration = Duration::from_millis(600);
 /// Time in which a sweep gets round unless set.
 const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
 
@@ -35,8 +37,16 @@ pub(super) struct Settings {
     pub(super) instance_credentials: bool,
     /// Calls in one run.
     pub(super) max_calls: u64,
+    /// Time between two questions to CloudTrail.
+    pub(super) lookup_every: Duration,
     /// Regions whose services are looked at.
     pub(super) regions: Regions,
+    /// The role to take on in every account of the organization; `None` for one account alone.
+    pub(super) role_name: Option<String>,
+    /// What the trust policies of those roles ask for.
+    pub(super) external_id: Option<String>,
+    /// Accounts that are no outsiders, beside this one and those of the organization.
+    pub(super) own_accounts: Vec<String>,
 }
 
 /// Which regions are looked at.
@@ -62,6 +72,10 @@ struct Typed {
     instance_credentials: bool,
     max_calls: Option<u64>,
     regions: Option<Vec<String>>,
+    role_name: Option<String>,
+    external_id: Option<String>,
+    #[serde(default)]
+    own_accounts: Vec<String>,
 }
 
 impl Settings {
@@ -78,10 +92,17 @@ impl Settings {
         if !(1..=256).contains(&in_flight) {
             return Err(format!("in_flight = {in_flight}: expected 1 to 256"));
         }
-        if let Some(account) = &typed.account
-            && (account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()))
-        {
+        if let Some(account) = typed.account.as_deref().filter(|account| !is_account(account)) {
             return Err(format!("account = {account:?}: expected twelve digits"));
+        }
+        if let Some(account) = typed.own_accounts.iter().find(|account| !is_account(account)) {
+            return Err(format!("own_accounts: {account:?}: expected twelve digits"));
+        }
+        if let Some(name) = typed.role_name.as_deref().filter(|name| !is_role_name(name)) {
+            return Err(format!("role_name = {name:?}: expected a role's name, with its path but without its ARN"));
+        }
+        if typed.external_id.is_some() && typed.role_name.is_none() {
+            return Err("external_id: only a role is taken on with it; set role_name too".to_owned());
         }
         if let Some(url) = &typed.endpoint_url {
             checked_url(url)?;
@@ -90,6 +111,10 @@ impl Settings {
             return Err(format!("regions: {wrong:?} is no region, such as \"eu-west-1\""));
         }
         Ok(Self {
+            lookup_every: LOOKUP_EVERY,
+            role_name: typed.role_name,
+            external_id: typed.external_id,
+            own_accounts: typed.own_accounts,
             regions: typed.regions.map_or(Regions::Enabled, Regions::These),
             profile: typed.profile,
             region: typed.region,
@@ -102,6 +127,17 @@ impl Settings {
             max_calls: typed.max_calls.unwrap_or(u64::MAX),
         })
     }
+}
+
+/// Whether a text is an account's number.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A role's name (IAM API reference, `RoleName`), with its path before it.
+fn is_role_name(text: &str) -> bool {
+    let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@-_/".contains(&byte);
+    !text.is_empty() && text.len() <= 512 && text.bytes().all(sign) && !text.starts_with('/') && !text.ends_with('/')
 }
 
 /// Whether a text has the form of a region's name, which becomes part of hosts.
@@ -175,6 +211,9 @@ mod tests {
             (json!({"sweep_every": "soon"}), "7d"),
             (json!({"endpoint_url": "https://me:secret@host"}), "without user"),
             (json!({"secret_key": "x"}), "unknown field"),
+            (json!({"role_name": "arn:aws:iam::1:role/x"}), "without its ARN"),
+            (json!({"external_id": "x"}), "role_name"),
+            (json!({"own_accounts": ["1"]}), "twelve"),
             (json!({"regions": ["eu-west-1", "eu-west-1.evil.example"]}), "no region"),
         ] {
             let error = read(table).unwrap_err();

@@ -14,7 +14,7 @@ use super::{
     session::Session,
     testing::{Account, FakeIam},
 };
-use crate::{Bookmarks, Emitter};
+use crate::{Bookmarks, Emitter, fingerprint::FingerprintKey};
 
 struct Fixed;
 
@@ -29,7 +29,8 @@ async fn a_run_opens_no_connection_of_its_own() {
     let fake = FakeIam::start(Account::default()).await.unwrap();
     let settings = Settings::read(json!({ "endpoint_url": fake.url }).as_object().unwrap()).unwrap();
     let gate = Gate::new(Pace::new(settings.pace), Limits::default()).unwrap();
-    let aws = Aws { settings, gate: gate.clone() };
+    let prints = Arc::new(FingerprintKey::new("k1", [7; 32]));
+    let aws = Aws { settings, gate: gate.clone(), prints };
     let (out, mut events) = mpsc::channel(16);
     let hearing = tokio::spawn(async move { while events.recv().await.is_some() {} });
     let mut to = Emitter::new(out, Arc::new(Fixed), CancellationToken::new());

@@ -47,6 +47,10 @@ pub static SPEC: Spec = Spec {
         Read("iam:ListSAMLProviders"),
         Read("iam:ListSSHPublicKeys"),
         Read("iam:ListSigningCertificates"),
+        Read("iam:GenerateServiceLastAccessedDetails"),
+        Read("iam:GetServiceLastAccessedDetails"),
+        Read("cloudtrail:LookupEvents"),
+        Read("organizations:ListAccounts"),
         Read("ec2:DescribeRegions"),
         Read("account:ListRegions"),
         Read("secretsmanager:ListSecrets"),
@@ -87,6 +91,10 @@ pub static SPEC: Spec = Spec {
         can("iam:ListSAMLProviders", "trusted SAML providers and their expiry"),
         can("iam:ListSSHPublicKeys", "SSH keys of users (CodeCommit)"),
         can("iam:ListSigningCertificates", "ids and expiry of signing certificates"),
+        can("iam:GenerateServiceLastAccessedDetails", "a job that finds which services an identity used"),
+        can("iam:GetServiceLastAccessedDetails", "which services privileged identities never used"),
+        can("cloudtrail:LookupEvents", "who made users, roles and access keys, as evidence of owners"),
+        can("organizations:ListAccounts", "the accounts of the organization, where role_name is set"),
         can("ec2:DescribeRegions", "which regions are looked at, where they are not set"),
         can("account:ListRegions", "the same, where DescribeRegions is refused"),
         can("secretsmanager:ListSecrets", "secrets, their rotation, last reading and versions' stages; never a value"),
@@ -123,6 +131,11 @@ pub static SPEC: Spec = Spec {
         "last readings of secrets are kept by the day; nobody keeps last readings of parameters, nor uses of KMS keys",
         "of ECS task definitions the newest active revision of a family counts, whichever a service runs",
         "KMS keys that AWS manages are left out; a key's own policy may hide more of it than the account's",
+        "of makers the last 90 days are known when a source is new; later ones as long as it is looked at",
+        "trails in S3 are not read: makers come from the event history alone, and who read a secret is not looked up",
+        "uses of services count refused attempts too, and are known some hours late",
+        "rights are weighed by identity policies: a way to more rights that a condition guards, or that reaches some resources only, is not counted",
+        "role chains into other accounts are told by the trusting role alone",
         "Bedrock agents are looked for in the regions that are known to have them",
     ],
     example: EXAMPLE,
@@ -142,6 +155,9 @@ schedule = "17 */6 * * *"
 # region = "eu-west-1"          # for signing; IAM itself is global
 # endpoint_url = "http://127.0.0.1:5000"
 # regions = ["eu-west-1"]       # without it those that the account has enabled; [] for IAM alone
+# role_name = "provost"         # look at every account of the organization, taking on this role in each
+# external_id = "provost-7f3a"  # what the trust policies of those roles ask for
+# own_accounts = []             # more accounts that are no outsiders where trust is judged
 # account = "123456789012"      # refuse any other account
 pace = "shared"                 # or "full": as fast as in_flight allows
 # in_flight = 16                # calls at a time, and so connections
@@ -172,7 +188,9 @@ mod tests {
         for read in SPEC.reads {
             let (service, action) = read.0.split_once(':').unwrap();
             assert!(
-                ["Get", "List", "Describe", "GenerateCredentialReport"].iter().any(|verb| action.starts_with(verb)),
+                ["Get", "List", "Describe", "Lookup", "GenerateCredentialReport", "GenerateServiceLastAccessedDetails"]
+                    .iter()
+                    .any(|verb| action.starts_with(verb)),
                 "{action}"
             );
             // Reads that would give away a secret's value.

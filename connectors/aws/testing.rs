@@ -93,6 +93,45 @@ pub struct Account {
     pub bytes: u64,
     /// Connections accepted.
     pub connections: u64,
+    /// Answers of services beside IAM and STS, status and body: by region and action (`eu-west-1 ListSecrets`), or by region,
+    /// method and path. The last is given again and again.
+    pub cloud: HashMap<String, Vec<(u16, String)>>,
+    /// Accounts whose role nobody may take on.
+    pub locked: Vec<&'static str>,
+    /// The external id that is asked for when a role is taken on.
+    pub external_id: Option<&'static str>,
+}
+
+/// What a head says of a request, beside its form.
+struct Asked {
+    /// Region and target or path, as [`Account::cloud`] names it; nothing for a form.
+    cloud: Option<String>,
+    /// The account whose credentials signed it, if they are those of a role.
+    account: Option<String>,
+}
+
+impl Asked {
+    fn of(head: &str) -> Self {
+        let header = |name: &str| {
+            let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+            lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        };
+        let scope = header("authorization").and_then(|it| it.split_once("Credential=")).map_or("", |(_, rest)| rest);
+        let mut scope = scope.split(',').next().unwrap_or_default().split('/');
+        let (key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
+        let mut line = head.lines().next().unwrap_or_default().split(' ');
+        let (method, path) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
+        // Through a proxy the whole address comes before the path.
+        let path =
+            path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| rest.split_at(at).1));
+        let path = path.split('?').next().unwrap_or_default();
+        let cloud = match header("x-amz-target").and_then(|target| target.rsplit_once('.')) {
+            Some((_, action)) => Some(format!("{region} {action}")),
+            None if path != "/" => Some(format!("{region} {method} {path}")),
+            None => None,
+        };
+        Self { cloud, account: key.strip_prefix("ASIA").map(str::to_owned) }
+    }
 }
 
 /// A running fake. Ends with the runtime.
@@ -162,7 +201,9 @@ async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
                 return;
             }
         };
-        let text = String::from_utf8_lossy(buffer.get(..head).unwrap_or_default()).to_ascii_lowercase();
+        let text = String::from_utf8_lossy(buffer.get(..head).unwrap_or_default()).into_owned();
+        let asked = Asked::of(&text);
+        let text = text.to_ascii_lowercase();
         let length =
             text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
         while buffer.len() < head + length {
@@ -177,7 +218,12 @@ async fn serve(mut stream: TcpStream, account: Arc<Mutex<Account>>) {
             account.bytes += (head + length) as u64;
             let date = if account.date.is_empty() { String::new() } else { format!("Date: {}\r\n", account.date) };
             let ended = account.ended.as_deref().is_some_and(|token| says_token(&text, token));
-            (if ended { account.refuse(&form) } else { account.answer(&form) }, date)
+            let answer = match &asked.cloud {
+                _ if ended => account.refuse(&form),
+                Some(what) => account.of_cloud(what),
+                None => account.answer(&form, &asked),
+            };
+            (answer, date)
         };
         tokio::time::sleep(Duration::from_millis(1)).await;
         let ((status, text, cut), date) = answer;
@@ -200,7 +246,33 @@ impl Account {
         error(403, "ExpiredToken", "The security token included in the request is expired")
     }
 
-    fn answer(&mut self, form: &HashMap<String, String>) -> (u16, String, bool) {
+    fn of_cloud(&mut self, what: &str) -> (u16, String, bool) {
+        let count = self.calls.entry(what.to_owned()).or_default();
+        *count += 1;
+        let nth = usize::try_from(*count - 1).unwrap_or_default();
+        let answers = self.cloud.get(what).map(Vec::as_slice).unwrap_or_default();
+        match answers.get(nth).or(answers.last()) {
+            Some((status, body)) => (*status, body.clone(), false),
+            None => {
+                (400, r#"{"__type":"AccessDeniedException","message":"not authorised to perform this"}"#.into(), false)
+            }
+        }
+    }
+
+    fn assume(&self, form: &HashMap<String, String>) -> (u16, String, bool) {
+        let account = form.get("RoleArn").and_then(|arn| arn.split(':').nth(4)).unwrap_or_default();
+        let agreed = self.external_id.is_none_or(|wanted| form.get("ExternalId").is_some_and(|it| it == wanted));
+        if self.locked.contains(&account) || !agreed {
+            return error(403, "AccessDenied", "not authorized to perform: sts:AssumeRole");
+        }
+        let result = format!(
+            "<Credentials><AccessKeyId>ASIA{account}</AccessKeyId><SecretAccessKey>not-a-secret</SecretAccessKey>\
+             <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+        );
+        (200, format!("<AssumeRoleResponse><AssumeRoleResult>{result}</AssumeRoleResult></AssumeRoleResponse>"), false)
+    }
+
+    fn answer(&mut self, form: &HashMap<String, String>, asked: &Asked) -> (u16, String, bool) {
         let action = form.get("Action").cloned().unwrap_or_default();
         let count = self.calls.entry(action.clone()).or_default();
         *count += 1;
@@ -217,6 +289,37 @@ impl Account {
             None => {}
         }
         let result = match action.as_str() {
+            "AssumeRole" => return self.assume(form),
+            "GenerateServiceLastAccessedDetails" => "<JobId>job</JobId>".to_owned(),
+            "GetServiceLastAccessedDetails" => {
+                // The job takes its time: it has ended when it is asked for the second time.
+                let state = if nth % 3 == 1 { "IN_PROGRESS" } else { "COMPLETED" };
+                let service = |space: &str, used: &str| {
+                    format!(
+                        "<member><ServiceName>{space}</ServiceName><ServiceNamespace>{space}</ServiceNamespace>{used}</member>"
+                    )
+                };
+                let used = "<LastAuthenticated>2026-11-01T00:00:00Z</LastAuthenticated>";
+                format!(
+                    "<JobStatus>{state}</JobStatus><JobCreationDate>2026-11-24T05:00:00Z</JobCreationDate>\
+                     <JobCompletionDate>2026-11-24T05:00:01Z</JobCompletionDate><ServicesLastAccessed>{}{}{}\
+                     </ServicesLastAccessed><IsTruncated>false</IsTruncated>",
+                    service("s3", used),
+                    service("sqs", ""),
+                    service("iam", "")
+                )
+            }
+            "DescribeRegions" => {
+                let regions =
+                    ["eu-west-1", "us-east-1"].map(|it| format!("<item><regionName>{it}</regionName></item>"));
+                let list = format!("<regionInfo>{}</regionInfo>", regions.concat());
+                return (200, format!("<DescribeRegionsResponse>{list}</DescribeRegionsResponse>"), false);
+            }
+            "GetCallerIdentity" if asked.account.is_some() => {
+                let account = asked.account.as_deref().unwrap_or_default();
+                let arn = format!("arn:aws:sts::{account}:assumed-role/provost/provost");
+                format!("<Arn>{arn}</Arn><UserId>AROA:provost</UserId><Account>{account}</Account>")
+            }
             "GetCallerIdentity" => {
                 let arn = self.caller.unwrap_or("arn:aws:iam::123456789012:user/eyes");
                 format!("<Arn>{arn}</Arn><UserId>AIDAEYES</UserId><Account>123456789012</Account>")

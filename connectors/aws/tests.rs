@@ -40,16 +40,18 @@ impl Clock for Fixed {
 
 /// Everything one run said.
 #[derive(Default)]
-struct Said {
-    entities: Vec<(String, Entity)>,
-    covers: BTreeMap<String, &'static str>,
+pub(super) struct Said {
+    pub(super) entities: Vec<(String, Entity)>,
+    pub(super) covers: BTreeMap<String, &'static str>,
     parts: Vec<String>,
-    troubles: Vec<Trouble>,
-    calls: BTreeMap<String, u64>,
+    pub(super) troubles: Vec<Trouble>,
+    pub(super) calls: BTreeMap<String, u64>,
     throttled: u64,
-    next: Bookmarks,
-    eyes: Option<(Reading<Vec<String>>, Reading<Time>)>,
+    pub(super) next: Bookmarks,
+    pub(super) eyes: Option<(Reading<Vec<String>>, Reading<Time>)>,
     order: Vec<String>,
+    pub(super) unwatched: Vec<String>,
+    pub(super) gone: Vec<String>,
 }
 
 impl Said {
@@ -63,7 +65,7 @@ impl Said {
         told.map(|(_, entity)| entity).collect()
     }
 
-    fn why(&self, place: &str) -> Option<Why> {
+    pub(super) fn why(&self, place: &str) -> Option<Why> {
         self.troubles.iter().find(|trouble| trouble.place == place).map(|trouble| trouble.why)
     }
 
@@ -72,7 +74,7 @@ impl Said {
     }
 }
 
-fn account() -> Account {
+pub(super) fn account() -> Account {
     let users = vec![
         FakeUser::new("ann", "AIDAANN", &[("AKIAANN1", true, "2026-01-01T00:00:00Z")]),
         FakeUser::new(
@@ -87,12 +89,13 @@ fn account() -> Account {
 }
 
 /// One run against the fake, with static credentials of its own.
-async fn run(fake: &FakeIam, known: &Bookmarks, settings: serde_json::Value) -> (Result<(), Trouble>, Said) {
+pub(super) async fn run(fake: &FakeIam, known: &Bookmarks, settings: serde_json::Value) -> (Result<(), Trouble>, Said) {
     let mut table = settings.as_object().unwrap().clone();
     table.insert("endpoint_url".into(), json!(fake.url));
     // IAM alone, unless a test is about more.
     table.entry("regions").or_insert_with(|| json!([]));
-    let settings = Settings::read(&table).unwrap();
+    let mut settings = Settings::read(&table).unwrap();
+    settings.lookup_every = Duration::ZERO;
     let limits = Limits { in_flight: 4, attempt: Duration::from_secs(5), ..Limits::default() };
     let gate = Gate::new(Pace::new(settings.pace), limits).unwrap();
     let (out, mut events) = mpsc::channel(16);
@@ -108,6 +111,7 @@ async fn run(fake: &FakeIam, known: &Bookmarks, settings: serde_json::Value) -> 
     let aws = super::Aws { settings, gate, prints };
     let session = super::Session::for_tests(&aws.settings, &aws.gate, to.stop().clone()).await;
     let result = aws.run(&session, known, &mut to).await;
+    to.flush().await.unwrap();
     drop(to);
     (result, hearing.await.unwrap())
 }
@@ -117,8 +121,9 @@ fn hear(said: &mut Said, event: Event) {
         Event::See { scope, sightings, .. } => {
             said.order.push(format!("see {}", scope.path));
             for sighting in sightings {
-                if let Sighting::Present(entity) = sighting {
-                    said.entities.push((scope.path.clone(), entity));
+                match sighting {
+                    Sighting::Present(entity) => said.entities.push((scope.path.clone(), entity)),
+                    Sighting::Gone(key) => said.gone.push(format!("{} {}", scope.path, key.external)),
                 }
             }
         }
@@ -135,6 +140,7 @@ fn hear(said: &mut Said, event: Event) {
             said.covers.insert(scope.path, cover.word());
         }
         Event::Trouble(trouble) => said.troubles.push(trouble),
+        Event::Unwatch(scope) => said.unwatched.push(scope.to_string()),
         Event::Eyes { could_write, expires_at } => said.eyes = Some((could_write, expires_at)),
         Event::Call { operation, throttled } => {
             *said.calls.entry(operation).or_default() += 1;

@@ -205,7 +205,11 @@ impl Upstream {
                 let mut stream = TcpStream::connect(address).await?;
                 stream.write_all(&asked.bytes()).await?;
                 let mut all = Vec::new();
-                stream.read_to_end(&mut all).await?;
+                // Not every server closes the connection when it is asked to.
+                while !head_of(&all).is_some_and(|((_, headers), length, start)| {
+                    headers.contains_key("content-length") && all.len() >= start + length
+                }) && stream.read_buf(&mut all).await? > 0
+                {}
                 Answered::parse(&all).ok_or_else(|| std::io::Error::other("the server's answer cannot be read"))
             }
         }

@@ -166,7 +166,7 @@ fn entity(org: &Org<'_>, it: Alert) -> Entity {
         .with(field::SERVICE, it.provider.reading())
         .with(field::URL, it.html_url.reading())
         .with(field::LOCATION, place)
-        .with(field::STORE_KIND, "github_repository".to_owned())
+        .with(field::STORE_KIND, "repository".to_owned())
         .with(field::CREATED_AT, Reading::NotReported)
         .with(field::EXPIRES_AT, Reading::NotReported)
         .with(field::LAST_USED_AT, Reading::NotReported)

@@ -91,7 +91,7 @@ pub(super) fn installation(seen: &Seen<'_>, row: Value) -> Result<Vec<Entity>, s
         .with(field::EVENTS, it.events.reading())
         .with(field::CREATED_AT, it.created_at.dated())
         .with(field::EXPIRES_AT, Reading::NotReported)
-        .with(field::LOCATION, org.login.clone())
+        .with(field::PATH, org.login.clone())
         .with(field::ADMIN, !strong.is_empty())
         .with(field::LAST_USED_AT, Reading::NotReported);
     if !strong.is_empty() {

@@ -1,7 +1,7 @@
 //! The audit log since last time: what need not be asked for again, which repositories changed, and who made what.
 //! It must never spare a listing unless every event since then was read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use provost_client::{Ask, Failure};
 use provost_model::{Cover, Cursor, Span, Time};
@@ -84,6 +84,8 @@ pub(super) struct Changes {
     pub(super) repositories: BTreeMap<String, BTreeSet<Family>>,
     /// Repositories that are gone, by name.
     pub(super) destroyed: BTreeMap<String, Time>,
+    /// Who made what, by external id.
+    made: HashMap<String, String>,
     kept: Kept,
 }
 
@@ -112,7 +114,7 @@ impl Changes {
 
     /// Who made the thing of that external id.
     pub(super) fn creator(&self, external: &str) -> Option<&str> {
-        self.kept.made.iter().rev().find(|(made, _)| made == external).map(|(_, by)| by.as_str())
+        self.made.get(external).map(String::as_str)
     }
 
     /// When the App of that short name last did something that is logged.
@@ -123,7 +125,6 @@ impl Changes {
     /// Reads the log since last time, or the births in it the first time.
     pub(super) async fn read(org: &Org<'_>, to: &mut Emitter) -> Result<Self, Stopped> {
         let scope = org.scope(PATH);
-        let now = org.web.provider_time().unwrap_or_else(|| to.now());
         let mut changes = Self { kept: kept(org.cursor(PATH)), ..Self::default() };
         let read = if changes.kept.since == 0 { changes.births(org).await } else { changes.news(org).await };
         if let Err(failure) = read {
@@ -134,9 +135,13 @@ impl Changes {
                 to.begin(&scope, None).await?;
                 to.partial(&scope, failure.why, failure.to_string()).await?;
             }
-            return Ok(Self { kept: changes.kept, ..Self::default() });
+            let made = changes.kept.made.iter().cloned().collect();
+            return Ok(Self { kept: changes.kept, made, ..Self::default() });
         }
+        // By the provider's clock; what happened meanwhile is read again.
+        let now = org.web.provider_time().unwrap_or_else(|| to.now());
         changes.kept.since = now.as_micros();
+        changes.made = changes.kept.made.iter().cloned().collect();
         changes.kept.version = VERSION;
         let surplus = changes.kept.made.len().saturating_sub(BIRTHS_MAX);
         changes.kept.made.drain(..surplus);
@@ -221,10 +226,11 @@ impl Changes {
                 self.touched.insert(*family);
             }
         }
-        if BIRTHS.contains(&action) && !actor.is_empty() {
-            if let Some(made) = made(org, event, (action, repository.as_deref())) {
-                self.kept.made.push((made, actor.to_owned()));
-            }
+        if BIRTHS.contains(&action)
+            && !actor.is_empty()
+            && let Some(made) = made(org, event, (action, repository.as_deref()))
+        {
+            self.kept.made.push((made, actor.to_owned()));
         }
     }
 }

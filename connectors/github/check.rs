@@ -91,14 +91,19 @@ async fn tried(settings: &Settings, Place { login, web, .. }: &Place) -> (Vec<Ch
     let answer = repositories(settings, login, web).await;
     checks.extend(answer.as_ref().ok().into_iter().flat_map(|(_, optional)| optional).filter_map(|it| {
         let note = it.denied.clone()?;
-        Some(Check { action: it.field.to_owned(), verdict: Verdict::Denied, optional: true, note })
+        Some(Check {
+            action: format!("{} of repositories", it.variable),
+            verdict: Verdict::Denied,
+            optional: true,
+            note,
+        })
     }));
     checks.push(line(documents::name_of(documents::REPOSITORIES), answer.as_ref().map(drop)));
     (checks, answer.ok().map(|(count, _)| count))
 }
 
 async fn repositories(settings: &Settings, login: &str, web: &Web) -> Result<(u64, [Optional; 2]), Failure> {
-    let mut optional = [Optional::new("keys", "deployKeys"), Optional::new("environments", "environments")];
+    let mut optional = [Optional::new("keys", &["deployKeys"]), Optional::new("environments", &["environments"])];
     let variables = json!({"login": login, "first": 1, "after": null});
     let read = (settings.api.graphql.as_str(), documents::REPOSITORIES);
     let answer: Answer = graph(web, read, variables, &mut optional).await?;

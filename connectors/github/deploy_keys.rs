@@ -13,7 +13,7 @@ use super::{
     count,
     index::Index,
     listing::{Heard, Pages, Tags, unreadable},
-    org::{Org, is_blind},
+    org::Org,
     said::Said,
     spec::{ENVIRONMENTS, KEYS},
     sweep::SWEEP,
@@ -91,14 +91,16 @@ pub(super) fn entity(org: &Org<'_>, (repository, place): (u64, &str), key: &Key)
     let kind = provost_model::Key::new(org.realm.clone(), Kind::SshKey, key.external(repository));
     let mut entity = Entity::new(kind, key.title.clone())
         .with(field::CREDENTIAL_TYPE, "deploy_key".to_owned())
-        .with(field::KEY_ID, key.digest())
         .with(field::READ_ONLY, key.read_only)
         .with(field::CREATED_AT, key.created_at.dated())
         .with(field::EXPIRES_AT, Reading::NotReported)
         .with(field::LONG_LIVED, true)
         .with(field::MULTI_ACTIVE_ALLOWED, true)
-        .with(field::LOCATION, place.to_owned())
+        .with(field::PATH, place.to_owned())
         .of(org.repository(repository));
+    if key.blob().is_some() {
+        entity.facts.set(field::KEY_ID, key.digest());
+    }
     match key.blob().as_deref().and_then(PublicKey::from_ssh) {
         Some(public) => {
             for (field, reading) in public.facts().iter() {
@@ -171,13 +173,13 @@ impl Told {
 }
 
 /// Looks at the use of the keys that are not those of last time, and then of those whose turn it is by `sweep`. Repositories
-/// that lost their keys are told without a call.
+/// that lost their keys are told without a call. Says whether all of them were asked.
 pub(super) async fn look(
     org: &Org<'_>,
     index: &Index,
     sweep: impl FnOnce(&BTreeSet<u64>) -> BTreeSet<u64> + Send,
     to: &mut Emitter,
-) -> Result<(), Stopped> {
+) -> Result<bool, Stopped> {
     let scope = org.scope(USE);
     let mut told = Told::read(org.cursor(USE).filter(|_| !org.is_due(USE)));
     told.0.retain(|id, _| index.0.contains_key(id));
@@ -194,11 +196,10 @@ pub(super) async fn look(
     }
     let now = to.now();
     to.cover(&scope, None, now, Cover::Delta { next: told.cursor() }).await?;
-    match failure {
-        None => Ok(()),
-        Some(failure) if is_blind(KEYS, &failure) => org.blind(KEYS, &failure.said, to).await,
-        Some(failure) => to.partial(&scope, failure.why, failure.to_string()).await,
+    if let Some(failure) = &failure {
+        to.partial(&scope, failure.why, failure.to_string()).await?;
     }
+    Ok(failure.is_none())
 }
 
 async fn pass(

@@ -158,7 +158,7 @@ async fn oidc(org: &Org<'_>, to: &mut Emitter) -> Result<(), Stopped> {
     let entity = Entity::new(key, format!("GitHub Actions of {}", org.login))
         .with(field::CREDENTIAL_TYPE, "oidc".to_owned())
         .with(field::OIDC_CLAIMS, claims)
-        .with(field::LOCATION, org.login.clone())
+        .with(field::PATH, org.login.clone())
         .with(field::CREATED_AT, Reading::NotReported);
     to.see(&scope, None, now, entity).await?;
     to.cover(&scope, None, now, Cover::Full { next: Some(Cursor(vec![1])), atomic: true }).await

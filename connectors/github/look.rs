@@ -39,9 +39,13 @@ async fn uses(org: &Org<'_>, triage: &repositories::Triage, to: &mut Emitter) ->
     let scope = org.scope(KEYS_SWEEP);
     let now = to.now();
     let mut position = org.cursor(KEYS_SWEEP).and_then(Position::read).unwrap_or_else(|| Position::begun(now));
+    let before = position.clone();
     let turn =
         |among: &BTreeSet<u64>| -> BTreeSet<u64> { sweep::share(org, among, &mut position, now).into_iter().collect() };
-    deploy_keys::look(org, &triage.index, turn, to).await?;
+    if !deploy_keys::look(org, &triage.index, turn, to).await? {
+        // Whoever was not reached keeps its turn.
+        position = before;
+    }
     to.begin(&scope, None).await?;
     to.cover(&scope, None, now, provost_model::Cover::Delta { next: position.cursor() }).await
 }

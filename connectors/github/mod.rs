@@ -83,9 +83,12 @@ impl GitHub {
         report(self.whom.front(), "", to).await?;
         let found = found.map_err(fatal)?;
         to.realm(realm.clone()).await?;
-        to.eyes(found.could_write.clone(), found.ends.clone()).await?;
-        let ids: BTreeSet<u64> = found.places.iter().map(|place| place.id).collect();
-        self.left(&realm, &ids, known, to).await?;
+        to.eyes(found.could_write.clone(), found.ends).await?;
+        // While one that was chosen cannot be reached, nobody knows which of the former ones that is.
+        if found.troubles.is_empty() {
+            let ids: BTreeSet<u64> = found.places.iter().map(|place| place.id).collect();
+            left(&realm, &ids, known, to).await?;
+        }
         for trouble in found.troubles {
             to.trouble(trouble).await?;
         }
@@ -107,22 +110,6 @@ impl GitHub {
             if to.stop().is_cancelled() {
                 return Err(Stopped.into());
             }
-        }
-        Ok(())
-    }
-
-    /// Organizations that are not looked at any more.
-    async fn left(
-        &self,
-        realm: &Realm,
-        present: &BTreeSet<u64>,
-        known: &Bookmarks,
-        to: &mut Emitter,
-    ) -> Result<(), Stopped> {
-        let of = |path: &String| path.strip_prefix("orgs/")?.split('/').next()?.parse::<u64>().ok();
-        let former: BTreeSet<u64> = known.cursors.keys().filter_map(of).collect();
-        for id in former.difference(present) {
-            to.unwatch(&Scope::new(realm.clone(), format!("orgs/{id}"))).await?;
         }
         Ok(())
     }
@@ -154,6 +141,16 @@ impl Connector for GitHub {
     async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
         self.run(known, to).await
     }
+}
+
+/// Says that former organizations are not looked at any more.
+async fn left(realm: &Realm, present: &BTreeSet<u64>, known: &Bookmarks, to: &mut Emitter) -> Result<(), Stopped> {
+    let of = |path: &String| path.strip_prefix("orgs/")?.split('/').next()?.parse::<u64>().ok();
+    let former: BTreeSet<u64> = known.cursors.keys().filter_map(of).collect();
+    for id in former.difference(present) {
+        to.unwatch(&Scope::new(realm.clone(), format!("orgs/{id}"))).await?;
+    }
+    Ok(())
 }
 
 /// Reports the calls sent since last time under their names, with `purpose` behind, and what time it is at the provider.

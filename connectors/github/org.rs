@@ -35,15 +35,15 @@ pub(super) struct Org<'a> {
 pub(super) struct Optional {
     /// The variable that leaves it out.
     pub(super) variable: &'static str,
-    /// The field as it stands in places of an answer.
-    pub(super) field: &'static str,
+    /// The fields under it, as they stand in places of an answer.
+    pub(super) fields: &'static [&'static str],
     /// Why it was left out.
     pub(super) denied: Option<String>,
 }
 
 impl Optional {
-    pub(super) const fn new(variable: &'static str, field: &'static str) -> Self {
-        Self { variable, field, denied: None }
+    pub(super) const fn new(variable: &'static str, fields: &'static [&'static str]) -> Self {
+        Self { variable, fields, denied: None }
     }
 
     /// Whether it is asked for.
@@ -149,7 +149,7 @@ pub(super) async fn graph<T: DeserializeOwned>(
         }
         let answer = web.ask(Ask::graphql(read, document, variables).with_gaps()).await?;
         let Some(gap) = answer.gaps().first() else { return Ok(answer.json::<Data<T>>()?.data) };
-        let names = |it: &&mut Optional| it.is_asked() && gap.place.split('/').any(|step| step == it.field);
+        let names = |it: &&mut Optional| it.is_asked() && gap.place.split('/').any(|step| it.fields.contains(&step));
         match optional.iter_mut().find(names) {
             Some(it) if gap.why == Why::Denied => it.denied = Some(gap.said.clone()),
             _ => return Err(Failure::new(documents::name_of(document), gap.why, &gap.code, &gap.said)),

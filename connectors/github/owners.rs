@@ -71,7 +71,8 @@ pub(super) async fn look(org: &Org<'_>, index: &Index, people: &People, to: &mut
         .filter(|(id, it)| it.held && !it.node.is_empty() && !told.contains(id))
         .map(|(_, it)| it.node.as_str())
         .collect();
-    let mut optional = [Optional::new("people", "collaborators"), Optional::new("files", "object")];
+    let mut optional =
+        [Optional::new("people", &["collaborators"]), Optional::new("files", &["inGithub", "inRoot", "inDocs"])];
     let mut failure = None;
     to.begin(&scope, None).await?;
     for ids in wanted.chunks(AT_ONCE) {
@@ -89,7 +90,9 @@ pub(super) async fn look(org: &Org<'_>, index: &Index, people: &People, to: &mut
             let (part, files) = (id.to_string(), optional.iter().all(|it| it.variable != "files" || it.is_asked()));
             to.see(&scope, Some(&part), now, entity(org, (id, files), node, people)).await?;
             to.cover(&scope, Some(&part), now, Cover::Full { next: None, atomic: true }).await?;
-            told.insert(id);
+            if people.is_known() {
+                told.insert(id);
+            }
         }
     }
     for it in &optional {
@@ -108,6 +111,9 @@ pub(super) async fn look(org: &Org<'_>, index: &Index, people: &People, to: &mut
 
 fn entity(org: &Org<'_>, (id, files): (u64, bool), node: Node, people: &People) -> Entity {
     let admins = node.collaborators.map_or(Reading::NotPermitted, |connection| {
+        if !people.is_known() {
+            return Reading::NotCollected;
+        }
         let edges = connection.edges.unwrap_or_default().into_iter().flatten();
         let admins = edges.filter(|edge| edge.permission == "ADMIN").map(|edge| edge.node.login);
         Reading::Known(admins.filter(|login| !people.owns(login)).take(OWNERS_MAX).collect::<Vec<_>>())

@@ -32,6 +32,8 @@ const PAGES_MAX: usize = 10_000;
 pub(super) struct People {
     ids: HashMap<String, u64>,
     owners: HashSet<String>,
+    /// Whether they could be listed.
+    known: bool,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +87,11 @@ impl People {
         self.ids.get(&login.to_ascii_lowercase()).copied()
     }
 
+    /// Whether the members could be listed: who owns the organization is known only then.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
     /// Whether that login owns the organization.
     pub(super) fn owns(&self, login: &str) -> bool {
         self.owners.contains(&login.to_ascii_lowercase())
@@ -110,7 +117,7 @@ impl People {
     }
 
     fn read(cursor: &Cursor) -> Option<Self> {
-        let mut people = Self::default();
+        let mut people = Self { known: true, ..Self::default() };
         for line in std::str::from_utf8(&cursor.0).ok()?.lines() {
             let mut words = line.split(' ');
             people.add(words.next()?, words.next()?.parse().ok()?, words.next().is_some());
@@ -128,7 +135,7 @@ pub(super) async fn members(org: &Org<'_>, to: &mut Emitter) -> Result<People, S
         return Ok(people);
     }
     let now = to.now();
-    let mut optional = [Optional::new("emails", "organizationVerifiedDomainEmails")];
+    let mut optional = [Optional::new("emails", &["organizationVerifiedDomainEmails"])];
     let (entities, people) = match list(org, &mut optional).await {
         Ok(found) => found,
         Err(failure) => {
@@ -149,7 +156,8 @@ pub(super) async fn members(org: &Org<'_>, to: &mut Emitter) -> Result<People, S
 
 async fn list(org: &Org<'_>, optional: &mut [Optional; 1]) -> Result<(Vec<Entity>, People), Failure> {
     let name = documents::name_of(documents::MEMBERS);
-    let (mut entities, mut people, mut after) = (Vec::new(), People::default(), None::<String>);
+    let (mut entities, mut people, mut after) =
+        (Vec::new(), People { known: true, ..People::default() }, None::<String>);
     for _ in 0..PAGES_MAX {
         if org.is_stopping() {
             return Err(stopped(name));
@@ -227,7 +235,7 @@ mod tests {
 
     #[test]
     fn people_survive_their_cursor_and_logins_have_no_case() {
-        let mut people = People::default();
+        let mut people = People { known: true, ..People::default() };
         people.add("Ann", 1, true);
         people.add("bob", 2, false);
         let back = People::read(&people.cursor()).unwrap();

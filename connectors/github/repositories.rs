@@ -112,7 +112,7 @@ pub(super) async fn look(org: &Org<'_>, holding: &BTreeSet<u64>, to: &mut Emitte
         org,
         scope: org.scope(PATH),
         keys: org.scope(deploy_keys::PATH),
-        optional: [Optional::new("keys", "deployKeys"), Optional::new("environments", "environments")],
+        optional: [Optional::new("keys", &["deployKeys"]), Optional::new("environments", &["environments"])],
         holding,
         again: again || before.is_none(),
         index: before.clone().unwrap_or_default(),
@@ -323,7 +323,7 @@ fn entity(org: &Org<'_>, id: u64, node: &Node) -> Entity {
         .with(field::STATUS, if node.is_archived { Status::Inactive } else { Status::Active })
         .with(field::ARCHIVED_AT, archived)
         .with(field::URL, node.url.clone())
-        .with(field::LOCATION, format!("{}/{}", org.login, node.name))
+        .with(field::PATH, format!("{}/{}", org.login, node.name))
         .with(field::REACH, node.visibility.to_ascii_lowercase())
         .with(field::CREATED_AT, node.created_at.dated())
         .with(field::LAST_USED_AT, Reading::NotReported)
@@ -346,7 +346,7 @@ pub(super) async fn hold(
     for id in new {
         let Some(name) = triage.index.0.get(&id).map(|it| it.name.clone()) else { continue };
         let variables = json!({"owner": org.login, "name": name});
-        let mut optional = [Optional::new("keys", "deployKeys"), Optional::new("environments", "environments")];
+        let mut optional = [Optional::new("keys", &["deployKeys"]), Optional::new("environments", &["environments"])];
         // Only who it is is wanted here.
         optional.iter_mut().for_each(|it| it.denied = Some(String::new()));
         let answer = org.graph::<One>(documents::REPOSITORY, variables, &mut optional).await;

@@ -44,6 +44,11 @@ impl Position {
         order
     }
 
+    /// Gives the turn back to whom it was.
+    pub(super) fn back(&mut self, to: &Self) {
+        (self.since, self.after) = (to.since, to.after);
+    }
+
     /// Forgets the tags of what is not asked for any more.
     pub(super) fn keep(&mut self, wanted: impl Fn(u64) -> bool) {
         self.tags.retain(|key, _| wanted(*key));

@@ -48,5 +48,5 @@ pub(super) fn runner(org: &Org<'_>, (holder, place): (&str, &str), row: Value) -
         .with(field::NATURE_BECAUSE, format!("a self-hosted runner{because}"))
         .with(field::CREATED_AT, Reading::NotReported)
         .with(field::LAST_USED_AT, Reading::NotReported)
-        .with(field::LOCATION, place.to_owned()))
+        .with(field::PATH, place.to_owned()))
 }

@@ -167,6 +167,7 @@ impl Round<'_> {
         let named = self.named();
         let every: BTreeSet<u64> = self.index.0.keys().copied().collect();
         position.keep(|key| self.sort.environments || every.contains(&key));
+        let before = position.clone();
         let due = share(org, &every, &mut position, now);
         let order: Vec<u64> = named.iter().copied().chain(due.into_iter().filter(|id| !named.contains(id))).collect();
         let tags = position.tags.clone();
@@ -201,6 +202,10 @@ impl Round<'_> {
             }
         }
         drop(asked);
+        if failed.is_some() {
+            // Whoever was not reached keeps its turn.
+            position.back(&before);
+        }
         self.end((begun, answered), position, (refusals, failed), to).await
     }
 

@@ -53,14 +53,14 @@ pub(super) fn fine_grained(seen: &Seen<'_>, row: Value) -> Result<Vec<Entity>, s
     let ends = it.token_expires_at.date(Reading::Never);
     let mut entity = Entity::new(key, it.token_name)
         .alias(format!("orgs/{}/personal-access-tokens/{}", org.id, it.id))
-        .with(field::CREDENTIAL_TYPE, "fine_grained_pat".to_owned())
+        .with(field::CREDENTIAL_TYPE, "github_fine_grained_pat".to_owned())
         .with(field::STATUS, if it.token_expired { Status::Expired } else { Status::Active })
         .with(field::CREATED_AT, it.access_granted_at.dated())
         .with(field::LAST_USED_AT, it.token_last_used_at.date(Reading::Never))
         .with(field::USERNAME, it.owner.login)
         .with(field::PERMISSIONS, words(&it.permissions))
         .with(field::REACH, it.repository_selection.reading())
-        .with(field::LOCATION, org.login.clone())
+        .with(field::PATH, org.login.clone())
         .with(field::MULTI_ACTIVE_ALLOWED, true);
     if ends.is_answered() {
         entity.facts.set(field::LONG_LIVED, ends == Reading::Never);
@@ -76,14 +76,14 @@ pub(super) fn request(seen: &Seen<'_>, row: Value) -> Result<Vec<Entity>, serde_
     let org = seen.org;
     let external = format!("personal-access-token-requests/{}", it.id);
     let mut entity = Entity::new(Key::new(org.realm.clone(), Kind::Grant, external), it.token_name)
-        .with(field::CREDENTIAL_TYPE, "fine_grained_pat_request".to_owned())
+        .with(field::CREDENTIAL_TYPE, "github_fine_grained_pat_request".to_owned())
         .with(field::STATUS, Status::Inactive)
         .with(field::CREATED_AT, it.created_at.dated())
         .with(field::USERNAME, it.owner.login)
         .with(field::PERMISSIONS, words(&it.permissions))
         .with(field::REACH, it.repository_selection.reading())
         .with(field::DESCRIPTION, it.reason.reading())
-        .with(field::LOCATION, org.login.clone());
+        .with(field::PATH, org.login.clone());
     entity.identity = Some(org.user(it.owner.id));
     Ok(vec![entity])
 }
@@ -124,9 +124,9 @@ pub(super) fn authorization(seen: &Seen<'_>, row: Value) -> Result<Vec<Entity>, 
     let org = seen.org;
     let is_ssh = it.credential_type.eq_ignore_ascii_case("ssh key");
     let sort = match it.credential_type.to_ascii_lowercase().as_str() {
-        "personal access token" => "classic_pat".to_owned(),
-        "ssh key" => "user_ssh_key".to_owned(),
-        other => other.replace(' ', "_"),
+        "personal access token" => "github_pat".to_owned(),
+        "ssh key" => "github_user_ssh_key".to_owned(),
+        other => format!("github_{}", other.replace(' ', "_")),
     };
     let kind = if is_ssh { Kind::SshKey } else { Kind::Token };
     let external = format!("orgs/{}/credential-authorizations/{}", org.id, it.credential_id);
@@ -138,7 +138,7 @@ pub(super) fn authorization(seen: &Seen<'_>, row: Value) -> Result<Vec<Entity>, 
         .with(field::CREATED_AT, it.credential_authorized_at.dated())
         .with(field::LAST_USED_AT, it.credential_accessed_at.date(Reading::Never))
         .with(field::USERNAME, it.login.clone())
-        .with(field::LOCATION, org.login.clone())
+        .with(field::PATH, org.login.clone())
         .with(field::MULTI_ACTIVE_ALLOWED, true);
     if is_ssh {
         entity.facts.set(field::EXPIRES_AT, Reading::NotReported);

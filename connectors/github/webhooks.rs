@@ -54,7 +54,7 @@ pub(super) fn webhook(org: &Org<'_>, place: &str, row: Value) -> Result<Entity, 
         .with(field::SIGNED, it.config.secret.is().is_some_and(|it| !it.is_empty()))
         .with(field::TLS_CHECKED, checked)
         .with(field::CREATED_AT, it.created_at.dated())
-        .with(field::LOCATION, place.to_owned());
+        .with(field::PATH, place.to_owned());
     if let Some(by) = org.changes.creator(&external) {
         entity.facts.set(field::CREATED_BY, by.to_owned());
     }

@@ -21,9 +21,9 @@ const BYTES_MAX: u64 = 512 << 20;
 /// Longest line; longer ones are passed over.
 const LINE_MAX: u64 = 1 << 20;
 /// Most secrets and roles whose uses are remembered.
-const PATHS_MAX: usize = 50_000;
+const PATHS_MAX: usize = 20_000;
 /// Most readers of one secret; those seen longest ago are forgotten.
-const READERS_MAX: usize = 32;
+const READERS_MAX: usize = 8;
 /// Longest name or path taken, in bytes.
 const TEXT_MAX: usize = 1_024;
 /// How often a file may have been turned over since the last run and still be found.
@@ -164,7 +164,8 @@ impl Trail {
         let file = open(path)?;
         let facts = file.metadata()?;
         let mut from = 0;
-        match self.at {
+        let before = self.at;
+        match before {
             Some(at) if (at.device, at.inode) == (facts.dev(), facts.ino()) => {
                 if at.offset <= facts.size() {
                     from = at.offset;
@@ -172,12 +173,10 @@ impl Trail {
                     report.gap = Some("the audit log was cut: what stood in it since the last run was not read");
                 }
             }
-            Some(at) => {
-                if !self.rest_of(&turned(path), at, &mut report) {
-                    report.gap = Some("the audit log was turned over: the rest of the old file was not found");
-                }
+            Some(at) if !self.rest_of(&turned(path), at, &mut report) => {
+                report.gap = Some("the audit log was turned over: the rest of the old file was not found");
             }
-            None => {}
+            Some(_) | None => {}
         }
         let skipped = facts.size().saturating_sub(from) > BYTES_MAX;
         if skipped {

@@ -9,7 +9,7 @@ use super::{
     SPEC, Vault,
     server::{self, Caller, Server},
     session::{Session, is_unsupported},
-    settings::Namespaces,
+    settings::{Namespaces, ValueRead},
     spec,
 };
 use crate::{Access, Check, Verdict};
@@ -46,7 +46,7 @@ pub(super) async fn access(vault: &Vault) -> Access {
         principal: "unknown".to_owned(),
         target: settings.address.clone(),
         checks: vec![line(&failure.operation.clone(), Err(failure))],
-        policy: Some(policy(&Seen::default())),
+        policy: Some(policy(&Seen::default(), &settings.value_reads)),
         ..Access::default()
     };
     let session = match vault.impatient() {
@@ -65,14 +65,14 @@ pub(super) async fn access(vault: &Vault) -> Access {
     let mut checks = vec![line("GET /v1/auth/token/lookup-self", Ok(()))];
     let tried = Tried { session: &session, namespace };
     let seen = tried.all(matches!(settings.namespaces, Namespaces::Recursive), &mut checks).await;
-    checks.push(beyond_reading(server::beyond_reading(&session, namespace).await));
+    checks.push(beyond_reading(server::beyond_reading(&session, namespace, &caller).await));
     checks.push(lasting(&caller.expires(vault.renews_itself())));
     let target = match namespace {
         "" => server.words(),
         namespace => format!("{}, namespace {namespace}", server.words()),
     };
     let principal = format!("{} ({})", caller.words(), session.origin());
-    let policy = Some(policy(&seen));
+    let policy = Some(policy(&seen, &settings.value_reads));
     Access { principal, target, checks, cost: seen.cost, policy }
 }
 
@@ -265,7 +265,7 @@ fn lasting(lasts: &Reading<provost_model::Time>) -> Check {
 
 /// The least policy that allows every read of these mounts, in JSON, which servers take as well as HCL. Without `sudo`:
 /// what needs that stays unseen. Without the mounts it shows their listings only: then it is asked for again with those.
-fn policy(seen: &Seen) -> Value {
+fn policy(seen: &Seen, values: &[ValueRead]) -> Value {
     let mut paths = Paths(serde_json::Map::new());
     for path in ["sys/auth", "sys/mounts", "sys/internal/ui/resultant-acl", "auth/token/lookup-self"] {
         paths.allow(path, READ);
@@ -307,6 +307,10 @@ fn policy(seen: &Seen) -> Value {
         } else if sort == "kv" && !*versioned {
             paths.listed(path, LIST);
         }
+    }
+    for read in values.iter().flat_map(ValueRead::reads) {
+        let path = read.trim_start_matches("GET /v1/").replace("{path...}", "*");
+        paths.allow(&path, READ);
     }
     Value::Object(serde_json::Map::from_iter([("path".to_owned(), Value::Object(paths.0))]))
 }

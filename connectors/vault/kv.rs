@@ -34,20 +34,20 @@ const BUCKETS: u64 = 16;
 /// Names in custom metadata under which an environment stands.
 const ENVIRONMENT: [&str; 2] = ["environment", "env"];
 
-/// The secrets of a mount. Gives the paths of all; nothing where they cannot be listed.
-pub(super) async fn all(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> Result<Option<Vec<String>>, Stopped> {
+/// The secrets of a mount. Gives all there are; nothing where they cannot be listed.
+pub(super) async fn all(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> Result<Option<Vec<Kept>>, Stopped> {
     let scope = (place.scope(&format!("kv/{}", mount.path)), Some(mount.key(place)));
     if !mount.versioned {
         let found = Box::pin(walked(place, mount, PLAIN)).await;
-        let paths = found.as_ref().ok().map(paths);
+        let secrets = found.as_ref().ok().map(kept);
         let found = found.map(|folders| whole(place, mount, &folders, false));
         tell::whole(place, scope, found, to).await?;
-        return Ok(paths);
+        return Ok(secrets);
     }
     match Box::pin(at_once(place, mount)).await {
         Ok(Some((folders, atomic))) => {
             tell::whole(place, scope, Ok(whole(place, mount, &folders, atomic)), to).await?;
-            Ok(Some(paths(&folders)))
+            Ok(Some(kept(&folders)))
         }
         Ok(None) => Box::pin(one_by_one(place, mount, scope, to)).await,
         Err(failure) => {
@@ -60,11 +60,24 @@ pub(super) async fn all(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> R
 /// What was listed, by folder.
 type Folders = BTreeMap<String, Listed>;
 
-/// The paths of all secrets in folders that were listed.
-fn paths(folders: &Folders) -> Vec<String> {
+/// A secret that is there.
+pub(super) struct Kept {
+    /// Its path in the mount.
+    pub(super) path: String,
+    /// What tells its present version from others, where the listing does.
+    pub(super) version: String,
+}
+
+/// All secrets in folders that were listed.
+fn kept(folders: &Folders) -> Vec<Kept> {
     let in_one = |(folder, listed): (&String, &Listed)| {
         let names = listed.keys.iter().filter(|it| !it.ends_with('/'));
-        names.map(|name| format!("{folder}{name}")).collect::<Vec<_>>()
+        let kept = names.map(|name| {
+            let told = listed.key_info.as_ref().and_then(|info| info.get(name));
+            let version = told.map(|it| format!("{:?} {:?}", it.get("current_version"), it.get("versions")));
+            Kept { path: format!("{folder}{name}"), version: version.unwrap_or_default() }
+        });
+        kept.collect::<Vec<_>>()
     };
     folders.iter().flat_map(in_one).collect()
 }
@@ -146,7 +159,7 @@ async fn one_by_one(
     mount: &Mount,
     scope: (Scope, Option<Key>),
     to: &mut Emitter,
-) -> Result<Option<Vec<String>>, Stopped> {
+) -> Result<Option<Vec<Kept>>, Stopped> {
     let folders = match Box::pin(walked(place, mount, NAMES)).await {
         Ok(folders) => folders,
         Err(failure) => {
@@ -154,7 +167,7 @@ async fn one_by_one(
             return Ok(None);
         }
     };
-    let all = paths(&folders);
+    let all = kept(&folders);
     let mut parts = Parts::begin(place, scope.clone(), to).await?;
     let mut names: Bucketed<()> = BTreeMap::new();
     for (folder, listed) in folders {

@@ -8,7 +8,7 @@ use super::{
     place::{Looking, Mount, Place},
     policies,
     policy::Book,
-    secret_ids, server, tokens, transit, usage,
+    secret_ids, server, tokens, transit, usage, values,
 };
 use crate::{Emitter, Stopped};
 
@@ -17,7 +17,8 @@ pub(super) async fn all(looking: &Looking<'_>, to: &mut Emitter) -> Result<(), S
     let namespaces = Box::pin(server::namespaces(looking, to)).await?;
     for namespace in namespaces {
         let mut place = Place { looking, namespace, book: Book::default(), policies_denied: false };
-        if place.namespace == looking.settings.namespace {
+        // Requests of all namespaces are written down by the devices of the root.
+        if place.namespace.is_empty() {
             Box::pin(server::audit_devices(&place, to)).await?;
         }
         Box::pin(policies::all(&mut place, to)).await?;
@@ -45,7 +46,10 @@ async fn engine(place: &Place<'_>, mount: &Mount, to: &mut Emitter) -> Result<()
     }
     match mount.sort.as_str() {
         "kv" | "generic" => match Box::pin(kv::all(place, mount, to)).await? {
-            Some(paths) => Box::pin(usage::readers(place, (mount, &paths), to)).await,
+            Some(secrets) => {
+                Box::pin(usage::readers(place, (mount, &secrets), to)).await?;
+                Box::pin(values::all(place, (mount, &secrets), to)).await
+            }
             None => Ok(()),
         },
         "pki" => Box::pin(pki::all(place, mount, to)).await,

@@ -1,5 +1,5 @@
 //! Eyes on one Vault or OpenBao cluster: who may sign in and what each may do, how old every credential is, what is kept.
-//! It must never ask for a value, nor for anything its SPEC does not list.
+//! It must never ask for a value that its settings do not name, nor for anything else its SPEC does not list.
 //!
 //! What a thing of the server is in the inventory: the server and each namespace an application, since audit devices, owners
 //! and what is in them hang on it; a mount an identity provider, for what it lets in or issues; an AppRole a service
@@ -28,9 +28,12 @@ mod session;
 mod settings;
 mod spec;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod transit;
 mod usage;
+mod values;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -51,9 +54,9 @@ use self::{
     place::Looking,
     server::{Caller, Server},
     session::{Session, Signer},
-    settings::{Login, Settings},
+    settings::{Login, Settings, ValueRead},
 };
-use crate::{Access, Bookmarks, Connector, Emitter, Source, spec::Secrets};
+use crate::{Access, Bookmarks, Connector, Emitter, Source, fingerprint::FingerprintKey, spec::Secrets};
 
 /// Time in which a source must have said what it is about to read.
 const ANNOUNCE: Duration = Duration::from_millis(1_800);
@@ -63,8 +66,11 @@ const BUNDLE_MAX: u64 = 16 << 20;
 /// One source of this kind.
 struct Vault {
     settings: Settings,
+    /// How much is borne in a run.
+    patience: Patience,
     secrets: Arc<dyn Secrets>,
     egress: Egress,
+    fingerprints: Arc<FingerprintKey>,
     /// Signs the calls of all runs, so that one login serves many.
     signer: Arc<Signer>,
 }
@@ -77,7 +83,14 @@ fn build(source: &Source) -> Result<Box<dyn Connector>, String> {
     let egress = egress(&settings)?;
     let secrets = Arc::clone(&source.secrets);
     let signer = Signer::new(settings.login.clone(), settings.namespace.clone(), Arc::clone(&secrets));
-    let vault = Vault { settings, secrets, egress, signer: Arc::new(signer) };
+    let vault = Vault {
+        settings,
+        patience: Patience::default(),
+        secrets,
+        egress,
+        fingerprints: Arc::clone(&source.fingerprints),
+        signer: Arc::new(signer),
+    };
     // What cannot be an address is said now and not at the first run.
     vault.web(Patience::none())?;
     Ok(Box::new(vault))
@@ -101,9 +114,11 @@ impl Vault {
     fn web(&self, patience: Patience) -> Result<Web, String> {
         let settings = &self.settings;
         let limits = Limits { in_flight: settings.in_flight, calls: settings.max_calls, ..Limits::default() };
+        let declared = SPEC.reads.iter().map(|read| read.0.to_owned());
+        let allowed = settings.value_reads.iter().flat_map(ValueRead::reads);
         let provider = Provider {
             origin: settings.address.clone(),
-            reads: SPEC.reads.iter().map(|read| read.0.to_owned()).collect(),
+            reads: declared.chain(allowed).collect(),
             headers: vec![("X-Vault-Request".to_owned(), "true".to_owned())],
             pace: settings.pace,
             limits,
@@ -167,7 +182,7 @@ impl Connector for Vault {
     }
 
     async fn discover(&self, known: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
-        let session = self.session(Patience::default(), to.stop().clone()).map_err(|it| server::fatal(&it))?;
+        let session = self.session(self.patience, to.stop().clone()).map_err(|it| server::fatal(&it))?;
         session.web.begin();
         let server = Server::ask(&session).await.and_then(|server| server.realm());
         let caller = match server {
@@ -183,13 +198,14 @@ impl Connector for Vault {
             known,
             realm: realm.clone(),
             turn,
+            fingerprints: &self.fingerprints,
             trail: Trail::default(),
             hints: Hints::default(),
         };
         looking.count(to).await?;
         let caller = caller.map_err(|it| server::fatal(&it))?;
         to.realm(realm).await?;
-        let could = server::beyond_reading(&looking.session, &self.settings.namespace).await;
+        let could = server::beyond_reading(&looking.session, &self.settings.namespace, &caller).await;
         to.eyes(could, caller.expires(self.renews_itself())).await?;
         audit::read_on(&mut looking, to).await?;
         look::all(&looking, to).await?;
@@ -201,4 +217,11 @@ impl Connector for Vault {
 fn luck() -> Luck {
     // Each of these hashers begins elsewhere.
     Arc::new(|| (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+/// The way to a server as runs have it, for tests of the gate.
+#[cfg(test)]
+fn tests_web(url: &str) -> Web {
+    let source = tests::built(url);
+    source.web(Patience::none()).unwrap()
 }

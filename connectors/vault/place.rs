@@ -13,7 +13,7 @@ use super::{
     session::Session,
     settings::{Settings, seconds_of},
 };
-use crate::{Bookmarks, Emitter, Stopped};
+use crate::{Bookmarks, Emitter, Stopped, fingerprint::FingerprintKey};
 
 /// Longest name taken from a server, in bytes; none of its own are longer.
 const NAME_MAX: usize = 4_096;
@@ -26,6 +26,7 @@ pub(super) struct Looking<'a> {
     pub(super) realm: Realm,
     /// When parts are read again.
     pub(super) turn: Turn,
+    pub(super) fingerprints: &'a FingerprintKey,
     /// What the audit log says of uses, and what changed by it.
     pub(super) trail: Trail,
     pub(super) hints: Hints,

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     place::{Looking, Place, container, text},
+    policy::Policy,
     session::Session,
     settings::Namespaces,
     tell::{self, Whole},
@@ -20,15 +21,17 @@ const SEAL: &str = "GET /v1/sys/seal-status";
 const NAMESPACES: &str = "LIST /v1/sys/namespaces";
 const AUDIT: &str = "GET /v1/sys/audit";
 const RIGHTS: &str = "GET /v1/sys/internal/ui/resultant-acl";
+const POLICY: &str = "GET /v1/sys/policies/acl/{name}";
 /// Most namespaces looked at.
 const NAMESPACES_MAX: usize = 10_000;
 /// What may be sent beyond GET and LIST and changes nothing, by its path; the last segment may follow anything.
 const READING: [&str; 2] = ["secret-id-accessor/lookup", "auth/token/lookup-accessor"];
 /// What the policy `default` lets every token do to itself and with nothing of anybody's.
-const HARMLESS: [&str; 12] = [
+const HARMLESS: [&str; 13] = [
     "auth/token/renew-self",
     "auth/token/revoke-self",
     "cubbyhole/",
+    "identity/oidc/provider/+/authorize",
     "sys/capabilities-self",
     "sys/leases/lookup",
     "sys/leases/renew",
@@ -128,14 +131,37 @@ struct Allowed {
     capabilities: Vec<String>,
 }
 
-/// What the token may do beyond reading.
-pub(super) async fn beyond_reading(session: &Session, namespace: &str) -> Reading<Vec<String>> {
+/// What the token may do beyond reading. The server's own word on it leaves out patterns with a wildcard for one segment, so
+/// the token's policies are read too; where they cannot be, nothing is known unless something is found.
+pub(super) async fn beyond_reading(session: &Session, namespace: &str, caller: &Caller) -> Reading<Vec<String>> {
+    let mut words = BTreeSet::new();
+    let mut refused = None;
     match session.read::<Acl>(namespace, Ask::get(RIGHTS, &[])).await {
-        Ok(Some(acl)) => Reading::Known(more_than_reading(&acl)),
-        Ok(None) => Reading::NotReported,
-        Err(failure) if failure.why == Why::Denied => Reading::NotPermitted,
-        Err(_) => Reading::NotCollected,
+        Ok(acl) => words.extend(acl.map(|acl| more_than_reading(&acl)).unwrap_or_default()),
+        Err(failure) => refused = Some(failure),
     }
+    let more = caller.identity_policies.iter().flatten();
+    let names: BTreeSet<&String> = caller.policies.iter().chain(more).filter(|it| *it != "root").collect();
+    for name in names {
+        match session.read::<Text>(namespace, Ask::get(POLICY, &[name])).await {
+            Ok(text) => match Policy::read(&text.unwrap_or_default().policy) {
+                Ok(policy) => words.extend(policy.more_than_reading().filter_map(|(path, it)| beyond(path, &it))),
+                Err(said) => refused = Some(Failure::new(POLICY, Why::Malformed, "", &said)),
+            },
+            Err(failure) => refused = Some(failure),
+        }
+    }
+    match refused {
+        Some(failure) if words.is_empty() && failure.why == Why::Denied => Reading::NotPermitted,
+        Some(_) if words.is_empty() => Reading::NotCollected,
+        _ => Reading::Known(words.into_iter().take(RIGHTS_MAX).collect()),
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Text {
+    #[serde(default)]
+    policy: String,
 }
 
 fn more_than_reading(acl: &Acl) -> Vec<String> {
@@ -144,25 +170,22 @@ fn more_than_reading(acl: &Acl) -> Vec<String> {
     }
     let exact = acl.exact_paths.iter().flatten().map(|(path, allowed)| (path.clone(), allowed));
     let glob = acl.glob_paths.iter().flatten().map(|(path, allowed)| (format!("{path}*"), allowed));
-    let mut words = BTreeSet::new();
-    for (path, allowed) in exact.chain(glob) {
-        let plain = path.trim_end_matches('*');
-        let reads = READING.iter().any(|it| plain == *it || plain.ends_with(&format!("/{it}")));
-        if reads || HARMLESS.contains(&plain) {
-            continue;
-        }
-        let more = ["create", "update", "patch", "delete", "sudo", "root"];
-        let beyond: Vec<&str> =
-            allowed.capabilities.iter().map(String::as_str).filter(|it| more.contains(it)).collect();
-        if !beyond.is_empty() {
-            words.insert(format!("{} {path}", beyond.join(",")));
-        }
-        // What may read values may do more than this source needs.
-        if plain.contains("/data/") && allowed.capabilities.iter().any(|it| it == "read") {
-            words.insert(format!("read values {path}"));
-        }
-    }
-    words.into_iter().take(RIGHTS_MAX).collect()
+    let more = ["create", "update", "patch", "delete", "sudo", "root"];
+    let words = exact.chain(glob).filter_map(|(path, allowed)| {
+        let values = path.contains("/data/");
+        let counts = |it: &&str| more.contains(it) || (values && *it == "read");
+        let capabilities: Vec<&str> = allowed.capabilities.iter().map(String::as_str).filter(counts).collect();
+        beyond(&path, &capabilities)
+    });
+    words.collect()
+}
+
+/// The words for what is allowed at a path, unless that is what every token may, or a read that is sent as POST.
+fn beyond(path: &str, capabilities: &[&str]) -> Option<String> {
+    let plain = path.trim_end_matches('*');
+    let reads = READING.iter().any(|it| plain == *it || plain.ends_with(&format!("/{it}")));
+    let harmless = (reads && capabilities == ["update"]) || HARMLESS.contains(&plain);
+    (!harmless && !capabilities.is_empty()).then(|| format!("{} {path}", capabilities.join(",")))
 }
 
 /// The namespaces that are looked at, told as records; what left the selection is no more watched.
@@ -300,7 +323,7 @@ mod tests {
             },
         }))
         .unwrap();
-        assert_eq!(more_than_reading(&acl), ["read values kv/data/*", "update sys/policies/acl/x"]);
+        assert_eq!(more_than_reading(&acl), ["update sys/policies/acl/x", "read kv/data/*"]);
         let root: Acl = serde_json::from_value(json!({"root": true})).unwrap();
         assert_eq!(more_than_reading(&root), ["root: everything"]);
     }

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use provost_client::Mode;
+use provost_client::{Ask, Mode};
 use serde::Deserialize;
 
 /// Calls a second for each read when the server belongs to others too.
@@ -50,6 +50,8 @@ pub(super) struct Settings {
     pub(super) rotation_metadata: String,
     /// The file of an audit device on this host.
     pub(super) audit_log: Option<PathBuf>,
+    /// Reads of values that the operator allows.
+    pub(super) value_reads: Vec<ValueRead>,
     /// A file with the certificates of a private authority.
     pub(super) ca_file: Option<PathBuf>,
 }
@@ -100,6 +102,8 @@ struct Typed {
     warm_share: Option<f64>,
     rotation_metadata: Option<String>,
     audit_log: Option<PathBuf>,
+    #[serde(default)]
+    read_values: Vec<String>,
     ca_file: Option<PathBuf>,
 }
 
@@ -153,6 +157,7 @@ impl Settings {
             warm_share,
             rotation_metadata: typed.rotation_metadata.unwrap_or_else(|| "rotation_period".to_owned()),
             audit_log: typed.audit_log,
+            value_reads: value_reads(typed.read_values)?,
             ca_file: typed.ca_file,
         })
     }
@@ -166,6 +171,48 @@ impl Settings {
             }
         }
     }
+}
+
+/// A mount and a path in it whose values may be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ValueRead {
+    /// The mount, one segment.
+    pub(super) mount: String,
+    /// The path of a secret or folder in it; empty for all.
+    path: String,
+}
+
+impl ValueRead {
+    /// The reads to declare: of what is below the path, and of the path itself.
+    pub(super) fn reads(&self) -> Vec<String> {
+        let exact = format!("GET /v1/{}/data/{}", self.mount, self.path);
+        match self.path.as_str() {
+            "" => vec![format!("GET /v1/{}/data/{{path...}}", self.mount)],
+            _ => vec![format!("{exact}/{{path...}}"), exact],
+        }
+    }
+
+    /// The question for a secret's value, if it lies there.
+    pub(super) fn ask(&self, path: &str) -> Option<Ask> {
+        let reads = self.reads();
+        match path.strip_prefix(self.path.as_str())? {
+            "" => Some(Ask::get(reads.get(1)?.clone(), &[])),
+            rest if self.path.is_empty() => Some(Ask::get(reads.first()?.clone(), &[rest])),
+            rest => Some(Ask::get(reads.first()?.clone(), &[rest.strip_prefix('/')?])),
+        }
+    }
+}
+
+fn value_reads(list: Vec<String>) -> Result<Vec<ValueRead>, String> {
+    let reads = paths("read_values", list)?.into_iter().map(|path| {
+        // Signs that a declared path would have to encode are left to folders above it.
+        if !path.chars().all(|it| it.is_ascii_alphanumeric() || "-._~/".contains(it)) {
+            return Err(format!("read_values = {path:?}: name a folder of letters, digits and -._~ that it lies in"));
+        }
+        let (mount, path) = path.split_once('/').unwrap_or((&path, ""));
+        Ok(ValueRead { mount: mount.to_owned(), path: path.to_owned() })
+    });
+    reads.collect()
 }
 
 fn login(typed: &mut Typed) -> Result<Login, String> {
@@ -266,6 +313,8 @@ mod tests {
             (with("namespaces", json!("all")), "recursive"),
             (with("namespaces", json!(["a/../b"])), "a path"),
             (with("audit_log", json!("audit.log")), "absolute"),
+            (with("read_values", json!([""])), "a path"),
+            (with("read_values", json!(["kv/{path...}"])), "letters"),
             (with("warm_share", json!(2.0)), "0 to 1"),
             (with("role_id", json!("env:R")), "two ways"),
             (with("secret_id", json!("env:R")), "two ways"),
@@ -275,6 +324,20 @@ mod tests {
         ] {
             let error = read(table).unwrap_err();
             assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_values_of_the_paths_named_may_be_asked_for() {
+        let settings = json!({"address": "https://x", "token": "env:T", "read_values": ["kv/prod/db", "all/"]});
+        let reads = read(settings).unwrap().value_reads;
+        assert_eq!(reads[0].reads(), ["GET /v1/kv/data/prod/db/{path...}", "GET /v1/kv/data/prod/db"]);
+        assert_eq!(reads[1].reads(), ["GET /v1/all/data/{path...}"]);
+        let asked = |path: &str| reads[0].ask(path).map(|it| it.read().to_owned());
+        assert_eq!(asked("prod/db").as_deref(), Some("GET /v1/kv/data/prod/db"));
+        assert_eq!(asked("prod/db/x/y").as_deref(), Some("GET /v1/kv/data/prod/db/{path...}"));
+        for other in ["prod", "prod/dbx", "prod/d", "x/prod/db"] {
+            assert_eq!(asked(other), None, "{other}");
         }
     }
 

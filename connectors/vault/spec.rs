@@ -1,5 +1,5 @@
 //! What this connector says of itself.
-//! It must never list a read of a value, nor anything that changes something.
+//! It must never list a read of a value, nor anything that changes something: values that the settings name are beyond it.
 
 use provost_model::Kind;
 
@@ -167,6 +167,7 @@ pace = "shared"                 # or "full": as fast as in_flight allows
 # certificates = 2000           # certificates of one mount read one by one, for their keys
 # rotation_metadata = "rotation_period"   # name in custom metadata, with a value such as "90d"
 # audit_log = "/var/log/vault/audit.log"   # of a file audit device on this host: who reads, and what changed
+# read_values = ["secret/prod"]   # values below that are read, to fingerprint them; they are kept nowhere
 # max_calls = 100000            # of one run
 "#;
 

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use provost_model::{Entity, Key, Reading, Scope, Time, field};
 
 use super::{
-    approle, kv, ledger,
+    approle,
+    kv::{self, Kept},
+    ledger,
     place::{Mount, Place},
     tell::{Found, Parts},
 };
@@ -28,24 +30,25 @@ pub(super) async fn logins(
     tell(place, (scope, Some(mount.key(place))), (roles.iter().map(String::as_str), uses.collect()), to).await
 }
 
-/// Tells who read the secrets of a mount. `paths` are all there are.
+/// Tells who read the secrets of a mount. `secrets` are all there are.
 pub(super) async fn readers(
     place: &Place<'_>,
-    (mount, paths): (&Mount, &[String]),
+    (mount, secrets): (&Mount, &[Kept]),
     to: &mut Emitter,
 ) -> Result<(), Stopped> {
     let scope = place.scope(&format!("kv/{}/reads", mount.path));
     let trail = &place.looking.trail;
-    let uses = paths.iter().filter_map(|path| {
-        let logged = if mount.versioned { format!("data/{path}") } else { path.clone() };
+    let paths = || secrets.iter().map(|it| it.path.as_str());
+    let uses = paths().filter_map(|path| {
+        let logged = if mount.versioned { format!("data/{path}") } else { path.to_owned() };
         let readers = trail.readers(&mount.accessor, &logged)?;
         let last = readers.values().max().map_or(Reading::NotReported, |at| Reading::Known(Time::from_seconds(*at)));
         let words = readers.iter().map(|(who, at)| (who.clone(), Time::from_seconds(*at).to_string()));
         let entity = Entity::new(kv::key(place, mount, path), mount.of(place, path)).within(mount.key(place));
         let entity = entity.with(field::READERS, words.collect::<BTreeMap<_, _>>()).with(field::LAST_USED_AT, last);
-        Some((path.as_str(), entity))
+        Some((path, entity))
     });
-    tell(place, (scope, Some(mount.key(place))), (paths.iter().map(String::as_str), uses.collect()), to).await
+    tell(place, (scope, Some(mount.key(place))), (paths(), uses.collect()), to).await
 }
 
 /// Tells uses that are news, each as a part of its own, and lets go of what the server has no more.

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 
+use provost_connectors::Catalogue;
 use provost_engine::Rule;
 
 /// The text between the marks of a section, compared with what the code says; or replaced by it.
@@ -21,19 +22,22 @@ fn holds((file, section): (&str, &str), said: &str) {
 #[test]
 fn the_tables_of_the_readme_are_what_the_code_says() {
     let mut connectors = String::from("| connector | looks at | kinds |\n|---|---|---|\n");
-    for spec in provost_connectors::ALL {
+    let mut manifests =
+        String::from("| connector | looks at | kinds | shown to nobody, or left out |\n|---|---|---|---|\n");
+    for spec in Catalogue::shipped().iter() {
         let kinds: Vec<&str> = spec.kinds.iter().map(|kind| kind.name()).collect();
-        writeln!(
-            connectors,
-            "| `{}` | {}: {} | {} |",
-            spec.name,
-            spec.title,
-            spec.about.trim_end_matches('.'),
-            kinds.join(", ")
-        )
-        .unwrap();
+        let about = format!("{}: {}", spec.title, spec.about.trim_end_matches('.'));
+        let (name, kinds) = (spec.name, kinds.join(", "));
+        if provost_connectors::ALL.iter().any(|it| it.name == name) {
+            writeln!(connectors, "| `{name}` | {about} | {kinds} |").unwrap();
+        } else {
+            writeln!(manifests, "| `{name}` | {about} | {kinds} | {} |", spec.blind_spots.join("; ")).unwrap();
+        }
     }
     holds(("README.md", "connectors"), &connectors);
+    holds(("README.md", "manifests"), &manifests);
+    let example = include_str!("../../connectors/manifests/docker-hub.toml");
+    holds(("README.md", "a manifest"), &format!("```toml\n{example}```\n"));
     let mut rules = String::from("| rule | severity | what is wrong |\n|---|---|---|\n");
     for rule in provost_engine::rules::ALL {
         writeln!(rules, "| {} | {} | {} |", rule.id, rule.severity, rule.title).unwrap();
@@ -73,7 +77,7 @@ fn every_connectors_example_is_a_configuration_that_builds() {
     let home = tempfile::tempdir().unwrap();
     let environment = Environment::new([("HOME".to_owned(), home.path().display().to_string())], 1000);
     let paths = Paths::find(None, &environment).unwrap();
-    for spec in provost_connectors::ALL {
+    for spec in Catalogue::shipped().iter() {
         let config = parse(spec.example, &paths).unwrap_or_else(|problems| panic!("{}: {problems:?}", spec.name));
         assert_eq!(config.sources.len(), 1, "{}", spec.name);
         assert_eq!(config.sources[0].connector, spec.name);

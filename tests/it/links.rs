@@ -54,6 +54,17 @@ fn two_places_of_one_key_are_one_secret_until_somebody_parts_them() {
     assert_eq!(place.done(&["inventory", "show", one, "-o", "json"]).lines()[0]["groups"]["secret"], oldest);
     let shown = place.done(&["inventory", "show", one]).out;
     assert!(shown.lines().any(|line| line.starts_with("group (secret) ") && line.ends_with(oldest)), "{shown}");
+    let page = place.done(&["inventory", "show", one, "-o", "json"]).lines();
+    let kept = page[0]["custody"]["kept_in"].as_array().unwrap();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert_eq!((kept[0]["itself"].as_bool(), kept[1]["id"].as_str()), (Some(true), Some(two)));
+    assert_eq!(kept[1]["confidence"].as_f64().map(|it| (it * 1000.0).round()), Some(999.0), "{kept:?}");
+    assert!(
+        shown.contains("\nKept in\n  this record\n") && shown.contains("confidence 1.00 by key id AKIA"),
+        "{shown}"
+    );
+    let then = place.done(&["inventory", "show", one, "--at", "2100-01-01", "-o", "json"]).lines();
+    assert!(then[0]["custody"].is_null(), "keys are indexed as of now");
     assert!(place.done(&["inventory", "groups"]).fits());
 
     let why = place.done(&["inventory", "why-linked", one, two, "-o", "json"]).lines();

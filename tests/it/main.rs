@@ -12,6 +12,7 @@ mod aws;
 mod backups;
 mod cli;
 mod cluster;
+mod connector;
 mod crash;
 mod daemon;
 mod database;
@@ -21,6 +22,8 @@ mod links;
 mod moves;
 #[path = "../stores/old.rs"]
 mod old;
+#[path = "../servers/openbao.rs"]
+mod openbao;
 mod owners;
 mod pipeline;
 #[path = "../servers/postgres.rs"]
@@ -28,4 +31,5 @@ mod postgres;
 mod program;
 mod secrets;
 mod systemd;
+mod vault;
 mod whatif;

@@ -47,7 +47,8 @@ impl Server {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let audit = home.path().join("audit.log");
             let config = home.path().join("audit.hcl");
-            let text = format!("audit \"file\" \"main\" {{ options {{ file_path = {:?} }} }}\n", audit.display().to_string());
+            let text =
+                format!("audit \"file\" \"main\" {{ options {{ file_path = {:?} }} }}\n", audit.display().to_string());
             fs::write(&config, text).unwrap();
             let log = fs::File::create(home.path().join("server.log")).unwrap();
             let child = Command::new(program)
@@ -151,7 +152,8 @@ impl Server {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let length = body.len();
-        let namespace = if namespace.is_empty() { String::new() } else { format!("X-Vault-Namespace: {namespace}\r\n") };
+        let namespace =
+            if namespace.is_empty() { String::new() } else { format!("X-Vault-Namespace: {namespace}\r\n") };
         // In HTTP/1.0 the answer ends with the connection.
         write!(
             stream,

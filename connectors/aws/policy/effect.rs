@@ -5,7 +5,9 @@ use std::{borrow::Cow, cmp::Reverse};
 
 use super::{
     Document, Effect,
+    chains::Assumed,
     clause::{self, Clause},
+    escalation::Rights,
     writes::Writes,
 };
 
@@ -23,6 +25,10 @@ pub struct Summary {
     conditional: Vec<Clause>,
     /// What it gives beyond reading.
     pub(super) writes: Writes,
+    /// What it contributes to ways to more rights.
+    pub(super) rights: Rights,
+    /// What it says of acting as roles.
+    pub(super) assumed: Assumed,
 }
 
 /// A policy as it bears upon an identity.
@@ -52,7 +58,12 @@ pub struct Verdict {
 impl Summary {
     /// Summarises a document. Statements that can neither give nor take administrator rights leave no trace.
     pub fn of(document: &Document) -> Self {
-        let mut summary = Self { writes: Writes::of(document), ..Self::default() };
+        let mut summary = Self {
+            writes: Writes::of(document),
+            rights: Rights::of(document),
+            assumed: Assumed::of(document),
+            ..Self::default()
+        };
         for (statement, number) in document.statements.iter().zip(1_usize..) {
             let Some(found) = clause::of(statement, number) else { continue };
             match statement.effect {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{Found, Here, One};
 use crate::aws::{
     authorization::set,
-    call::{At, Rpc},
+    call::{At, Rpc, or_empty},
     lists::paged,
 };
 
@@ -55,7 +55,7 @@ struct Certificate {
     serial: Option<String>,
     subject: Option<String>,
     issuer: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     subject_alternative_names: Vec<String>,
     created_at: Option<At>,
     issued_at: Option<At>,
@@ -63,7 +63,7 @@ struct Certificate {
     not_after: Option<At>,
     key_algorithm: Option<String>,
     signature_algorithm: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     in_use_by: Vec<String>,
     renewal_eligibility: Option<String>,
     renewal_summary: Option<Renewal>,

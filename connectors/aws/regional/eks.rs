@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Found, Here, One};
 use crate::aws::{
     authorization::set,
-    call::{At, Rest, with_query},
+    call::{At, Rest, or_empty, with_query},
     lists::paged,
 };
 
@@ -44,7 +44,7 @@ struct Cluster {
     role_arn: Option<String>,
     status: Option<String>,
     identity: Option<Identity>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     tags: BTreeMap<String, String>,
 }
 
@@ -86,7 +86,7 @@ struct Association {
     target_role_arn: Option<String>,
     created_at: Option<At>,
     modified_at: Option<At>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     tags: BTreeMap<String, String>,
 }
 

@@ -85,6 +85,7 @@ struct Metadata {
 struct Rotation {
     key_rotation_enabled: bool,
     next_rotation_date: Option<At>,
+    rotation_period_in_days: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -189,6 +190,8 @@ async fn entity(
             let word = if it.key_rotation_enabled { "on" } else { "off" };
             entity.facts.set(field::ROTATION, word.to_owned());
             set(&mut entity, field::ROTATION_DUE_AT, it.next_rotation_date.map(|at| at.0));
+            let days = it.rotation_period_in_days.filter(|_| it.key_rotation_enabled);
+            set(&mut entity, field::ROTATION_PERIOD, days.map(|days| days.saturating_mul(86_400)));
         }
     }
     let rotated = match found.optional(rotations(here, key).await)? {

@@ -3,6 +3,7 @@
 
 mod acm;
 mod bedrock;
+mod check;
 mod eks;
 mod environment;
 mod functions;
@@ -13,6 +14,8 @@ mod regions;
 mod roles_anywhere;
 mod secrets_manager;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +24,7 @@ use provost_client::Failure;
 use provost_model::{Cover, Cursor, Entity, Realm, Scope, Time, Trouble, Why};
 use serde::Deserialize;
 
+pub(super) use self::check::tried;
 use super::{lists, look::Looking, session::Session, spec};
 use crate::{Emitter, Stopped, fingerprint::FingerprintKey};
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Found, Here};
 use crate::aws::{
     authorization::set,
-    call::{At, Rest, with_query},
+    call::{At, Rest, or_empty, with_query},
     lists::paged,
 };
 
@@ -66,9 +66,9 @@ struct Profile {
     enabled: Option<bool>,
     created_at: Option<At>,
     updated_at: Option<At>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     role_arns: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     managed_policy_arns: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Found, Here, Tag, tags};
 use crate::aws::{
     authorization::set,
-    call::{At, Rpc},
+    call::{At, Rpc, or_empty},
     lists::paged,
 };
 
@@ -46,11 +46,18 @@ struct Secret {
     next_rotation_date: Option<At>,
     deleted_date: Option<At>,
     owning_service: Option<String>,
+    rotation_rules: Option<Rules>,
     primary_region: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     tags: Vec<Tag>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     secret_versions_to_stages: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Rules {
+    automatically_after_days: Option<i64>,
 }
 
 /// All secrets of the region, also those that are about to be deleted.
@@ -89,6 +96,13 @@ fn entity(here: &Here<'_>, it: Secret) -> Entity {
     set(&mut entity, field::MODIFIED_AT, it.last_changed_date.map(|at| at.0));
     set(&mut entity, field::ROTATION_DUE_AT, it.next_rotation_date.map(|at| at.0));
     set(&mut entity, field::SERVICE, it.owning_service);
+    // A schedule may be written as an expression instead, which says no period.
+    let days = it.rotation_rules.and_then(|rules| rules.automatically_after_days);
+    set(
+        &mut entity,
+        field::ROTATION_PERIOD,
+        days.filter(|days| *days > 0 && !is_off).map(|days| days.saturating_mul(86_400)),
+    );
     entity
 }
 

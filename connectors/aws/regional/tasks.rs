@@ -14,7 +14,7 @@ use super::{
 };
 use crate::aws::{
     authorization::set,
-    call::{At, Rpc},
+    call::{At, Rpc, or_empty},
     lists::paged,
 };
 
@@ -47,7 +47,7 @@ struct Definition {
     execution_role_arn: Option<String>,
     registered_at: Option<At>,
     registered_by: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     container_definitions: Vec<Container>,
 }
 
@@ -55,7 +55,7 @@ struct Definition {
 #[serde(rename_all = "camelCase")]
 struct Container {
     name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     environment: Vec<Variable>,
 }
 

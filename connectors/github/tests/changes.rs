@@ -120,6 +120,61 @@ async fn an_organization_the_app_left_is_unwatched_and_one_that_was_chosen_is_mi
 }
 
 #[tokio::test]
+async fn an_organization_where_the_app_is_suspended_is_missed_and_not_left() {
+    let server = Server::start(Estate::of(5, 1)).await;
+    let mut place = Place::as_app(&server);
+    place.scan().await;
+    server.with(|state| state.estate.installations[0]["suspended_at"] = json!("2026-11-28T00:00:00Z"));
+    let next = place.scan().await;
+    assert_eq!((next.unwatched.len(), next.faults().len(), next.ids(Kind::SshKey).len()), (0, 1, 1));
+}
+
+#[tokio::test]
+async fn with_a_token_its_scopes_and_its_end_are_told() {
+    let server = Server::start(Estate::of(2, 1)).await;
+    let mut place = Place::with_token(&server.url, "acme");
+    let said = place.scan().await;
+    assert_eq!(said.could_write, Some(Reading::Known(vec!["repo".into(), "admin:org".into()])));
+    assert_eq!(said.ends, Some(Reading::Known("2026-12-31T08:00:00Z".parse().unwrap())));
+    assert_eq!((said.ids(Kind::SshKey).len(), said.faults().len()), (1, 0));
+    assert_eq!(server.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_of_a_person_or_an_owner_is_not_permitted() {
+    let mut estate = Estate::of(1, 1);
+    estate.members = vec![member(1, "ann", "ADMIN")];
+    let server = Server::start(estate).await;
+    server.with(|state| {
+        state.hidden.extend(["organizationVerifiedDomainEmails", "collaborators", "inRoot"].map(str::to_owned))
+    });
+    let mut place = Place::as_app(&server);
+    let said = place.scan().await;
+    assert_eq!(said.get(Kind::User, "1", field::EMAILS), Reading::NotPermitted);
+    assert_eq!(said.get(Kind::Workload, "repos/1", field::REPO_ADMINS), Reading::NotPermitted);
+    assert_eq!(said.get(Kind::Workload, "repos/1", field::CODEOWNERS), Reading::NotPermitted);
+    assert_eq!((said.faults().len(), said.ids(Kind::SshKey).len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_check_names_what_is_denied_and_what_a_run_costs() {
+    let server = Server::start(Estate { audit: true, ..Estate::of(250, 3) }).await;
+    server.with(|state| {
+        state.faults.insert("GET /orgs/{org}/hooks".into(), super::server::Fault::Status(403));
+    });
+    let place = Place::as_app(&server);
+    let access = place.connector.check().await;
+    let verdict = |action: &str| access.checks.iter().find(|check| check.action == action).map(|check| check.verdict);
+    assert_eq!(verdict("GET /orgs/{org}/hooks"), Some(crate::Verdict::Denied));
+    assert_eq!(verdict("GET /orgs/{org}/installations"), Some(crate::Verdict::Granted));
+    assert_eq!(verdict("graphql:repositories"), Some(crate::Verdict::Granted));
+    assert!(access.cost[0].starts_with("cold: about 37 calls"), "{:?}", access.cost);
+    let policy = access.policy.unwrap();
+    assert_eq!(policy["default_permissions"]["administration"], "read");
+    assert_eq!(server.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn tokens_can_only_read_what_is_used_and_what_the_app_could_write_is_told() {
     let mut estate = Estate::of(1, 0);
     estate.installations[0]["permissions"]["secrets"] = json!("write");

@@ -3,7 +3,8 @@
 //!
 //! The server speaks REST. Before it stands one that answers GraphQL out of what the server shows by REST, and the subject of
 //! OpenID Connect tokens, which the description was cut short of: its place in GitHub's whole description is
-//! `/orgs/{org}/actions/oidc/customization/sub` (<https://docs.github.com/en/rest/actions/oidc>).
+//! `/orgs/{org}/actions/oidc/customization/sub` (<https://docs.github.com/en/rest/actions/oidc>). The server gives an
+//! organization another id in each answer; it gets one that stays.
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,7 @@ use super::{Place, ledger::Ledger, server::receive};
 use crate::github::documents;
 
 const ORGANIZATION: &str = "acme";
+const ID: u64 = 42;
 /// Things of each sort.
 const SIZE: &str = "13";
 
@@ -167,7 +169,12 @@ async fn front(described: Arc<Described>) -> String {
 async fn relay(mut stream: TcpStream, described: Arc<Described>, host: String) {
     let mut bytes = Vec::new();
     let Some(request) = receive(&mut stream, &mut bytes).await else { return };
-    let own = if request.path == "/graphql" {
+    let organization = format!("/orgs/{ORGANIZATION}");
+    let own = if request.path == organization {
+        let mut body = described.ask(&organization).await;
+        body["id"] = ID.into();
+        Some(body)
+    } else if request.path == "/graphql" {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let name = documents::name_of(body["query"].as_str().unwrap());
         Some(json!({"data": described.graph(name, &body["variables"]).await}))
@@ -219,17 +226,16 @@ async fn the_inventory_is_what_the_described_server_holds_and_no_call_breaks_the
     assert_eq!(described.ask("/__violations").await, json!([]));
     let estate = described.ask("/__estate").await;
     let estate: BTreeMap<String, Vec<Value>> = serde_json::from_value(estate).unwrap();
-    let organization = described.ask(&format!("/orgs/{ORGANIZATION}")).await["id"].as_u64().unwrap();
     let rows = |path: &str| estate.get(&format!("/orgs/{ORGANIZATION}/{path}")).cloned().unwrap_or_default();
     for path in ["installations", "personal-access-tokens", "credential-authorizations", "hooks", "actions/runners"] {
         assert!(!rows(path).is_empty(), "nothing to compare at {path}");
     }
-    of_apps_and_tokens(said, organization, &rows);
-    of_the_rest(said, organization, &rows);
+    of_apps_and_tokens(said, &rows);
+    of_the_rest(said, &rows);
     of_repositories(said, &estate);
 }
 
-fn of_apps_and_tokens(said: &Ledger, organization: u64, rows: &impl Fn(&str) -> Vec<Value>) {
+fn of_apps_and_tokens(said: &Ledger, rows: &impl Fn(&str) -> Vec<Value>) {
     for row in rows("installations") {
         let id = format!("installations/{}", row["id"]);
         assert_eq!(said.get(Kind::OauthGrant, &id, field::CREATED_AT), time(&row, "created_at", Reading::NotReported));
@@ -262,7 +268,7 @@ fn of_apps_and_tokens(said: &Ledger, organization: u64, rows: &impl Fn(&str) -> 
         assert_eq!(said.get(Kind::Grant, &id, field::STATUS), Reading::Known(Status::Inactive));
     }
     for row in rows("credential-authorizations") {
-        let id = format!("orgs/{organization}/credential-authorizations/{}", row["credential_id"]);
+        let id = format!("orgs/{ID}/credential-authorizations/{}", row["credential_id"]);
         let kind = if row["credential_type"] == "SSH key" { Kind::SshKey } else { Kind::Token };
         assert_eq!(
             said.get(kind, &id, field::CREATED_AT),
@@ -278,10 +284,10 @@ fn of_apps_and_tokens(said: &Ledger, organization: u64, rows: &impl Fn(&str) -> 
     }
 }
 
-fn of_the_rest(said: &Ledger, organization: u64, rows: &impl Fn(&str) -> Vec<Value>) {
+fn of_the_rest(said: &Ledger, rows: &impl Fn(&str) -> Vec<Value>) {
     for product in ["actions", "dependabot", "codespaces"] {
         for row in rows(&format!("{product}/secrets")) {
-            let id = format!("orgs/{organization}/{product}/secrets/{}", row["name"].as_str().unwrap());
+            let id = format!("orgs/{ID}/{product}/secrets/{}", row["name"].as_str().unwrap());
             assert_eq!(said.get(Kind::Secret, &id, field::CREATED_AT), time(&row, "created_at", Reading::NotReported));
             assert_eq!(said.get(Kind::Secret, &id, field::ROTATED_AT), time(&row, "updated_at", Reading::NotReported));
             let visibility = row["visibility"].as_str().unwrap().to_owned();
@@ -297,7 +303,7 @@ fn of_the_rest(said: &Ledger, organization: u64, rows: &impl Fn(&str) -> Vec<Val
         assert_eq!(said.get(Kind::Grant, &id, field::CREATED_AT), time(&row, "created_at", Reading::NotReported));
     }
     for row in rows("actions/runners") {
-        let id = format!("orgs/{organization}/runners/{}", row["id"]);
+        let id = format!("orgs/{ID}/runners/{}", row["id"]);
         assert_eq!(said.get(Kind::Workload, &id, field::NAME), Reading::Known(row["name"].as_str().unwrap().into()));
     }
     for row in rows("outside_collaborators") {

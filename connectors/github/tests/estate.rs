@@ -209,14 +209,18 @@ impl Estate {
                 json!({"repository": repo.map(|repo| self.node(repo, variables))})
             }
             "graphql:members" => {
-                let edges: Vec<Value> = self.members.iter().skip(after).take(first).cloned().collect();
+                let mut edges: Vec<Value> = self.members.iter().skip(after).take(first).cloned().collect();
+                if variables["emails"] != true {
+                    let fields = edges.iter_mut().filter_map(|edge| edge["node"].as_object_mut());
+                    fields.for_each(|node| drop(node.remove("organizationVerifiedDomainEmails")));
+                }
                 json!({"organization": {"membersWithRole": {"totalCount": self.members.len(),
                     "pageInfo": info(self.members.len()), "edges": edges}}})
             }
             "graphql:owners" => {
                 let ids = variables["ids"].as_array().unwrap();
                 let repos = ids.iter().map(|id| self.repos.iter().find(|repo| *id == json!(node_id(repo.id))));
-                json!({"nodes": repos.map(|repo| repo.map(owners)).collect::<Vec<_>>()})
+                json!({"nodes": repos.map(|repo| repo.map(|repo| owners(repo, variables))).collect::<Vec<_>>()})
             }
             _ => Value::Null,
         }
@@ -250,10 +254,18 @@ impl Estate {
     }
 }
 
-fn owners(repo: &Repo) -> Value {
-    let admins = repo.admins.iter().map(|login| json!({"permission": "ADMIN", "node": {"login": login}}));
-    json!({"databaseId": repo.id, "collaborators": {"edges": admins.collect::<Vec<_>>()},
-        "inGithub": repo.codeowners.as_ref().map(|text| json!({ "text": text })), "inRoot": null, "inDocs": null})
+fn owners(repo: &Repo, variables: &Value) -> Value {
+    let mut node = json!({"databaseId": repo.id});
+    if variables["people"] == true {
+        let admins = repo.admins.iter().map(|login| json!({"permission": "ADMIN", "node": {"login": login}}));
+        node["collaborators"] = json!({"edges": admins.collect::<Vec<_>>()});
+    }
+    if variables["files"] == true {
+        node["inGithub"] = json!(repo.codeowners.as_ref().map(|text| json!({ "text": text })));
+        node["inRoot"] = Value::Null;
+        node["inDocs"] = Value::Null;
+    }
+    node
 }
 
 fn node_id(id: u64) -> String {

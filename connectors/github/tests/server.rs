@@ -217,7 +217,9 @@ impl State {
             return self.graphql(request);
         }
         if template == "GET /orgs/{org}" {
-            return Response::new(200, &json!({"id": self.estate.id, "login": self.estate.login}));
+            return Response::new(200, &json!({"id": self.estate.id, "login": self.estate.login}))
+                .with("x-oauth-scopes", "read:org, repo, admin:org")
+                .with("github-authentication-token-expiration", "2026-12-31 08:00:00 UTC");
         }
         let Some(rows) = self.estate.rows(template, request) else { return Response::error(404) };
         for name in request.query.keys() {
@@ -260,12 +262,22 @@ impl State {
             Some(Fault::FromPage(most, status)) if first > u64::from(*most) => return Response::error(*status),
             _ => {}
         }
-        let flags =
-            [("keys", "deployKeys"), ("environments", "environments"), ("emails", "organizationVerifiedDomainEmails")];
+        let flags = [
+            ("keys", "deployKeys"),
+            ("environments", "environments"),
+            ("emails", "organizationVerifiedDomainEmails"),
+            ("people", "collaborators"),
+            ("files", "inRoot"),
+        ];
         let shown = |flag: &str| body["variables"][flag] == true;
         let hidden = flags.iter().find(|(flag, field)| shown(flag) && self.hidden.contains(*field));
         if let Some((_, field)) = hidden {
-            let errors = json!([{"type": "FORBIDDEN", "path": ["organization", "x", "nodes", 0, field],
+            let path = match *name {
+                "graphql:members" => json!(["organization", "membersWithRole", "edges", 0, "node", field]),
+                "graphql:owners" => json!(["nodes", 0, field]),
+                _ => json!(["organization", "repositories", "nodes", 0, field]),
+            };
+            let errors = json!([{"type": "FORBIDDEN", "path": path,
                 "message": "Resource not accessible by integration"}]);
             return Response::new(200, &json!({"data": {"organization": null}, "errors": errors}));
         }

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
 const modules = process.argv[2];
 const require = createRequire(join(modules, 'x.js'));
@@ -26,7 +27,8 @@ for (const { name, query, variables, data } of JSON.parse(readFileSync(0, 'utf8'
       typeResolver: (_value, _context, _info, type) => concrete[type.name],
     });
     faults.push(...(answer.errors ?? []).map((error) => error.message));
-    if (JSON.stringify(answer.data) !== JSON.stringify(data)) {
+    // Without prototypes, and whatever the order.
+    if (!isDeepStrictEqual(JSON.parse(JSON.stringify(answer.data)), data)) {
       faults.push(`the answer is not what was asked: ${JSON.stringify(answer.data)}`);
     }
   }

@@ -1,7 +1,6 @@
 //! Manifests from outside: what is wrong with one, what the shipped ones make of recorded pages and of generated estates.
 //! It must never need a network.
 
-mod golden;
 mod lint;
 mod overlay;
 mod recorded;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -304,10 +304,8 @@ fn server(name: &str) -> Option<Server> {
     let python = std::env::var("PROVOST_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let packages = Command::new(&python).args(["-c", "import jsonschema, referencing"]).stderr(Stdio::null()).status();
     if !script.exists() || !packages.is_ok_and(|it| it.success()) {
-        eprintln!(
-            "NOT TESTED against the vendors' descriptions: they, or python's jsonschema, are not at hand ({})",
-            script.display()
-        );
+        let what = format!("they, or python's jsonschema, are not at hand ({})", script.display());
+        writeln!(std::io::stderr(), "NOT TESTED against the vendors' descriptions: {what}").unwrap();
         return None;
     }
     let mut child = Command::new(python)

@@ -133,6 +133,19 @@ impl Policy {
         rights
     }
 
+    /// Every pattern on which it allows more than reading, with what it allows there; and patterns of values it may read.
+    pub(super) fn more_than_reading(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        let more = ["create", "update", "patch", "delete", "sudo"];
+        self.rules.iter().filter(|rule| !rule.denies()).filter_map(move |rule| {
+            let capabilities = rule.capabilities.iter().map(String::as_str);
+            let mut allowed: Vec<&str> = capabilities.filter(|it| more.contains(it)).collect();
+            if rule.allows("read") && rule.pattern.contains("/data/") {
+                allowed.push("read");
+            }
+            (!allowed.is_empty()).then_some((rule.pattern.as_str(), allowed))
+        })
+    }
+
     /// The rule that decides about a path: the most specific pattern that fits, as the server chooses it; rules of one
     /// pattern are taken together, and a denial among them wins.
     fn decides(&self, path: &str) -> Option<Rule> {

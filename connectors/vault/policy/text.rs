@@ -142,8 +142,15 @@ impl<'a> Reader<'a> {
                             self.take(1);
                             self.value(depth)?
                         }
-                        // A block without an equals sign.
-                        Some('{') => {
+                        // A block, possibly with labels.
+                        Some('{' | '"') => {
+                            while self.first() == Some('"') {
+                                self.string()?;
+                                self.blank()?;
+                            }
+                            if self.first() != Some('{') {
+                                return self.wrong();
+                            }
                             self.take(1);
                             self.object(depth + 1)?;
                             Said::Nested

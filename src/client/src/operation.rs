@@ -81,7 +81,8 @@ fn signed_for(request: &HttpRequest) -> Option<&str> {
     let scope = request.headers().get("authorization")?.split_once("Credential=")?.1.split(',').next()?;
     let mut parts = scope.trim().rsplit('/');
     let (last, service) = (parts.next()?, parts.next()?);
-    (last == "aws4_request" && service.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(service)
+    (last == "aws4_request" && service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+        .then_some(service)
 }
 
 fn credential_call(request: &HttpRequest, host: &str, path: &str) -> Option<String> {
@@ -137,6 +138,13 @@ mod tests {
     fn a_request_is_named_by_its_action_and_its_signature() {
         let table = [
             ("POST", "https://iam.amazonaws.com/", Some("iam"), "Action=ListUsers&Version=2010-05-08", "iam:ListUsers"),
+            (
+                "POST",
+                "https://ec2.eu-west-1.amazonaws.com/",
+                Some("ec2"),
+                "Action=DescribeRegions",
+                "ec2:DescribeRegions",
+            ),
             (
                 "POST",
                 "http://127.0.0.1:5100",

@@ -82,6 +82,8 @@ pub struct HintRow {
     pub words: String,
     /// How much the names hint, 0 to 1.
     pub confidence: f64,
+    /// What about them: like names, or names of a pair.
+    pub by: &'static str,
 }
 
 /// Shows it to people.
@@ -107,7 +109,13 @@ pub(super) fn show(custody: &CustodyRow, screen: &mut Screen<'_>) -> Result<(), 
     if !custody.hints.is_empty() {
         screen.prose("\nPerhaps the same: a hint by names alone, which links nothing")?;
         for hint in &custody.hints {
-            screen.told(&format!("{} ({}): hint, {:.2}", hint.words, short_id(hint.id), hint.confidence))?;
+            screen.told(&format!(
+                "{} ({}): hint, {:.2}, {}",
+                hint.words,
+                short_id(hint.id),
+                hint.confidence,
+                hint.by
+            ))?;
         }
     }
     if !custody.all_compared {
@@ -187,12 +195,29 @@ mod tests {
                 id: RecordId::from_bytes([6; 16]),
                 words: "secret DEPLOY in github:org/1".into(),
                 confidence: 0.3,
+                by: "like names",
             }],
             all_compared: true,
         };
         let (out, err) = written(Format::Table, |screen| show(&row, screen).unwrap());
         assert_eq!(err, "");
-        insta::assert_snapshot!(out, @"");
+        insta::assert_snapshot!(out, @r#"
+    Opens
+      access_key AKIA1 in aws:1 (02020202): confidence 0.90 by key id AKIA1 and fingerprint k1:0a
+      ftp.example as robot\u{1b}: so its place says
+
+    Kept in
+      this record
+      secret AWS in github:org/1 (05050505): confidence 0.90 by fingerprint k1:0a to secret between in
+        host:b, then by key id AKIA1; its value cannot be read there
+
+    Read by
+      arn:aws:iam::1:role/app, last 2026-09-21T14:13:20Z (now): secret ci/aws in openbao:c1, as the
+        audit log says
+
+    Perhaps the same: a hint by names alone, which links nothing
+      secret DEPLOY in github:org/1 (06060606): hint, 0.30, like names
+    "#);
     }
 
     #[test]

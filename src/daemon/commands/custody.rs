@@ -3,14 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use provost_engine::link::{Custody, Hop, Tie, name_hint};
-use provost_model::{CorrelationKey, Kind, Noun, Record, RecordId, Sort, Unites, field};
-use provost_store::{Go, StoreError, inventory::KeyRef};
+use provost_engine::{
+    link::{Custody, Hop, Tie, name_hint, secret_half_of},
+    rules::is_in_file,
+};
+use provost_model::{CorrelationKey, Kind, Noun, Presence, Record, RecordId, Sort, Unites, field};
+use provost_store::{
+    Go, StoreError,
+    inventory::{Inventory, KeyRef},
+};
 
 use super::links::words;
 use crate::{
     cli::custody::{CustodyRow, HintRow, HopRow, ReaderRow, TieRow},
-    desk::Desk,
     jobs::link,
 };
 
@@ -18,10 +23,11 @@ use crate::{
 const COMPARED: usize = 100_000;
 /// Most hints shown, the strongest.
 const HINTS: usize = 5;
+/// How much it hints that a name is that of the secret half of a key whose public half stands beside it.
+const BESIDE: f64 = 0.6;
 
 /// The custody of the secret that a record is or keeps; `None` for what is no secret.
-pub(super) fn custody(desk: &Desk, record: &Record) -> Result<Option<CustodyRow>, StoreError> {
-    let inventory = desk.house.inventory();
+pub fn custody(inventory: Inventory<'_>, record: &Record) -> Result<Option<CustodyRow>, StoreError> {
     if !matches!(record.kind.noun(), Noun::Credential | Noun::Secret) {
         return Ok(None);
     }
@@ -38,14 +44,15 @@ pub(super) fn custody(desk: &Desk, record: &Record) -> Result<Option<CustodyRow>
     for reader in &found.read_by {
         read_by.push(ReaderRow {
             who: reader.who.clone(),
-            record: principal(desk, &reader.who)?,
+            record: principal(inventory, &reader.who)?,
             at: reader.at,
             of: reader.of,
             words: named.get(&reader.of).cloned().unwrap_or_default(),
             by: reader.by.word(),
         });
     }
-    let (hints, all_compared) = hints(desk, record, &found)?;
+    let all: Vec<&Record> = std::iter::once(record).chain(&others).collect();
+    let (hints, all_compared) = hints(inventory, &all, &found)?;
     Ok(Some(CustodyRow {
         opens: found.opens.iter().map(tie).collect(),
         named: found.named.clone(),
@@ -76,10 +83,10 @@ fn tie_row(tie: &Tie, own: RecordId, named: &BTreeMap<RecordId, String>) -> TieR
 }
 
 /// The identity that a log calls so by its ARN. A session of a role is the role.
-fn principal(desk: &Desk, who: &str) -> Result<Option<RecordId>, StoreError> {
+fn principal(inventory: Inventory<'_>, who: &str) -> Result<Option<RecordId>, StoreError> {
     let Some(arn) = role_of(who).or_else(|| who.starts_with("arn:").then(|| who.to_owned())) else { return Ok(None) };
     let key = CorrelationKey { sort: Sort::Arn, value: arn, within: None };
-    Ok(match desk.house.inventory().carriers(KeyRef::of(&key), 2)?.as_slice() {
+    Ok(match inventory.carriers(KeyRef::of(&key), 2)?.as_slice() {
         [one] => Some(*one),
         _ => None,
     })
@@ -96,24 +103,22 @@ fn role_of(session: &str) -> Option<String> {
         .then(|| format!("arn:{partition}:iam::{account}:role/{role}"))
 }
 
-/// Records of other systems that bear a like name, where nothing better is known; and whether all were compared.
-fn hints(desk: &Desk, record: &Record, found: &Custody) -> Result<(Vec<HintRow>, bool), StoreError> {
-    let inventory = desk.house.inventory();
+/// Hints by names, the strongest first; and whether all names were compared.
+fn hints(inventory: Inventory<'_>, all: &[&Record], found: &Custody) -> Result<(Vec<HintRow>, bool), StoreError> {
+    let Some(record) = all.first().copied() else { return Ok((Vec::new(), true)) };
     let is_item = record.kind == Kind::Secret;
+    // Files say what is in them.
     let lacks = if is_item { found.opens.is_empty() } else { found.kept_in.is_empty() };
-    if !lacks || record.get(field::LOCATION).is_answered() {
+    let names = if lacks && !is_in_file(record) { names_of(inventory, record)? } else { Vec::new() };
+    let public: Vec<&Record> = all.iter().copied().filter(|it| secret_half_of(&it.name()).is_some()).collect();
+    let is_secret_half = is_item && lacks && record.name().to_ascii_uppercase().contains("SECRET_ACCESS_KEY");
+    if names.is_empty() && public.is_empty() && !is_secret_half {
         return Ok((Vec::new(), true));
-    }
-    let mut names = vec![record.name()];
-    if let Some(key) = &record.identity
-        && let Some(id) = inventory.resolve(key)?
-    {
-        names.extend(inventory.record(id, None)?.map(|identity| identity.name()));
     }
     // An item may be of whatever credential or identity; a credential may be kept as whatever item.
     let wanted = |kind: Kind| match kind.noun() {
         Noun::Secret => true,
-        Noun::Credential | Noun::Identity | Noun::Application => is_item,
+        Noun::Credential | Noun::Identity | Noun::Application => is_item && !names.is_empty(),
         Noun::Grant | Noun::Person => false,
     };
     let (mut compared, mut hints) = (0, Vec::<HintRow>::new());
@@ -122,11 +127,13 @@ fn hints(desk: &Desk, record: &Record, found: &Custody) -> Result<(Vec<HintRow>,
         if compared > COMPARED {
             return Ok(Go::Stop);
         }
-        let elsewhere = other.realm != record.realm && !other.get(field::LOCATION).is_answered();
-        if elsewhere && other.presence() == provost_model::Presence::Present {
+        if other.presence() == Presence::Present && all.iter().all(|it| it.id != other.id) {
+            let beside = public.iter().any(|it| is_beside(it, &other)) || (is_secret_half && is_beside(&other, record));
             let name = other.name();
-            let hint = names.iter().filter_map(|own| name_hint(own, &name)).max_by(f64::total_cmp);
-            hints.extend(hint.map(|confidence| HintRow { id: other.id, words: words(&other), confidence }));
+            let like = names.iter().filter(|_| other.realm != record.realm && !is_in_file(&other));
+            let like = like.filter_map(|own| name_hint(own, &name)).max_by(f64::total_cmp);
+            let hint = if beside { Some((BESIDE, "names of a pair")) } else { like.map(|it| (it, "like names")) };
+            hints.extend(hint.map(|(confidence, by)| HintRow { id: other.id, words: words(&other), confidence, by }));
         }
         if hints.len() > 64 * HINTS {
             keep(&mut hints);
@@ -135,6 +142,28 @@ fn hints(desk: &Desk, record: &Record, found: &Custody) -> Result<(Vec<HintRow>,
     })?;
     keep(&mut hints);
     Ok((hints, compared <= COMPARED))
+}
+
+/// The record's name, and that of its identity.
+fn names_of(inventory: Inventory<'_>, record: &Record) -> Result<Vec<String>, StoreError> {
+    let mut names = vec![record.name()];
+    if let Some(key) = record.identity.as_ref().filter(|_| record.kind != Kind::Secret)
+        && let Some(id) = inventory.resolve(key)?
+    {
+        names.extend(inventory.record(id, None)?.map(|identity| identity.name()));
+    }
+    Ok(names)
+}
+
+/// Whether the public half of a key stands beside what bears the name of the secret half, in one place of one system.
+fn is_beside(public: &Record, secret: &Record) -> bool {
+    let place = |it: &Record| it.get(field::LOCATION).known();
+    public.kind == Kind::Secret
+        && secret.kind == Kind::Secret
+        && public.realm == secret.realm
+        && public.get(field::OPENS).is_answered()
+        && place(public) == place(secret)
+        && secret_half_of(&public.name()).is_some_and(|half| secret.name().eq_ignore_ascii_case(&half))
 }
 
 fn keep(hints: &mut Vec<HintRow>) {

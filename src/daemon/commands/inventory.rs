@@ -150,7 +150,8 @@ fn show(desk: &Desk, typed: &str, when: &When, screen: &mut Screen<'_>) -> Resul
     let owner = rows.owner(&record)?;
     let groups = desk.house.inventory().linked(id, at)?.groups();
     // How records hang together is known of now.
-    let custody = if when.at.is_none() && when.as_of.is_none() { custody(desk, &record)? } else { None };
+    let custody =
+        if when.at.is_none() && when.as_of.is_none() { custody(desk.house.inventory(), &record)? } else { None };
     let beside =
         cli::inventory::Page { owner: owner.as_ref(), custody: custody.as_ref(), said_by: &said_by, groups: &groups };
     Ok(cli::inventory::show(&rows.of(&record)?, &beside, screen)?)

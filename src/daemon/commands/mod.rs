@@ -2,7 +2,7 @@
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
 mod cluster;
-mod custody;
+pub mod custody;
 mod findings;
 mod inventory;
 mod links;
@@ -95,9 +95,9 @@ pub fn needs_store(command: &Command) -> bool {
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
+        | Command::Connector(_)
         | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
-        | Command::Connector(_)
         | Command::Record { .. }
         | Command::Completions { .. } => false,
     }
@@ -122,9 +122,9 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Quickstart(_)
         | Command::Run
         | Command::Check { .. }
+        | Command::Connector(_)
         | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
-        | Command::Connector(_)
         | Command::Record { .. }
         | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }

@@ -1,6 +1,7 @@
 //! The vocabulary of attributes: each has a name, a stable number, a type, and whether it is volatile.
 //! It must never hold an attribute that only one provider understands; those go into `tags` or a decision.
 
+mod posture;
 mod set;
 mod vocabulary;
 
@@ -8,7 +9,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use self::{set::FieldSet, vocabulary::*};
+pub use self::{posture::*, set::FieldSet, vocabulary::*};
 use crate::{Reading, Status, Time};
 
 /// A value of any attribute.

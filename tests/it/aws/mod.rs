@@ -2,9 +2,11 @@
 //! It must never reach anything but this machine's loopback.
 
 mod account;
+mod cloud;
 mod crash;
 mod fake;
 mod moto;
+mod organization;
 mod place;
 mod record;
 mod server;

@@ -20,11 +20,17 @@ pub(super) struct Moto {
 }
 
 impl Moto {
-    /// Starts one.
+    /// Starts one with an account of users, roles and keys.
     pub(super) fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/moto_account.py");
+        Self::of("moto_account.py", &[])
+    }
+
+    /// Starts one by that script and with those words.
+    pub(super) fn of(script: &str, words: &[&str]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(script);
         let mut child = Command::new(python())
             .arg(script)
+            .args(words)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -49,18 +55,29 @@ impl Moto {
     /// Sends an action of IAM, such as `Action=DeleteUser&UserName=x`; gives the body of the answer.
     pub(super) fn act(&self, form: &str) -> String {
         let body = format!("{form}&Version=2010-05-08");
+        self.send("us-east-1/iam", "Content-Type: application/x-www-form-urlencoded", &body)
+    }
+
+    /// Sends an operation of the JSON protocol, such as `secretsmanager.DeleteSecret`, to `region/service`.
+    pub(super) fn tell(&self, scope: &str, target: &str, body: &Value) -> String {
+        let headers = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {target}");
+        self.send(scope, &headers, &body.to_string())
+    }
+
+    fn send(&self, scope: &str, headers: &str, body: &str) -> String {
+        let (region, service) = scope.split_once('/').unwrap();
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         write!(
             stream,
-            "POST / HTTP/1.0\r\nHost: iam.amazonaws.com\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/iam/aws4_request, \
+            "POST / HTTP/1.0\r\nHost: {service}.amazonaws.com\r\n{headers}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/{region}/{service}/aws4_request, \
              SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.lines().next().unwrap().contains(" 200 "), "{form}: {answer}");
+        assert!(answer.lines().next().unwrap().contains(" 200 "), "{body}: {answer}");
         answer
     }
 }

@@ -4,14 +4,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use provost::jobs::{
-    judge::{self, Yardstick},
-    link,
+use provost::{
+    cli::custody::{CustodyRow, TieRow},
+    commands,
+    jobs::{
+        judge::{self, Yardstick},
+        link,
+    },
 };
 use provost_connectors::{Access, Bookmarks, Connector, Emitter};
-use provost_engine::link::{Custody, name_hint};
 use provost_model::{
-    Cover, Entity, FindingState, Key, Kind, Realm, Record, RecordId, Scope, Span, Status, Time, Trouble, Unites, field,
+    Cover, Entity, FindingState, Key, Kind, Realm, Record, RecordId, Scope, Span, Status, Time, Trouble, field,
 };
 use provost_store::Go;
 
@@ -44,7 +47,7 @@ impl Connector for Lists {
         for thing in &self.things {
             to.see(&scope, None, now, thing.clone()).await?;
         }
-        to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await
+        Ok(to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await?)
     }
 }
 
@@ -77,13 +80,21 @@ fn at_aws(desk: &Desk) -> Vec<Entity> {
     vec![Entity::new(user, "deploy").with(field::STATUS, Status::Active), key, role]
 }
 
-/// Secrets of a repository: only names are told. The variable beside one of them has a value that tells the key.
+/// Settings and secrets of a repository's CI. Of secrets only names are told; the value of a variable is, and it may be
+/// the public half of a key.
 fn at_github() -> Vec<Entity> {
-    let item = |name: &str| {
-        Entity::new(Key::new(github(), Kind::Secret, format!("repos/7/actions/secrets/{name}")), name)
-            .with(field::STORE_KIND, "github_actions".to_owned())
+    let item = |sort: &str, name: &str, store: &str| {
+        Entity::new(Key::new(github(), Kind::Secret, format!("repos/7/actions/{sort}/{name}")), name)
+            .with(field::LOCATION, "acme/shop".to_owned())
+            .with(field::STORE_KIND, store.to_owned())
     };
-    vec![item("AWS_SECRET_ACCESS_KEY").with(field::OPENS, KEY_ID.to_owned()), item("DEPLOY_TOKEN")]
+    let variable = item("variables", "AWS_ACCESS_KEY_ID", "variable");
+    let secret = |name: &str| item("secrets", name, "github_actions").with(field::PLAINTEXT, false);
+    vec![
+        variable.with(field::KEY_ID, KEY_ID.to_owned()).with(field::OPENS, KEY_ID.to_owned()),
+        secret("AWS_SECRET_ACCESS_KEY"),
+        secret("DEPLOY_TOKEN"),
+    ]
 }
 
 /// A path that may be read: the value was fingerprinted, and the key id stands beside it.
@@ -133,18 +144,20 @@ fn called(desk: &Desk, name: &str) -> Record {
     records(desk).into_iter().find(|record| record.name() == name).unwrap_or_else(|| panic!("{name}"))
 }
 
-fn custody(desk: &Desk, of: &Record) -> Custody {
-    let (members, grouping) = link::neighbourhood(desk.house.inventory(), Unites::Secrets, &[of.id]).unwrap();
-    let others: Vec<Record> =
-        members.iter().filter_map(|it| desk.house.inventory().record(it.id, None).unwrap()).collect();
-    Custody::of(of, &others, &grouping).unwrap()
+/// What the page of a record shows.
+fn custody(desk: &Desk, of: &Record) -> CustodyRow {
+    commands::custody::custody(desk.house.inventory(), of).unwrap().unwrap()
 }
 
-fn systems(desk: &Desk, ties: &[provost_engine::link::Tie]) -> Vec<String> {
+fn systems(desk: &Desk, ties: &[TieRow]) -> Vec<String> {
     let realm = |id| desk.house.inventory().record(id, None).unwrap().unwrap().realm.provider().to_owned();
     let mut systems: Vec<String> = ties.iter().map(|tie| realm(tie.id)).collect();
     systems.sort();
     systems
+}
+
+fn hints(row: &CustodyRow) -> Vec<(&str, f64)> {
+    row.hints.iter().map(|hint| (hint.words.as_str(), hint.confidence)).collect()
 }
 
 #[test]
@@ -159,6 +172,13 @@ fn a_key_in_a_ci_secret_and_a_vault_path_is_one_credential_in_two_places() {
     }
     assert_eq!(of_key.read_by.len(), 1, "{of_key:?}");
     assert_eq!(of_key.read_by[0].who, "arn:aws:iam::123456789012:role/shop");
+    assert_eq!(of_key.read_by[0].record, Some(called(&desk, "shop").id), "the log's name is an identity's ARN");
+    let beside = [("secret AWS_SECRET_ACCESS_KEY at acme/shop in github:org/1", 0.6)];
+    assert_eq!(hints(&of_key), beside, "the secret half's name stands beside the public half");
+    assert_eq!(of_key.hints[0].by, "names of a pair");
+    let of_half = custody(&desk, &called(&desk, "AWS_SECRET_ACCESS_KEY"));
+    assert_eq!(hints(&of_half), [("secret AWS_ACCESS_KEY_ID at acme/shop in github:org/1", 0.6)]);
+    assert_eq!((of_half.opens.len(), of_half.kept_in.len()), (0, 1), "a hint links nothing");
 
     let of_path = custody(&desk, &called(&desk, "secret/ci/aws"));
     assert_eq!(of_path.opens.iter().map(|tie| tie.id).collect::<Vec<_>>(), [key.id]);
@@ -183,7 +203,7 @@ fn a_key_in_a_ci_secret_and_a_vault_path_is_one_credential_in_two_places() {
 fn a_name_alone_links_nothing_and_is_a_hint() {
     let desk = Desk::new();
     let mut nameless = at_github();
-    nameless[0].facts.set(field::OPENS, provost_model::Reading::NotReported);
+    nameless.remove(0);
     look(&desk, nameless);
     let secret = called(&desk, "AWS_SECRET_ACCESS_KEY");
     assert!(custody(&desk, &secret).opens.is_empty(), "its name says what it is, not which");
@@ -195,7 +215,10 @@ fn a_name_alone_links_nothing_and_is_a_hint() {
         [token.id],
         "the vault's `deploy` is not it"
     );
-    assert_eq!(name_hint("DEPLOY_TOKEN", "secret/deploy"), Some(0.2));
+    let hinted = hints(&of_token);
+    let words = ["secret secret/deploy in openbao:c1", "user deploy in aws:123456789012"];
+    assert!(words.iter().all(|words| hinted.contains(&(words, 0.2))) && hinted.len() == 2, "{hinted:?}");
+    assert!(hints(&custody(&desk, &secret)).is_empty(), "what sort of secret it is hints at nothing");
     assert!(desk.house.inventory().findings_of(secret.id).unwrap().iter().all(|it| it.rule != "AUTH-LEGACY"));
 }
 
@@ -204,6 +227,7 @@ fn what_no_longer_says_the_key_is_no_place_of_it_any_more() {
     let desk = looked_at();
     let mut changed = at_github();
     changed[0].facts.set(field::OPENS, "AKIAZZZZZZZZZZZZZZZZ".to_owned());
+    changed[0].facts.set(field::KEY_ID, "AKIAZZZZZZZZZZZZZZZZ".to_owned());
     look(&desk, changed);
     let key = called(&desk, KEY_ID);
     assert_eq!(systems(&desk, &custody(&desk, &key).kept_in), ["openbao"]);

@@ -114,7 +114,8 @@ fn gap(error: &Value) -> Gap {
     let code = code.into_iter().find(|code| !code.is_empty()).unwrap_or_default();
     let path = error.get("path").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let place = path.iter().map(|step| match step {
-        Value::String(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+        // Step by step: a path as a whole is as long as a token.
+        Value::String(name) => format!("/{}", without_secrets(name).replace('~', "~0").replace('/', "~1")),
         other => format!("/{other}"),
     });
     let place: String = place.take(32).collect();
@@ -129,7 +130,7 @@ fn gap(error: &Value) -> Gap {
         _ => Why::Malformed,
     };
     let code: String = without_secrets(code);
-    Gap { place: without_secrets(&place), code, why, said: without_secrets(text("/message")) }
+    Gap { place, code, why, said: without_secrets(text("/message")) }
 }
 
 #[cfg(test)]
@@ -171,6 +172,9 @@ mod tests {
         let (gaps, has_data) = gaps_of(body).unwrap();
         assert!(has_data);
         assert_eq!((gaps[0].place.as_str(), gaps[0].why, gaps[0].said.as_str()), ("/a/0/b~1c", Why::Denied, "no"));
+        let deep = r#"{"data": {}, "errors": [{"path": ["organization", "membersWithRole", "edges", 0, "node", "verifiedEmails"]}]}"#;
+        let (gaps, _) = gaps_of(deep.as_bytes()).unwrap();
+        assert_eq!(gaps[0].place, "/organization/membersWithRole/edges/0/node/verifiedEmails", "a path is no token");
         let (gaps, has_data) = gaps_of(br#"{"errors":[{"extensions":{"code":"UNAUTHENTICATED"}}]}"#).unwrap();
         assert!(!has_data);
         assert_eq!(gaps[0].why, Why::Unauthenticated);

@@ -185,8 +185,8 @@ fn part(record: &Record) -> Part {
     if record.kind == Kind::Secret {
         return Part::Keeps;
     }
-    let in_file = record.get(field::LOCATION).is_answered();
-    if in_file && holds_secret(record) { Part::Keeps } else { Part::Opens }
+    let somewhere = record.get(field::LOCATION).is_answered();
+    if somewhere && holds_secret(record) { Part::Keeps } else { Part::Opens }
 }
 
 /// Whether a record is a credential as its provider knows it, not a public half that lies somewhere.
@@ -313,6 +313,15 @@ fn telling(name: &str) -> BTreeSet<String> {
     words.into_iter().filter(tells).collect()
 }
 
+/// The name that the secret half of an AWS key has beside its public half in settings that stand together:
+/// `DEV_AWS_SECRET_ACCESS_KEY` beside `DEV_AWS_ACCESS_KEY_ID`. `None` if the name is no public half's.
+pub fn secret_half_of(name: &str) -> Option<String> {
+    let (id, secret) = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY");
+    let at = name.to_ascii_uppercase().rfind(id)?;
+    let (before, rest) = (name.get(..at)?, name.get(at + id.len()..)?);
+    Some(format!("{before}{secret}{rest}").to_ascii_uppercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,6 +431,13 @@ mod tests {
         assert_eq!(seen_from(&quiet[0], &quiet).unread_since, Some(ago(30)));
         let blind = [logged(ago(90)).build(), print(in_vault().id(4).named("b")).build()];
         assert_eq!(seen_from(&blind[0], &blind).unread_since, None, "one of the places records no reads");
+    }
+
+    #[test]
+    fn the_halves_of_a_key_have_names_of_a_pair() {
+        assert_eq!(secret_half_of("dev_aws_access_key_id").as_deref(), Some("DEV_AWS_SECRET_ACCESS_KEY"));
+        assert_eq!(secret_half_of("AWS_ACCESS_KEY_ID_EU").as_deref(), Some("AWS_SECRET_ACCESS_KEY_EU"));
+        assert_eq!(secret_half_of("AWS_REGION"), None);
     }
 
     #[test]

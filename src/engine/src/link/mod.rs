@@ -14,7 +14,7 @@ mod proofs;
 mod reuse;
 mod why;
 
-pub use custody::{By, Custody, Hop, Reader, Tie, name_hint};
+pub use custody::{By, Custody, Hop, Reader, Tie, name_hint, secret_half_of};
 pub use grouping::{Bond, Group, Grouping, Held, grouping};
 pub use member::{Apart, Member, RESTS_ON, keys_of};
 pub use why::{Step, Stop, way};

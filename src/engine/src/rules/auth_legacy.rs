@@ -3,7 +3,7 @@
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
-use super::{Check, Judged, Mapping, Neighbour, Place, Rule, Verdict, View, life};
+use super::{Check, Judged, Mapping, Neighbour, Place, Rule, Verdict, View, life, view::VARIABLE};
 use crate::thresholds::Thresholds;
 
 /// What this rule is.
@@ -55,15 +55,15 @@ const SUPERSEDED: [(&str, &str); 2] = [
 /// Sorts of credentials of clouds that take OpenID Connect tokens of CI systems instead.
 const OF_CLOUDS: [&str; 3] = ["aws_secret_access_key", "google_service_account_key", "azure_client_secret"];
 
-/// Places where CI systems that issue OpenID Connect tokens keep secrets, by the beginning of their name.
-const OF_CI: [&str; 5] = ["github_", "gitlab_", "ci_", "circleci_", "bitbucket_"];
+/// Places where CI systems that issue OpenID Connect tokens keep secrets, and settings beside them.
+const OF_CI: [&str; 4] = ["github_actions", "gitlab_ci", "ci_pipeline", VARIABLE];
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
     if view.get(field::LONG_LIVED) == Reading::Known(false) {
         return Ok(Verdict::pass());
     }
-    if view.knows(field::LOCATION) && !view.holds_secret() {
+    if !life::keeps_secret(view) {
         return Ok(Verdict::not_applicable());
     }
     let federation = view.text(field::FEDERATION);
@@ -76,7 +76,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     };
     let Some(why) = why else { return Ok(Verdict::pass()) };
     // One secret, one finding: the credential at its provider is judged, not its copies.
-    if view.knows(field::LOCATION) && view.places().iter().any(is_provided) {
+    if (view.knows(field::LOCATION) || view.is_item()) && view.places().iter().any(is_provided) {
         return Ok(Verdict::pass());
     }
     life::usual_grace(view, thresholds, now)?;
@@ -103,7 +103,7 @@ fn in_ci(view: &View<'_>) -> Option<String> {
 }
 
 fn is_ci(store_kind: &str) -> bool {
-    OF_CI.iter().any(|beginning| store_kind.starts_with(beginning))
+    OF_CI.contains(&store_kind)
 }
 
 fn is_provided(place: &Place) -> bool {
@@ -160,9 +160,20 @@ mod tests {
                 ("the file leaves it to the token", World::from(file()).place(token("github_pat")), "pass"),
                 ("a reference to one", file().with(field::PLAINTEXT, false).into(), "not_applicable"),
                 ("an access key kept in CI", World::from(key()).place(kept(8, "github_actions")), "fail"),
+                ("an access key whose id a setting of CI names", World::from(key()).place(kept(8, "variable")), "fail"),
+                (
+                    "an access key that leaked into a repository",
+                    World::from(key()).place(kept(8, "repository")),
+                    "pass",
+                ),
+                (
+                    "the secret of CI lies in a repository, not in a file",
+                    World::from(kept(8, "github_actions").with(field::LOCATION, "o/r".to_owned())).place(key()),
+                    "pass",
+                ),
                 ("an access key kept in a vault", World::from(key()).place(kept(8, "vault_kv")), "pass"),
                 ("an access key by itself", key().into(), "pass"),
-                ("what CI keeps is a cloud's key", World::from(kept(8, "github_actions")).place(key()), "fail"),
+                ("what CI keeps leaves it to the key", World::from(kept(8, "github_actions")).place(key()), "pass"),
                 ("what CI keeps is not known: its name says nothing", kept(8, "github_actions").into(), "pass"),
                 (
                     "a session's key",

@@ -44,7 +44,7 @@ pub(super) static SPEC: Rule = Rule {
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let limits = view.get(field::RESTRICTIONS);
+    let limits = view.list(field::RESTRICTIONS);
     match &limits {
         Reading::Known(limits) if !limits.is_empty() => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),

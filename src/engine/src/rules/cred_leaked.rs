@@ -3,7 +3,7 @@
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
-use super::{Check, Exposure, Judged, Mapping, Neighbour, Place, Rule, Verdict, View, life};
+use super::{Check, Judged, Mapping, Neighbour, Place, Rule, Verdict, View, life};
 use crate::{
     severity::{self, Raiser},
     thresholds::Thresholds,
@@ -53,39 +53,35 @@ fn check(view: &View<'_>, _: &Thresholds, now: Time) -> Judged {
     if view.get(field::LEAK) == Reading::NotPermitted {
         return Err(Verdict::unknown("leak", &Reading::<()>::NotPermitted));
     }
-    let Some(own) = view.as_place() else { return Ok(Verdict::not_applicable()) };
     // Being leaked is the fault itself here, no reason to raise it.
     let raisers = || view.raisers().into_iter().filter(|it| !matches!(it, Raiser::Leaked(_))).collect();
-    let reports =
-        || std::iter::once(&own).chain(view.places()).filter_map(|it| Some((it, open(it.exposure.as_ref()?)?)));
-    if let Some((place, report)) = reports().min_by_key(|(place, report)| (report.since, place.id)) {
-        if answers(&own, view.places()) {
-            let words = || {
-                let where_ = if place.id == view.id() {
-                    String::new()
-                } else {
-                    format!(", in {} of {}", place.external, place.realm)
-                };
-                format!("{working}, {}{where_}", report.words())
+    let reported = view.knows(field::LEAK) || view.places().iter().any(|it| it.exposure.is_some());
+    if let Some(own) = reported.then(|| view.as_place()).flatten() {
+        let everywhere = || std::iter::once(&own).chain(view.places());
+        let open = everywhere().filter_map(|it| Some((it, it.exposure.as_ref().filter(|report| report.is_open())?)));
+        if let Some((place, report)) = open.min_by_key(|(place, report)| (report.since, place.id)) {
+            if !answers(&own, view.places()) {
+                return Ok(Verdict::pass());
+            }
+            let there = match place.id == view.id() {
+                true => String::new(),
+                false => format!(", in {} of {}", place.external, place.realm),
             };
-            return Ok(Verdict::fail(view.says(words), raisers()));
+            return Ok(Verdict::fail(view.says(|| format!("{working}, {}{there}", report.words())), raisers()));
         }
+    }
+    // AWS does not say which of a user's keys was found.
+    let policies = match view.identity() {
+        Some(user) if view.kind() == Kind::AccessKey && !view.knows(field::LOCATION) => {
+            user.list(field::POLICIES).known()
+        }
+        _ => None,
+    };
+    let Some(policy) = policies.into_iter().flatten().find(|policy| policy.contains(severity::QUARANTINE)) else {
         return Ok(Verdict::pass());
-    }
-    let policies = view.identity().map(|it| it.get(field::POLICIES)).and_then(Reading::known).unwrap_or_default();
-    let quarantine = policies.iter().find(|policy| policy.contains(severity::QUARANTINE));
-    match quarantine.filter(|_| view.kind() == Kind::AccessKey && own.location.is_none()) {
-        Some(policy) => {
-            let words = || format!("{working}, a key of its user was found in public: AWS attached {policy}");
-            Ok(Verdict::fail(view.says(words), raisers()))
-        }
-        None => Ok(Verdict::pass()),
-    }
-}
-
-/// The report, unless it is settled or the value was found not to work.
-fn open(exposure: &Exposure) -> Option<&Exposure> {
-    exposure.is_open().then_some(exposure)
+    };
+    let words = || format!("{working}, a key of its user was found in public: AWS attached {policy}");
+    Ok(Verdict::fail(view.says(words), raisers()))
 }
 
 /// Whether it is this record that the finding is about: one secret, one finding. It is about the credential at its

@@ -62,6 +62,7 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     // Keys bear no tags: theirs are those of the identity.
     own.environment = own.environment.or_else(|| view.environment_of_identity());
     let everywhere: Vec<&Place> = std::iter::once(&own).chain(view.places()).collect();
+    let counts = |it: &Place| counts(it) || is_item(it);
     let said: BTreeSet<&str> =
         everywhere.iter().filter(|it| counts(it)).filter_map(|it| it.environment.as_deref()).collect();
     let (prod, other): (Vec<&str>, Vec<&str>) = said.iter().partition(|name| is_prod(name));
@@ -84,6 +85,11 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         format!("{working}, the same secret in {} and in {}{kept}", prod.join(", "), other.join(", "))
     };
     Ok(Verdict::fail(view.says(words), view.raisers()))
+}
+
+/// What a store keeps without showing it.
+fn is_item(place: &Place) -> bool {
+    place.kind == Kind::Secret && place.store_kind.is_some() && place.exposure.is_none()
 }
 
 #[cfg(test)]
@@ -119,6 +125,19 @@ mod tests {
                 ("one finding only", pair(file(2, "dev"), file(1, "prod")), "pass"),
                 ("a key of production in a test system's file", of_prod().place(file(2, "test")), "fail"),
                 ("the file leaves it to the key", pair(file(2, "test"), provider()), "pass"),
+                (
+                    "a secret of a production environment in CI, and a test system's file",
+                    pair(
+                        file(2, "test").with(field::OPENS, "AKIA".to_owned()),
+                        record(Kind::Secret)
+                            .id(3)
+                            .realm("github:org/1")
+                            .with(field::LOCATION, "o/r/environments/prod".to_owned())
+                            .with(field::STORE_KIND, "github_actions".to_owned())
+                            .with(field::ENVIRONMENT, "prod".to_owned()),
+                    ),
+                    "fail",
+                ),
                 ("both in production", pair(file(1, "prod"), file(2, "production")), "pass"),
                 ("both outside of it", pair(file(1, "dev"), file(2, "staging")), "pass"),
                 ("unknown: nobody says where the other is", pair(file(1, "prod"), file(2, "")), "pass"),

@@ -23,6 +23,7 @@ pub(super) static SPEC: Rule = Rule {
         field::LOCATION.field(),
         field::ROTATION.field(),
         field::ROTATION_DUE_AT.field(),
+        field::ROTATION_PERIOD.field(),
         field::ROTATED_AT.field(),
         field::CREATED_AT.field(),
         field::ISSUED_AT.field(),
@@ -36,7 +37,7 @@ pub(super) static SPEC: Rule = Rule {
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
     // A file replaces nothing by itself.
-    if view.knows(field::LOCATION) {
+    if view.is_in_file() {
         return Ok(Verdict::not_applicable());
     }
     let words = match view.text(field::ROTATION) {
@@ -63,7 +64,10 @@ fn overdue(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Result<String
     };
     let (rotated, made) = (view.get(field::ROTATED_AT), view.get(field::CREATED_AT));
     let Some(last) = rotated.known().or(made.known()) else { return Err(Verdict::unknown("rotated_at", &rotated)) };
-    let period = due - last;
+    let period = match view.get(field::ROTATION_PERIOD).known() {
+        Some(seconds) => Span::micros(seconds.saturating_mul(1_000_000)),
+        None => due - last,
+    };
     if period <= Span::micros(0) {
         // It is told of as due at once: what is late cannot be told from that.
         return Err(Verdict::pass());
@@ -128,6 +132,7 @@ mod tests {
                 ("edge: below the periods configured", patient, "pass"),
                 ("never done since it was made", never.clone().with(field::ROTATION_DUE_AT, ago(70)).into(), "fail"),
                 ("due at once", on(5, ago(5)).into(), "pass"),
+                ("the store says its period", on(61, ago(1)).with(field::ROTATION_PERIOD, 30 * 86_400).into(), "fail"),
                 ("on without a plan", state("on").with(field::ROTATION_DUE_AT, Reading::NotReported).into(), "pass"),
                 ("unknown: the plan", state("on").into(), "inconclusive"),
                 (

@@ -46,6 +46,7 @@ pub(super) static SPEC: Rule = Rule {
         field::CONSUMER.field(),
         field::CONSUMER_GONE_AT.field(),
         field::ARCHIVED_AT.field(),
+        field::LEAK.field(),
     ]),
     neighbours: &[Neighbour::Identity.reading(&[field::ARCHIVED_AT.field(), field::NAME.field()])],
     dates: false,
@@ -55,7 +56,8 @@ pub(super) static SPEC: Rule = Rule {
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    if who::is_root_view(view) || who::is_providers_own(view) {
+    // A report of an exposure serves nobody.
+    if who::is_root_view(view) || who::is_providers_own(view) || view.knows(field::LEAK) {
         return Ok(Verdict::not_applicable());
     }
     let gone = view.get(field::CONSUMER_GONE_AT);

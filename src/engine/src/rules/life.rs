@@ -133,9 +133,12 @@ pub(super) fn silent(
 }
 
 /// Whether the subject is a credential at all: a certificate in a file is one only with its private key or as somebody's
-/// proof; a reference to a secret, or a public key, is none.
+/// proof; a reference to a secret, or a public key, is none. What a store keeps without showing it is one.
 pub(super) fn keeps_secret(view: &View<'_>) -> bool {
     if !view.knows(field::LOCATION) {
+        return true;
+    }
+    if !view.is_in_file() && view.is_item() {
         return true;
     }
     match view.kind() {

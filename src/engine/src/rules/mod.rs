@@ -55,7 +55,7 @@ pub use source::{Held, ScopeView, SourceView};
 pub use store_room::StoreView;
 pub use verdict::{Because, Lack, Outcome, Verdict, Why};
 pub(crate) use view::covers_of;
-pub use view::{Covered, Near, Place, Subject, View, holds_secret};
+pub use view::{Covered, Near, Place, Subject, View, holds_secret, is_in_file};
 
 use crate::thresholds::Thresholds;
 

@@ -50,8 +50,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if human || who::is_root_view(view) || who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
-    let ways = match view.get(field::ESCALATES) {
-        Reading::Known(ways) if ways.is_empty() => return Ok(Verdict::pass()),
+    let ways = match view.list(field::ESCALATES) {
+        Reading::Known([]) => return Ok(Verdict::pass()),
         Reading::Known(ways) => ways,
         Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),

@@ -52,8 +52,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if human || who::is_root_view(view) || who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
-    let unused = match view.get(field::UNUSED_SERVICES) {
-        Reading::Known(unused) if unused.is_empty() => return Ok(Verdict::pass()),
+    let unused = match view.list(field::UNUSED_SERVICES) {
+        Reading::Known([]) => return Ok(Verdict::pass()),
         Reading::Known(unused) => unused,
         Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),

@@ -44,8 +44,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
-    let accounts = match view.get(field::EXTERNAL_ACCOUNTS) {
-        Reading::Known(accounts) if accounts.is_empty() => return Ok(Verdict::pass()),
+    let accounts = match view.list(field::EXTERNAL_ACCOUNTS) {
+        Reading::Known([]) => return Ok(Verdict::pass()),
         Reading::Known(accounts) => accounts,
         Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),

@@ -43,8 +43,8 @@ fn check(view: &View<'_>, _: &Thresholds, now: Time) -> Judged {
     if who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
-    let loose = match view.get(field::OIDC_LOOSE) {
-        Reading::Known(loose) if loose.is_empty() => return Ok(Verdict::pass()),
+    let loose = match view.list(field::OIDC_LOOSE) {
+        Reading::Known([]) => return Ok(Verdict::pass()),
         Reading::Known(loose) => loose,
         Reading::Never => return Ok(Verdict::pass()),
         Reading::NotReported => return Ok(Verdict::not_applicable()),

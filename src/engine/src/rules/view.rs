@@ -93,6 +93,9 @@ pub struct Near<'a> {
     reads: FieldSet,
 }
 
+/// The sort of store that keeps settings of CI in plain sight.
+pub(super) const VARIABLE: &str = "variable";
+
 /// Attributes of a record that a [`Place`] is made of.
 pub(super) const OF_PLACES: FieldSet = FieldSet::of(&[
     field::LOCATION.field(),
@@ -127,6 +130,18 @@ impl Place {
             exposure: Exposure::of(record),
         }
     }
+}
+
+/// Whether a record lies in a file of a host: other places, such as repositories, are called without a leading slash.
+pub fn is_in_file(record: &Record) -> bool {
+    record.text(field::LOCATION).known().is_some_and(|place| place.starts_with('/'))
+}
+
+/// Whether a record is an item of a store that hands out its value but does not show it, such as a secret of CI: neither
+/// a setting beside one, nor a report of an exposure.
+fn is_item(record: &Record) -> bool {
+    let store = record.text(field::STORE_KIND).known();
+    record.kind == Kind::Secret && store.is_some_and(|it| it != VARIABLE) && !record.get(field::LEAK).is_answered()
 }
 
 /// Whether the secret part of a credential is in the place of this record: a readable value, or a private key file,
@@ -241,6 +256,11 @@ impl<'a> View<'a> {
         if self.declared(attr.field()) { self.believed.text(attr) } else { Reading::NotCollected }
     }
 
+    /// The same of an attribute that is a list.
+    pub fn list(&self, attr: Attr<Vec<String>>) -> Reading<&'a [String]> {
+        if self.declared(attr.field()) { self.subject.record.list(attr) } else { Reading::NotCollected }
+    }
+
     /// The tags of the subject, if declared.
     pub fn tags(&self) -> Reading<&'a BTreeMap<String, String>> {
         if self.declared(field::TAGS.field()) { self.subject.record.pairs(field::TAGS) } else { Reading::NotCollected }
@@ -318,6 +338,16 @@ impl<'a> View<'a> {
     /// The environment that the record it authenticates as says it belongs to, if declared.
     pub fn environment_of_identity(&self) -> Option<String> {
         self.whole_identity().and_then(environment_of).map(|it| it.name)
+    }
+
+    /// Whether the subject is an item of a store that does not show its value, if places are declared.
+    pub fn is_item(&self) -> bool {
+        self.may_see(Neighbour::SameSecret) && is_item(self.subject.record)
+    }
+
+    /// Whether the subject lies in a file of a host. Needs `location` declared.
+    pub fn is_in_file(&self) -> bool {
+        self.declared(field::LOCATION.field()) && is_in_file(self.subject.record)
     }
 
     /// Who answers for it, if declared.
@@ -410,6 +440,11 @@ impl<'a> Near<'a> {
     /// The same of an attribute that is a text.
     pub fn text(&self, attr: Attr<String>) -> Reading<&'a str> {
         if self.reads.has(attr.field()) { self.record.text(attr) } else { Reading::NotCollected }
+    }
+
+    /// The same of an attribute that is a list.
+    pub fn list(&self, attr: Attr<Vec<String>>) -> Reading<&'a [String]> {
+        if self.reads.has(attr.field()) { self.record.list(attr) } else { Reading::NotCollected }
     }
 
     /// The name people use for it, or its external id. Needs `name` declared.
