@@ -20,4 +20,5 @@ pub const ALL: &[&Spec] = &[&host::SPEC, &aws::SPEC, &github::SPEC, &vault::SPEC
 
 pub use catalogue::Catalogue;
 pub use emitter::{Bookmarks, Emitter, Event, Stopped};
+pub use provost_client::Recorder;
 pub use spec::{Access, Build, Check, Connector, Permission, Reach, Read, Secrets, Source, Spec, Verdict};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aws_sdk_iam::types::SummaryKeyType;
-use provost_client::Failure;
+use provost_client::{Failure, Mode, at_pace};
 use provost_model::{Reading, Time, Why};
 use serde_json::json;
 
@@ -43,7 +43,7 @@ pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
     };
     let policy = Some(policy(settings, caller.arn.split(':').nth(1).unwrap_or("aws")));
     let mut checks = vec![line("sts:GetCallerIdentity", Ok(()))];
-    let (answers, cost) = tried(session).await;
+    let (answers, cost) = tried(session, settings.pace).await;
     checks.extend(answers.into_iter().map(|(operation, answer)| line(operation, answer)));
     if settings.regions != Regions::These(Vec::new()) {
         let beside = regional::tried(session).await;
@@ -60,7 +60,7 @@ pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
 }
 
 /// Every read of IAM, tried once.
-async fn tried(session: &Session) -> (Vec<(&'static str, Result<(), Failure>)>, Vec<String>) {
+async fn tried(session: &Session, pace: Mode) -> (Vec<(&'static str, Result<(), Failure>)>, Vec<String>) {
     let iam = &session.iam;
     let mut answers = Vec::new();
     let report = session.ask("iam:GenerateCredentialReport", || iam.generate_credential_report().send()).await;
@@ -109,7 +109,8 @@ async fn tried(session: &Session) -> (Vec<(&'static str, Result<(), Failure>)>, 
     }
     let operation = "iam:GetAccountSummary";
     let summary = session.ask(operation, || iam.get_account_summary().send()).await;
-    let cost = summary.as_ref().ok().and_then(|answer| answer.summary_map.as_ref()).map(cost).unwrap_or_default();
+    let cost = summary.as_ref().ok().and_then(|answer| answer.summary_map.as_ref());
+    let cost = cost.map(|summary| self::cost(summary, pace)).unwrap_or_default();
     answers.push((operation, summary.map(drop)));
     (answers, cost)
 }
@@ -163,13 +164,17 @@ fn is_absence(code: &str) -> bool {
 }
 
 /// Calls of a run, from the counts of the account.
-fn cost(summary: &HashMap<SummaryKeyType, i32>) -> Vec<String> {
+fn cost(summary: &HashMap<SummaryKeyType, i32>, pace: Mode) -> Vec<String> {
     let count = |key: SummaryKeyType| summary.get(&key).copied().unwrap_or(0).max(0);
     let (users, roles) = (count(SummaryKeyType::Users), count(SummaryKeyType::Roles));
     let rest = count(SummaryKeyType::Groups) + count(SummaryKeyType::Policies);
     let bulk = 8 + (users + roles + 999) / 1000 + (rest + 999) / 1000;
+    // Keys are the busiest read: one call for each user.
+    let took = at_pace(u64::try_from(users).unwrap_or_default(), pace);
     vec![
-        format!("cold: {bulk} calls until findings stand, then one for each of at most {users} users with keys"),
+        format!(
+            "cold: {bulk} calls until findings stand, then one for each of at most {users} users with keys, {took}"
+        ),
         "without the credential report: one call more for each 1000 second factors, and one for each user".to_owned(),
         format!("warm: {bulk} calls and one for each user whose keys changed"),
         format!("sweep: up to {} calls, spread over sweep_every", i64::from(users) * 3),

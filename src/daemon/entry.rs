@@ -25,7 +25,7 @@ use crate::{
     logging,
     manifests::Known,
     output::{Look, Progress},
-    quickstart,
+    quickstart, recording,
     socket::ask,
     vigil,
     wire::{WireError, Wiring},
@@ -79,6 +79,7 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
         Command::Completions { shell } => Ok(cli::completions::print(*shell, screen)?),
         Command::Config(action) => configuration(*action, entry, &paths, screen),
         Command::Check { name } => check(name, entry, &paths, screen),
+        Command::Record { source, to } => recording::run((source, to.as_deref()), entry, &paths, screen),
         Command::Connector(action) => connector::run(action, entry, &paths, screen),
         Command::Quickstart(wanted) => {
             logging::begin(&entry.environment, entry.err_terminal, true);

@@ -19,6 +19,7 @@ pub mod logging;
 pub mod manifests;
 pub mod output;
 pub mod quickstart;
+pub mod recording;
 pub mod rows;
 pub mod scheduler;
 pub mod socket;

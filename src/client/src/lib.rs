@@ -2,6 +2,7 @@
 //! It must never send an operation that was not named to it as allowed.
 
 mod cassette;
+mod cost;
 mod dated;
 mod egress;
 mod failure;
@@ -16,6 +17,7 @@ mod web;
 mod whole;
 
 pub use cassette::{Cassette, Recorder};
+pub use cost::{at_pace, within};
 pub use egress::Egress;
 pub use failure::{Failure, Refused, answered_badly, classified, unanswered};
 pub use gate::{Door, Gate, Limits};

@@ -68,6 +68,14 @@ pub enum Command {
         /// A source of the configuration, or a connector such as aws or host
         name: String,
     },
+    /// Look at a source once and write down what its provider answered, without secrets, for tests and questions
+    Record {
+        /// A source of the configuration
+        source: String,
+        /// Where to, a new file; SOURCE.cassette.jsonl unless set
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
     /// Connectors that are files: check one, try it, trust it
     #[command(subcommand)]
     Connector(Connector),

@@ -98,6 +98,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Connector(_)
         | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
+        | Command::Record { .. }
         | Command::Completions { .. } => false,
     }
 }
@@ -124,6 +125,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         | Command::Connector(_)
         | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
+        | Command::Record { .. }
         | Command::Completions { .. } => Err(CommandError::Usage("this command is not answered by a daemon".into())),
     }
 }

@@ -8,5 +8,6 @@ mod fake;
 mod moto;
 mod organization;
 mod place;
+mod record;
 mod server;
 mod slots;

@@ -207,6 +207,8 @@ fn fills(piece: &str, before: &str, after: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+
     use super::*;
 
     fn filled(template: &str, values: &[&str]) -> Result<String, &'static str> {
@@ -235,6 +237,23 @@ mod tests {
                     assert!(Template::parse(template).unwrap().fits(path), "{path}");
                 }
                 Err(said) => assert!(path.is_empty() && said.contains("missing"), "{template} {value}: {said}"),
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever is put in comes out of the same segment, or is refused.
+        #[test]
+        fn a_value_is_in_its_segment_and_nowhere_else(value in "\\PC{0,12}|[./%?#\\\\a]{1,8}") {
+            if let Ok(path) = filled("GET /orgs/{org}/hooks", &[&value]) {
+                let url = url::Url::parse(&format!("https://a.example{path}")).unwrap();
+                prop_assert_eq!(url.path(), &path);
+                prop_assert!(url.query().is_none() && url.fragment().is_none());
+                let segments: Vec<_> = url.path_segments().unwrap().collect();
+                prop_assert_eq!(segments.len(), 3);
+                prop_assert_eq!(percent_decode_str(segments[1]).decode_utf8().unwrap(), value);
+                let fits = Template::parse("GET /orgs/{org}/hooks").unwrap().fits(&path);
+                prop_assert!(fits);
             }
         }
     }

@@ -10,7 +10,13 @@ use crate::{
 
 /// What several writers share.
 #[derive(Clone, Default)]
-struct Paper(Arc<std::sync::Mutex<Vec<u8>>>);
+pub(super) struct Paper(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Paper {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -73,7 +79,7 @@ async fn a_conversation_is_played_back_without_a_secret_or_a_connection() {
     let recorder = Recorder::new(paper.clone(), [7; 32]).unwrap();
     let live = seen(&declared(&to, Egress::default().recorded(recorder.clone()))).await;
     assert_eq!(recorder.written(), Ok(5));
-    let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+    let text = paper.text();
     for secret in ["hunter2", "t0k3n", cursor, "set-cookie", "Bearer", "x-other"] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }

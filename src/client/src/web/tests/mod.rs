@@ -2,6 +2,7 @@
 
 mod authority;
 mod cassette;
+mod door;
 mod loopback;
 mod pages;
 mod way;
