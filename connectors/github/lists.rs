@@ -11,9 +11,7 @@ use super::{
     count,
     listing::{List, Seen},
     org::Org,
-    people, runners,
-    said::Said,
-    secrets, tokens, webhooks,
+    people, runners, secrets, tokens, webhooks,
 };
 use crate::{Emitter, Stopped};
 
@@ -124,8 +122,6 @@ const LISTS: [List; 11] = [
 const OIDC: &str = "GET /orgs/{org}/actions/oidc/customization/sub";
 /// The scope of that.
 const OIDC_PATH: &str = "oidc-subject";
-/// The subject without customization (GitHub Docs, "OpenID Connect reference").
-const USUAL: [&str; 2] = ["repo", "context"];
 
 /// Reads of the listings, for a trial of each.
 pub(super) fn reads() -> impl Iterator<Item = &'static str> {
@@ -167,12 +163,8 @@ async fn oidc(org: &Org<'_>, to: &mut Emitter) -> Result<(), Stopped> {
 async fn claims(org: &Org<'_>) -> Result<Vec<String>, Failure> {
     #[derive(Deserialize)]
     struct Answer {
-        #[serde(default)]
-        include_claim_keys: Said<Vec<String>>,
+        include_claim_keys: Vec<String>,
     }
-    let usual = || USUAL.map(str::to_owned).to_vec();
-    match org.web.ask(Ask::get(OIDC, &[&org.login])).await {
-        Ok(answer) => Ok(answer.json::<Answer>()?.include_claim_keys.is().unwrap_or_else(usual)),
-        Err(failure) => Err(failure),
-    }
+    let answer = org.web.ask(Ask::get(OIDC, &[&org.login])).await?;
+    Ok(answer.json::<Answer>()?.include_claim_keys)
 }

@@ -50,6 +50,7 @@ async fn a_listing_that_fails_on_any_page_is_partial_and_takes_nothing_away() {
         ("graphql:repositories", Fault::Status(502), "repositories", Why::Unavailable),
         ("graphql:members", Fault::Body("{\"data\": {\"organization\": null}}"), "members", Why::Malformed),
         ("GET /orgs/{org}/installations", Fault::Status(403), "installations", Why::Denied),
+        ("GET /orgs/{org}/actions/oidc/customization/sub", Fault::Body("{}"), "oidc-subject", Why::Malformed),
     ];
     for (read, fault, scope, why) in table {
         server.with(|state| state.faults = [(read.to_owned(), fault.clone())].into());
