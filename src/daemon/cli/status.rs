@@ -150,7 +150,7 @@ mod tests {
     Sources
     NAME      CONNECTOR  REALM             RECORDS  LAST RUN  OUTCOME  COMPLETE  NEXT
     aws-prod  aws        aws:123456789012  1234     2 h       held     3 d       in 4 h
-    aws-prod: cannot see iam:ListAccessKeys
+    aws-prod: not seen: iam:ListAccessKeys
     "#);
     }
 
