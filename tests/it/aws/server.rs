@@ -3,10 +3,11 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use serde_json::Value;
@@ -36,8 +37,10 @@ impl Moto {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("moto's python does not start ({error}); run: cargo xtask test"));
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (mut words, mut line) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+        words.read_line(&mut line).unwrap();
+        // What it cannot do it says there, and gives no answer at all where nobody listens. Ends with the server.
+        thread::spawn(move || io::copy(&mut words, &mut io::sink()));
         let truth: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             let _ = child.kill();
             let _ = child.wait();
