@@ -122,9 +122,9 @@ fn a_secret_id_appears_and_goes_and_a_refused_reading_is_not_permitted() {
     assert_eq!(row["attributes"]["policies"], json!({"reading": "not_permitted"}), "{row:#}");
     let told = run["troubles"].as_array().unwrap().iter().any(|it| it["place"] == "approle/approle/roles");
     assert!(told, "{run:#}");
-    let listed = place.say(&["sources", "list"]);
+    let listed = place.say(&["sources", "show", "bao"]);
     let shown = format!("{}{}", listed.out, listed.err);
-    for words in ["blind spot", "approle/approle/roles"] {
+    for words in ["cannot see", "approle/approle/roles"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
 

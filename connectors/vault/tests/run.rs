@@ -129,7 +129,7 @@ pub(super) async fn run(source: &dyn Connector, known: &Bookmarks) -> (Result<()
 
 /// A run so much later.
 pub(super) async fn run_after(source: &dyn Connector, known: &Bookmarks, later: Span) -> (Result<(), Trouble>, Said) {
-    let now = Time::from_seconds(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap()) + later;
+    let now = Time::from_micros(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap()) + later;
     let (out, mut events) = mpsc::channel(16);
     let mut to = Emitter::new(out, Arc::new(Standing(now)), CancellationToken::new());
     let before = known.cursors.clone();
