@@ -3,7 +3,10 @@
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Status, Time, field};
 
-use super::{Check, Judged, Lack, Mapping, Near, Neighbour, Rule, Verdict, View, life};
+use super::{
+    Check, Judged, Lack, Mapping, Near, Neighbour, Rule, Verdict, View,
+    life::{self, Birth},
+};
 use crate::thresholds::{Thresholds, days};
 
 /// What this rule is.
@@ -48,45 +51,56 @@ pub(super) static SPEC: Rule = Rule {
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let allowed = view.get(field::MULTI_ACTIVE_ALLOWED) == Reading::Known(true);
-    if allowed || !view.has_identity() || view.knows(field::LOCATION) {
-        return Ok(Verdict::not_applicable());
-    }
-    let rivals: Vec<Near<'_>> = view.siblings().filter(|it| rivals(view, it, now)).collect();
-    if rivals.is_empty() {
-        return Ok(Verdict::pass());
-    }
-    let own = life::birth(view)?;
-    let mut newer: Vec<(Time, Time, Near<'_>)> = Vec::new();
-    for rival in rivals {
-        let Some(birth) = life::birth_of(&rival) else {
-            let words = || format!("when {} was created is not known", rival.external());
-            return Err(Verdict::inconclusive(Lack::Collection, view.says(words)));
-        };
-        if (birth.at, rival.id()) > (own.at, view.id()) {
-            newer.push((birth.at, birth.as_of, rival));
-        }
-    }
-    let Some((born, as_of, rival)) = newer.into_iter().min_by_key(|(born, _, rival)| (*born, rival.id())) else {
+    let Rivalry { own, others } = rivalry(view, now)?;
+    let newer = others.into_iter().filter(|(birth, it)| (birth.at, it.id()) > (own.at, view.id()));
+    let Some((birth, rival)) = newer.min_by_key(|(birth, it)| (birth.at, it.id())) else {
         return Ok(Verdict::pass());
     };
     let limit = thresholds.overlap_days;
-    let overlap = life::over(born, days(limit), as_of.min(own.as_of), now)?;
+    let overlap = life::over(birth.at, days(limit), birth.as_of.min(own.as_of), now)?;
     let words = || {
         format!(
             "{working}, {} {}, beside {} of {}, together for {}, over {limit} days",
             own.label,
             life::date(own.at),
             rival.external(),
-            life::date(born),
+            life::date(birth.at),
             life::count(overlap),
         )
     };
     Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
-/// Whether a sibling does the same work: active, of the same kind, for the same service.
-pub(super) fn rivals(view: &View<'_>, sibling: &Near<'_>, now: Time) -> bool {
+/// A credential and those that do the same work beside it, at least one, each with its birth.
+pub(super) struct Rivalry<'a> {
+    pub(super) own: Birth,
+    pub(super) others: Vec<(Birth, Near<'a>)>,
+}
+
+/// Who does the same work as a credential: active, of the same kind, for the same service. Where nobody does, or several may,
+/// that is the verdict. Needs `multi_active_allowed`, `location` and `service` declared, and what tells births and status.
+pub(super) fn rivalry<'a>(view: &View<'a>, now: Time) -> Result<Rivalry<'a>, Verdict> {
+    let allowed = view.get(field::MULTI_ACTIVE_ALLOWED) == Reading::Known(true);
+    if allowed || !view.has_identity() || view.knows(field::LOCATION) {
+        return Err(Verdict::not_applicable());
+    }
+    let rivals: Vec<Near<'a>> = view.siblings().filter(|it| is_rival(view, it, now)).collect();
+    if rivals.is_empty() {
+        return Err(Verdict::pass());
+    }
+    let own = life::birth(view)?;
+    let mut others = Vec::new();
+    for rival in rivals {
+        let Some(birth) = life::birth_of(&rival) else {
+            let words = || format!("when {} was created is not known", rival.external());
+            return Err(Verdict::inconclusive(Lack::Collection, view.says(words)));
+        };
+        others.push((birth, rival));
+    }
+    Ok(Rivalry { own, others })
+}
+
+fn is_rival(view: &View<'_>, sibling: &Near<'_>, now: Time) -> bool {
     let same_service = view.text(field::SERVICE).known() == sibling.text(field::SERVICE).known();
     sibling.kind() == view.kind() && sibling.status(now) == Status::Active && same_service
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
-use super::{Check, Judged, Mapping, Neighbour, Place, Rule, Verdict, View, life};
+use super::{Check, Judged, Mapping, Neighbour, Place, Rule, Verdict, View, life, lists};
 use crate::thresholds::Thresholds;
 
 /// What this rule is.
@@ -116,9 +116,8 @@ impl Shared {
             [(&self.identities, "identities"), (&self.systems, "systems"), (&self.environments, "environments")]
         {
             if set.len() > 1 {
-                let named = set.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let more = if set.len() > NAMED { ", …" } else { "" };
-                parts.push(format!("{} {what} ({named}{more})", set.len()));
+                let named = lists::first(NAMED, set.iter().map(String::as_str));
+                parts.push(format!("{} {what} ({named})", set.len()));
             }
         }
         let kept = places.iter().filter(|place| place.holds_secret).count();

@@ -3,7 +3,11 @@
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
-use super::{Check, Judged, Lack, Mapping, Near, Neighbour, Rule, Verdict, View, cred_multi_active::rivals, life};
+use super::{
+    Check, Judged, Mapping, Near, Neighbour, Rule, Verdict, View,
+    cred_multi_active::{Rivalry, rivalry},
+    life,
+};
 use crate::thresholds::{Thresholds, days};
 
 /// What this rule is.
@@ -48,25 +52,9 @@ pub(super) static SPEC: Rule = Rule {
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     life::working(view, now)?;
-    let allowed = view.get(field::MULTI_ACTIVE_ALLOWED) == Reading::Known(true);
-    if allowed || !view.has_identity() || view.knows(field::LOCATION) {
-        return Ok(Verdict::not_applicable());
-    }
-    let rivals: Vec<Near<'_>> = view.siblings().filter(|it| rivals(view, it, now)).collect();
-    if rivals.is_empty() {
-        return Ok(Verdict::pass());
-    }
-    let own = life::birth(view)?;
-    let mut older = Vec::new();
-    for rival in rivals {
-        let Some(birth) = life::birth_of(&rival) else {
-            let words = || format!("when {} was created is not known", rival.external());
-            return Err(Verdict::inconclusive(Lack::Collection, view.says(words)));
-        };
-        if (birth.at, rival.id()) < (own.at, view.id()) {
-            older.push(rival);
-        }
-    }
+    let Rivalry { own, others } = rivalry(view, now)?;
+    let older = others.into_iter().filter(|(birth, it)| (birth.at, it.id()) < (own.at, view.id()));
+    let older: Vec<Near<'_>> = older.map(|(_, rival)| rival).collect();
     if older.is_empty() {
         return Ok(Verdict::pass());
     }

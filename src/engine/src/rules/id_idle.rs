@@ -54,8 +54,7 @@ struct Activity {
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let human = view.text(field::NATURE).known() == Some("human");
-    if human || who::is_root_view(view) || who::is_providers_own(view) {
+    if who::is_no_machine_of_ours(view) {
         return Ok(Verdict::not_applicable());
     }
     let limit = match view.kind() {

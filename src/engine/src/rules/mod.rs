@@ -30,6 +30,7 @@ mod id_idle;
 mod id_orphan_consumer;
 mod inputs;
 mod life;
+mod lists;
 mod own_left;
 mod own_moved;
 mod own_none;

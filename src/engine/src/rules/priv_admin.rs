@@ -50,9 +50,8 @@ pub(super) static SPEC: Rule = Rule {
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let nature = view.text(field::NATURE).known().unwrap_or_default();
     // ROOT-KEY judges the root; people with administrator rights are another matter.
-    if nature == "human" || who::is_root_view(view) || who::is_providers_own(view) {
+    if who::is_no_machine_of_ours(view) {
         return Ok(Verdict::not_applicable());
     }
     match view.get(field::ADMIN) {
@@ -67,10 +66,8 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
         if let Some(because) = view.text(field::ADMIN_BECAUSE).known().filter(|it| !it.is_empty()) {
             words.push_str(&format!(": {because}"));
         }
-        if let Some(missing) = view.get(field::NOT_EVALUATED).known().filter(|it| !it.is_empty()) {
-            words.push_str(&format!("; not evaluated: {}", missing.join(", ")));
-        }
-        if nature == "unclear" {
+        words.push_str(&not_evaluated(view));
+        if view.text(field::NATURE).known() == Some("unclear") {
             words.push_str("; whether people or machines use it is unclear");
         }
         words
@@ -78,6 +75,12 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     // Being privileged is the fault itself here, no reason to raise it.
     let raisers = view.raisers().into_iter().filter(|it| !matches!(it, Raiser::Privileged(_))).collect();
     Ok(Verdict::fail(view.says(words), raisers))
+}
+
+/// What to add to words about rights where some were not evaluated. Needs `not_evaluated` declared.
+pub(super) fn not_evaluated(view: &View<'_>) -> String {
+    let missing = view.list(field::NOT_EVALUATED).known().filter(|it| !it.is_empty());
+    missing.map_or_else(String::new, |it| format!("; not evaluated: {}", it.join(", ")))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
-use super::{Check, Judged, Mapping, Rule, Verdict, View, life, who};
+use super::{Check, Judged, Mapping, Rule, Verdict, View, life, lists, priv_admin::not_evaluated, who};
 use crate::thresholds::Thresholds;
 
 /// What this rule is.
@@ -46,30 +46,18 @@ const NAMED: usize = 5;
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let human = view.text(field::NATURE).known() == Some("human");
-    if human || who::is_root_view(view) || who::is_providers_own(view) {
+    if who::is_no_machine_of_ours(view) {
         return Ok(Verdict::not_applicable());
     }
-    let ways = match view.list(field::ESCALATES) {
-        Reading::Known([]) => return Ok(Verdict::pass()),
-        Reading::Known(ways) => ways,
-        Reading::Never => return Ok(Verdict::pass()),
-        Reading::NotReported => return Ok(Verdict::not_applicable()),
-        unknown => return Err(Verdict::unknown("escalates", &unknown)),
-    };
+    let ways = lists::faults(view, field::ESCALATES)?;
     // PRIV-ADMIN says the worse thing.
     if view.get(field::ADMIN) == Reading::Known(true) {
         return Ok(Verdict::pass());
     }
     life::usual_grace(view, thresholds, now)?;
     let words = || {
-        let named = ways.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = if ways.len() > NAMED { ", …" } else { "" };
-        let mut words = format!("{working}, could give itself more rights by {named}{more}");
-        if let Some(missing) = view.get(field::NOT_EVALUATED).known().filter(|it| !it.is_empty()) {
-            words.push_str(&format!("; not evaluated: {}", missing.join(", ")));
-        }
-        words
+        let named = lists::first(NAMED, ways.iter().map(String::as_str));
+        format!("{working}, could give itself more rights by {named}{}", not_evaluated(view))
     };
     Ok(Verdict::fail(view.says(words), view.raisers()))
 }

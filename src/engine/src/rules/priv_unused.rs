@@ -3,7 +3,7 @@
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
-use super::{Check, Judged, Mapping, Rule, Verdict, View, life, who};
+use super::{Check, Judged, Mapping, Rule, Verdict, View, life, lists, who};
 use crate::thresholds::{Thresholds, days};
 
 /// What this rule is.
@@ -48,17 +48,10 @@ const NAMED: usize = 8;
 
 fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let working = life::working(view, now)?;
-    let human = view.text(field::NATURE).known() == Some("human");
-    if human || who::is_root_view(view) || who::is_providers_own(view) {
+    if who::is_no_machine_of_ours(view) {
         return Ok(Verdict::not_applicable());
     }
-    let unused = match view.list(field::UNUSED_SERVICES) {
-        Reading::Known([]) => return Ok(Verdict::pass()),
-        Reading::Known(unused) => unused,
-        Reading::Never => return Ok(Verdict::pass()),
-        Reading::NotReported => return Ok(Verdict::not_applicable()),
-        unknown => return Err(Verdict::unknown("unused_services", &unknown)),
-    };
+    let unused = lists::faults(view, field::UNUSED_SERVICES)?;
     let privileged: Vec<&str> = unused.iter().map(String::as_str).filter(|it| PRIVILEGED.contains(it)).collect();
     let granted = view.get(field::GRANTED_SERVICES);
     let share = granted.known().filter(|all| *all > 0).map(|all| percent(unused.len(), all));
@@ -81,15 +74,13 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     let words = || {
         let mut named: Vec<&str> = privileged.clone();
         named.extend(unused.iter().map(String::as_str).filter(|it| !PRIVILEGED.contains(it)));
-        let more = if named.len() > NAMED { ", …" } else { "" };
-        named.truncate(NAMED);
+        let named = lists::first(NAMED, named.into_iter());
         let of = granted.known().map_or(String::new(), |all| format!(" of {all}"));
         let share = share.map_or(String::new(), |share| format!(", {share} %"));
         let count = unused.len();
         let (from, watched) = (life::date(from), life::count(watched));
         format!(
-            "{working}, {count}{of} services granted were not used since {from}, {watched} ago, over {limit} days{share}: {}{more}",
-            named.join(", ")
+            "{working}, {count}{of} services granted were not used since {from}, {watched} ago, over {limit} days{share}: {named}"
         )
     };
     Ok(Verdict::fail(view.says(words), view.raisers()))

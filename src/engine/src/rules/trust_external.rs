@@ -3,7 +3,7 @@
 
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
-use super::{Check, Judged, Mapping, Rule, Verdict, View, life, who};
+use super::{Check, Judged, Mapping, Rule, Verdict, View, life, lists, who};
 use crate::thresholds::Thresholds;
 
 /// What this rule is.
@@ -44,28 +44,21 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     if who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
-    let accounts = match view.list(field::EXTERNAL_ACCOUNTS) {
-        Reading::Known([]) => return Ok(Verdict::pass()),
-        Reading::Known(accounts) => accounts,
-        Reading::Never => return Ok(Verdict::pass()),
-        Reading::NotReported => return Ok(Verdict::not_applicable()),
-        unknown => return Err(Verdict::unknown("external_accounts", &unknown)),
-    };
+    let accounts = lists::faults(view, field::EXTERNAL_ACCOUNTS)?;
     let strangers: Vec<&str> = accounts
         .iter()
         .map(String::as_str)
         .filter(|it| !thresholds.trusted_accounts.iter().any(|trusted| trusted == it))
         .collect();
     let guarded = view.get(field::EXTERNAL_ID_REQUIRED);
-    let named = |accounts: &[&str]| {
-        let more = if accounts.len() > NAMED { ", …" } else { "" };
-        format!("{}{more}", accounts.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "))
-    };
     if !strangers.is_empty() {
         let words = || {
             let who = match strangers.contains(&"*") {
                 true => "anybody may act as it".to_owned(),
-                false => format!("accounts that nobody vouched for may act as it: {}", named(&strangers)),
+                false => format!(
+                    "accounts that nobody vouched for may act as it: {}",
+                    lists::first(NAMED, strangers.iter().copied())
+                ),
             };
             let guard = match guarded {
                 Reading::Known(true) => ", with an external id",
@@ -78,9 +71,10 @@ fn check(view: &View<'_>, thresholds: &Thresholds, now: Time) -> Judged {
     }
     match guarded {
         Reading::Known(false) => {
-            let known: Vec<&str> = accounts.iter().map(String::as_str).collect();
-            let words =
-                || format!("{working}, trusted accounts may act as it without an external id: {}", named(&known));
+            let words = || {
+                let named = lists::first(NAMED, accounts.iter().map(String::as_str));
+                format!("{working}, trusted accounts may act as it without an external id: {named}")
+            };
             Ok(Verdict::fail(view.says(words), view.raisers()))
         }
         Reading::Known(true) | Reading::NotReported | Reading::Never => Ok(Verdict::pass()),

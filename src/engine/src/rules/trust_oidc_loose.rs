@@ -1,9 +1,9 @@
 //! TRUST-OIDC-LOOSE: tokens of strangers fit its trust in an OpenID Connect issuer.
 //! It must never judge an issuer: only the conditions that were read.
 
-use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
+use provost_model::{FieldSet, Kind, Severity, Time, field};
 
-use super::{Check, Judged, Mapping, Rule, Verdict, View, life, who};
+use super::{Check, Judged, Mapping, Rule, Verdict, View, life, lists, who};
 use crate::thresholds::Thresholds;
 
 /// What this rule is.
@@ -43,24 +43,17 @@ fn check(view: &View<'_>, _: &Thresholds, now: Time) -> Judged {
     if who::is_providers_own(view) {
         return Ok(Verdict::not_applicable());
     }
-    let loose = match view.list(field::OIDC_LOOSE) {
-        Reading::Known([]) => return Ok(Verdict::pass()),
-        Reading::Known(loose) => loose,
-        Reading::Never => return Ok(Verdict::pass()),
-        Reading::NotReported => return Ok(Verdict::not_applicable()),
-        unknown => return Err(Verdict::unknown("oidc_loose", &unknown)),
-    };
+    let loose = lists::faults(view, field::OIDC_LOOSE)?;
     let words = || {
-        let named = loose.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = if loose.len() > NAMED { ", …" } else { "" };
-        format!("{working}, trusts token subjects that fit strangers too: {named}{more}")
+        let named = lists::first(NAMED, loose.iter().map(String::as_str));
+        format!("{working}, trusts token subjects that fit strangers too: {named}")
     };
     Ok(Verdict::fail(view.says(words), view.raisers()))
 }
 
 #[cfg(test)]
 mod tests {
-    use provost_model::Status;
+    use provost_model::{Reading, Status};
 
     use super::*;
     use crate::rules::sample::{NOW, World, ago, record, truth};

@@ -59,6 +59,12 @@ pub(super) fn is_human(identity: &Near<'_>) -> bool {
     identity.text(field::NATURE).known() == Some("human")
 }
 
+/// Whether rules about machines leave an identity out: a human being, the root of an account, what the provider looks after.
+/// Needs `nature`, `arn` and `path` declared.
+pub(super) fn is_no_machine_of_ours(view: &View<'_>) -> bool {
+    view.text(field::NATURE).known() == Some("human") || is_root_view(view) || is_providers_own(view)
+}
+
 /// Whether the provider made it and looks after it: service-linked roles, and roles that a directory makes for people.
 pub(super) fn is_providers_own(view: &View<'_>) -> bool {
     let path = view.text(field::PATH).known().unwrap_or_default();
