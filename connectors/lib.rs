@@ -10,6 +10,7 @@ mod generic;
 pub mod github;
 pub mod host;
 pub mod manifest;
+mod settings;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -24,6 +24,18 @@ pub struct Permission {
     pub why: &'static str,
 }
 
+impl Permission {
+    /// One without which a run is partial.
+    pub const fn needed(action: &'static str, why: &'static str) -> Self {
+        Self { action, optional: false, why }
+    }
+
+    /// One that may be denied.
+    pub const fn optional(action: &'static str, why: &'static str) -> Self {
+        Self { action, optional: true, why }
+    }
+}
+
 /// Where a connector looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -67,6 +79,13 @@ pub type Build = dyn Fn(&Source) -> Result<Box<dyn Connector>, String> + Send + 
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spec").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl Spec {
+    /// Whether a denial of that operation makes a blind spot only.
+    pub fn may_lack(&self, operation: &str) -> bool {
+        self.permissions.iter().any(|permission| permission.action == operation && permission.optional)
     }
 }
 

@@ -1,20 +1,18 @@
 //! Access advisor: which services privileged identities were granted and never used. A job for each, a few at leisure.
 //! It must never take a job that did not end for an identity that uses nothing.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use aws_sdk_iam::types::{JobStatusType, ServiceLastAccessed};
 use provost_client::Failure;
-use provost_model::{Cover, Cursor, Entity, Key, Kind, Scope, Time, Why, field};
+use provost_model::{Cover, Cursor, Entity, Key, Scope, Time, Why, field};
 
 use super::{
     authorization::time,
     lists::{self, paged},
     look::Looking,
     session::Session,
+    told::{self, ToldOf},
 };
 use crate::{Emitter, Stopped};
 
@@ -43,7 +41,7 @@ struct Position {
     since: Time,
     /// The id of whom the round came to last.
     after: String,
-    told: BTreeSet<(Kind, String)>,
+    told: ToldOf,
 }
 
 /// Asks about those whose turn it is. `alive` are the ids of all users and roles that there are.
@@ -58,7 +56,7 @@ pub(super) async fn turn(
     let mut position = looking.cursor(SCOPE).and_then(Position::read).unwrap_or_else(|| Position {
         since: now,
         after: String::new(),
-        told: BTreeSet::new(),
+        told: ToldOf::new(),
     });
     candidates.sort_unstable_by(|one, other| one.key.external.cmp(&other.key.external));
     let (due, since) = due(looking, candidates.len(), position.since, now);
@@ -163,26 +161,20 @@ fn malformed(operation: &str, said: &str) -> Failure {
 
 impl Position {
     fn read(cursor: &Cursor) -> Option<Self> {
-        let text = String::from_utf8(cursor.0.clone()).ok()?;
-        let mut lines = text.lines();
-        let (since, after) = lines.next()?.split_once(' ')?;
-        let told = lines
-            .filter_map(|line| line.split_once(' '))
-            .filter_map(|(kind, id)| Some((kind.parse().ok()?, id.to_owned())));
-        Some(Self { since: Time::from_micros(since.parse().ok()?), after: after.to_owned(), told: told.collect() })
+        let (first, told) = told::read(cursor)?;
+        let (since, after) = first.split_once(' ')?;
+        Some(Self { since: Time::from_micros(since.parse().ok()?), after: after.to_owned(), told })
     }
 
     fn cursor(&self) -> Cursor {
-        let mut text = format!("{} {}", self.since.as_micros(), self.after);
-        for (kind, id) in &self.told {
-            text.push_str(&format!("\n{kind} {id}"));
-        }
-        Cursor(text.into_bytes())
+        told::cursor(&format!("{} {}", self.since.as_micros(), self.after), &self.told)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use provost_model::Kind;
+
     use super::*;
 
     #[test]
@@ -190,7 +182,7 @@ mod tests {
         let told = [(Kind::User, "AIDA1".to_owned()), (Kind::Role, "AROA1".to_owned())];
         let position = Position { since: Time::from_seconds(7), after: "AIDA1".into(), told: told.into() };
         assert_eq!(Position::read(&position.cursor()).unwrap(), position);
-        let empty = Position { since: Time::from_seconds(7), after: String::new(), told: BTreeSet::new() };
+        let empty = Position { since: Time::from_seconds(7), after: String::new(), told: ToldOf::new() };
         assert_eq!(Position::read(&empty.cursor()).unwrap(), empty);
         assert!(Position::read(&Cursor(b"nonsense".to_vec())).is_none());
     }

@@ -12,6 +12,7 @@ use super::{
     call::{At, Rpc},
     lists::{self, paged},
     look::Looking,
+    told::{self, ToldOf},
 };
 use crate::{Emitter, Stopped};
 
@@ -65,7 +66,7 @@ struct Birth {
 #[derive(Debug, PartialEq, Eq)]
 struct Position {
     until: Time,
-    told: BTreeSet<(Kind, String)>,
+    told: ToldOf,
 }
 
 /// The region in which a partition keeps the events of IAM.
@@ -83,7 +84,7 @@ pub(super) async fn look(looking: &Looking<'_>, alive: &HashSet<String>, to: &mu
     let now = to.now();
     let oldest = now - KEPT;
     let known = looking.cursor(SCOPE).and_then(Position::read);
-    let mut position = known.unwrap_or_else(|| Position { until: oldest, told: BTreeSet::new() });
+    let mut position = known.unwrap_or_else(|| Position { until: oldest, told: ToldOf::new() });
     let gone = |(kind, id): &&(Kind, String)| *kind != Kind::AccessKey && !alive.contains(id);
     let gone: Vec<_> = position.told.iter().filter(gone).cloned().collect();
     let mut begun = false;
@@ -196,21 +197,12 @@ fn death(text: &str) -> Option<String> {
 
 impl Position {
     fn read(cursor: &Cursor) -> Option<Self> {
-        let text = String::from_utf8(cursor.0.clone()).ok()?;
-        let mut lines = text.lines();
-        let until = Time::from_micros(lines.next()?.parse().ok()?);
-        let told = lines
-            .filter_map(|line| line.split_once(' '))
-            .filter_map(|(kind, id)| Some((kind.parse().ok()?, id.to_owned())));
-        Some(Self { until, told: told.collect() })
+        let (until, told) = told::read(cursor)?;
+        Some(Self { until: Time::from_micros(until.parse().ok()?), told })
     }
 
     fn cursor(&self) -> Cursor {
-        let mut text = self.until.as_micros().to_string();
-        for (kind, id) in &self.told {
-            text.push_str(&format!("\n{kind} {id}"));
-        }
-        Cursor(text.into_bytes())
+        told::cursor(&self.until.as_micros().to_string(), &self.told)
     }
 }
 

@@ -17,7 +17,6 @@ use super::{
     organization, regional,
     session::Session,
     settings::{Regions, Settings},
-    spec,
 };
 use crate::{Access, Check, Verdict};
 
@@ -155,7 +154,7 @@ fn line(operation: &str, answer: Result<(), Failure>) -> Check {
         Err(failure) if is_absence(&failure.code) => (Verdict::Granted, why.to_owned()),
         Err(failure) => (Verdict::Unknown, failure.said),
     };
-    Check { action: operation.to_owned(), verdict, optional: spec::is_optional(operation), note }
+    Check { action: operation.to_owned(), verdict, optional: SPEC.may_lack(operation), note }
 }
 
 fn is_absence(code: &str) -> bool {

@@ -13,7 +13,7 @@ use super::{
     people::{User, Users},
     rows,
     session::{Session, stopped},
-    spec,
+    spec::SPEC,
 };
 use crate::{Emitter, Stopped};
 
@@ -140,7 +140,7 @@ where
 
 /// Says what went wrong with a listing: a blind spot where its permission is optional and denied.
 pub(super) async fn failed(scope: &Scope, operation: &str, failure: &Failure, to: &mut Emitter) -> Result<(), Stopped> {
-    if failure.why == Why::Denied && spec::is_optional(operation) {
+    if failure.why == Why::Denied && SPEC.may_lack(operation) {
         let place = operation.to_owned();
         return to.trouble(Trouble { place, why: Why::Denied, said: failure.said.clone(), blind_spot: true }).await;
     }

@@ -38,8 +38,9 @@ mod sweep;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod told;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_types::os_shim_internal::Env;
@@ -57,9 +58,6 @@ use crate::{Access, Bookmarks, Connector, Emitter, Source, Stopped, fingerprint:
 
 /// Time in which a source must have said what it is about to read.
 const ANNOUNCE: Duration = Duration::from_millis(1_800);
-
-/// Largest bundle of certificates read; the system's own is a quarter of a megabyte.
-const BUNDLE_MAX: u64 = 16 << 20;
 
 /// One source of this kind.
 struct Aws {
@@ -83,12 +81,7 @@ fn egress(env: &Env) -> Result<Egress, String> {
         return Ok(egress);
     }
     let told = |why: String| format!("AWS_CA_BUNDLE: {path} cannot be used: {why}");
-    let size = std::fs::metadata(&path).map_err(|error| told(error.to_string()))?.len();
-    if size > BUNDLE_MAX {
-        return Err(told(format!("it is larger than {BUNDLE_MAX} bytes")));
-    }
-    let bundle = std::fs::read(&path).map_err(|error| told(error.to_string()))?;
-    egress.trusting(&bundle).map_err(told)
+    egress.trusting_file(Path::new(&path)).map_err(told)
 }
 
 impl Aws {

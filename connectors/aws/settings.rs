@@ -6,6 +6,8 @@ use std::time::Duration;
 use provost_client::Mode;
 use serde::Deserialize;
 
+use crate::settings::{pace, sweep_every, within};
+
 /// Calls a second for each action when the bucket belongs to others too. AWS publishes no limits; 15 a second were observed
 /// for the slowest actions.
 const SHARED_MOST: f64 = 10.0;
@@ -13,8 +15,6 @@ const SHARED_MOST: f64 = 10.0;
 const IN_FLIGHT: usize = 16;
 /// CloudTrail bears two questions a second in an account and region, those of others included.
 const LOOKUP_EVERY: Duration = Duration::from_millis(600);
-/// Time in which a sweep gets round unless set.
-const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
 
 /// What the settings mean.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,15 +83,8 @@ impl Settings {
     pub(super) fn read(table: &serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
         let typed: Typed =
             serde_json::from_value(serde_json::Value::Object(table.clone())).map_err(|error| error.to_string())?;
-        let pace = match typed.pace.as_deref() {
-            None | Some("shared") => Mode::Shared { most: SHARED_MOST },
-            Some("full") => Mode::Full,
-            Some(other) => return Err(format!("pace = {other:?}: expected \"shared\" or \"full\"")),
-        };
-        let in_flight = typed.in_flight.unwrap_or(IN_FLIGHT);
-        if !(1..=256).contains(&in_flight) {
-            return Err(format!("in_flight = {in_flight}: expected 1 to 256"));
-        }
+        let pace = pace(typed.pace.as_deref(), SHARED_MOST)?;
+        let in_flight = within("in_flight", typed.in_flight.unwrap_or(IN_FLIGHT), (1, 256))?;
         if let Some(account) = typed.account.as_deref().filter(|account| !is_account(account)) {
             return Err(format!("account = {account:?}: expected twelve digits"));
         }
@@ -122,7 +115,7 @@ impl Settings {
             pace,
             in_flight,
             account: typed.account,
-            sweep_every: typed.sweep_every.as_deref().map_or(Ok(SWEEP_EVERY), span)?,
+            sweep_every: sweep_every(typed.sweep_every.as_deref())?,
             instance_credentials: typed.instance_credentials,
             max_calls: typed.max_calls.unwrap_or(u64::MAX),
         })
@@ -156,28 +149,12 @@ fn checked_url(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A length of time such as `7d`, `12h` or `30m`.
-fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("sweep_every = {text:?}: expected a number with d, h or m, such as \"7d\"");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        "d" => 86_400,
-        "h" => 3_600,
-        "m" => 60,
-        _ => return Err(wrong()),
-    };
-    if number == 0 || number > 10_000 {
-        return Err(wrong());
-    }
-    Ok(Duration::from_secs(number * seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::settings::SWEEP_EVERY;
 
     fn read(value: serde_json::Value) -> Result<Settings, String> {
         Settings::read(value.as_object().unwrap())

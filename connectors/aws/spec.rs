@@ -77,48 +77,72 @@ pub static SPEC: Spec = Spec {
         Read("ecs:DescribeTaskDefinition"),
     ],
     permissions: &[
-        need("iam:GenerateCredentialReport", "a fresh credential report"),
-        need("iam:GetCredentialReport", "last use and age of keys and passwords, second factors, the root user"),
-        need("iam:GetAccountAuthorizationDetails", "users, roles, groups, policies, tags, administrator rights"),
-        need("iam:ListAccessKeys", "access key ids, and inactive keys the report leaves out"),
-        can("iam:ListUsers", "users, where GetAccountAuthorizationDetails is refused"),
-        can("iam:GetAccountSummary", "what a run will cost"),
-        can("iam:ListVirtualMFADevices", "users with a virtual second factor, where the credential report is refused"),
-        can("iam:ListServerCertificates", "server certificates kept in IAM and their expiry"),
-        can("iam:ListServiceSpecificCredentials", "Bedrock API keys, CodeCommit and Keyspaces passwords"),
-        can("iam:ListOpenIDConnectProviders", "trusted OpenID Connect providers"),
-        can("iam:GetOpenIDConnectProvider", "their audiences"),
-        can("iam:ListSAMLProviders", "trusted SAML providers and their expiry"),
-        can("iam:ListSSHPublicKeys", "SSH keys of users (CodeCommit)"),
-        can("iam:ListSigningCertificates", "ids and expiry of signing certificates"),
-        can("iam:GenerateServiceLastAccessedDetails", "a job that finds which services an identity used"),
-        can("iam:GetServiceLastAccessedDetails", "which services privileged identities never used"),
-        can("cloudtrail:LookupEvents", "who made users, roles and access keys, as evidence of owners"),
-        can("organizations:ListAccounts", "the accounts of the organization, where role_name is set"),
-        can("ec2:DescribeRegions", "which regions are looked at, where they are not set"),
-        can("account:ListRegions", "the same, where DescribeRegions is refused"),
-        can("secretsmanager:ListSecrets", "secrets, their rotation, last reading and versions' stages; never a value"),
-        can("ssm:DescribeParameters", "names and dates of SecureString parameters; never a value"),
-        can("kms:ListKeys", "encryption keys"),
-        can("kms:ListAliases", "their names"),
-        can("kms:DescribeKey", "their state and age"),
-        can("kms:GetKeyRotationStatus", "whether they are rotated"),
-        can("kms:ListKeyRotations", "when they were rotated last"),
-        can("acm:ListCertificates", "certificates of Certificate Manager"),
-        can("acm:DescribeCertificate", "their expiry, renewal, and what uses them"),
-        can("rolesanywhere:ListTrustAnchors", "certificate authorities that are trusted by Roles Anywhere"),
-        can("rolesanywhere:ListProfiles", "the roles that their certificates may take on"),
-        can("sso:ListInstances", "instances of Identity Center"),
-        can("sso:ListApplications", "applications signed in to through it"),
-        can("eks:ListClusters", "clusters of EKS"),
-        can("eks:DescribeCluster", "the issuer of their tokens, and the role of each"),
-        can("eks:ListPodIdentityAssociations", "service accounts that act as roles"),
-        can("eks:DescribePodIdentityAssociation", "as which roles they act"),
-        can("bedrock:ListAgents", "agents of Bedrock"),
-        can("bedrock:GetAgent", "as which role each acts"),
-        can("lambda:ListFunctions", "functions, their roles, and which of their variables are credentials"),
-        can("ecs:ListTaskDefinitions", "task definitions"),
-        can("ecs:DescribeTaskDefinition", "their roles, and which of their variables are credentials"),
+        Permission::needed("iam:GenerateCredentialReport", "a fresh credential report"),
+        Permission::needed(
+            "iam:GetCredentialReport",
+            "last use and age of keys and passwords, second factors, the root user",
+        ),
+        Permission::needed(
+            "iam:GetAccountAuthorizationDetails",
+            "users, roles, groups, policies, tags, administrator rights",
+        ),
+        Permission::needed("iam:ListAccessKeys", "access key ids, and inactive keys the report leaves out"),
+        Permission::optional("iam:ListUsers", "users, where GetAccountAuthorizationDetails is refused"),
+        Permission::optional("iam:GetAccountSummary", "what a run will cost"),
+        Permission::optional(
+            "iam:ListVirtualMFADevices",
+            "users with a virtual second factor, where the credential report is refused",
+        ),
+        Permission::optional("iam:ListServerCertificates", "server certificates kept in IAM and their expiry"),
+        Permission::optional(
+            "iam:ListServiceSpecificCredentials",
+            "Bedrock API keys, CodeCommit and Keyspaces passwords",
+        ),
+        Permission::optional("iam:ListOpenIDConnectProviders", "trusted OpenID Connect providers"),
+        Permission::optional("iam:GetOpenIDConnectProvider", "their audiences"),
+        Permission::optional("iam:ListSAMLProviders", "trusted SAML providers and their expiry"),
+        Permission::optional("iam:ListSSHPublicKeys", "SSH keys of users (CodeCommit)"),
+        Permission::optional("iam:ListSigningCertificates", "ids and expiry of signing certificates"),
+        Permission::optional(
+            "iam:GenerateServiceLastAccessedDetails",
+            "a job that finds which services an identity used",
+        ),
+        Permission::optional("iam:GetServiceLastAccessedDetails", "which services privileged identities never used"),
+        Permission::optional("cloudtrail:LookupEvents", "who made users, roles and access keys, as evidence of owners"),
+        Permission::optional("organizations:ListAccounts", "the accounts of the organization, where role_name is set"),
+        Permission::optional("ec2:DescribeRegions", "which regions are looked at, where they are not set"),
+        Permission::optional("account:ListRegions", "the same, where DescribeRegions is refused"),
+        Permission::optional(
+            "secretsmanager:ListSecrets",
+            "secrets, their rotation, last reading and versions' stages; never a value",
+        ),
+        Permission::optional("ssm:DescribeParameters", "names and dates of SecureString parameters; never a value"),
+        Permission::optional("kms:ListKeys", "encryption keys"),
+        Permission::optional("kms:ListAliases", "their names"),
+        Permission::optional("kms:DescribeKey", "their state and age"),
+        Permission::optional("kms:GetKeyRotationStatus", "whether they are rotated"),
+        Permission::optional("kms:ListKeyRotations", "when they were rotated last"),
+        Permission::optional("acm:ListCertificates", "certificates of Certificate Manager"),
+        Permission::optional("acm:DescribeCertificate", "their expiry, renewal, and what uses them"),
+        Permission::optional(
+            "rolesanywhere:ListTrustAnchors",
+            "certificate authorities that are trusted by Roles Anywhere",
+        ),
+        Permission::optional("rolesanywhere:ListProfiles", "the roles that their certificates may take on"),
+        Permission::optional("sso:ListInstances", "instances of Identity Center"),
+        Permission::optional("sso:ListApplications", "applications signed in to through it"),
+        Permission::optional("eks:ListClusters", "clusters of EKS"),
+        Permission::optional("eks:DescribeCluster", "the issuer of their tokens, and the role of each"),
+        Permission::optional("eks:ListPodIdentityAssociations", "service accounts that act as roles"),
+        Permission::optional("eks:DescribePodIdentityAssociation", "as which roles they act"),
+        Permission::optional("bedrock:ListAgents", "agents of Bedrock"),
+        Permission::optional("bedrock:GetAgent", "as which role each acts"),
+        Permission::optional(
+            "lambda:ListFunctions",
+            "functions, their roles, and which of their variables are credentials",
+        ),
+        Permission::optional("ecs:ListTaskDefinitions", "task definitions"),
+        Permission::optional("ecs:DescribeTaskDefinition", "their roles, and which of their variables are credentials"),
     ],
     blind_spots: &[
         "IAM keeps no last use of root's signing certificates, nor of users' SSH keys and certificates",
@@ -165,19 +189,6 @@ pace = "shared"                 # or "full": as fast as in_flight allows
 # instance_credentials = false  # true: may ask the machine's metadata service for credentials
 # max_calls = 100000            # of one run
 "#;
-
-const fn need(action: &'static str, why: &'static str) -> Permission {
-    Permission { action, optional: false, why }
-}
-
-const fn can(action: &'static str, why: &'static str) -> Permission {
-    Permission { action, optional: true, why }
-}
-
-/// Whether a denial of that operation makes a blind spot only.
-pub(super) fn is_optional(operation: &str) -> bool {
-    SPEC.permissions.iter().any(|permission| permission.action == operation && permission.optional)
-}
 
 #[cfg(test)]
 mod tests {

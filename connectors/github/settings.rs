@@ -7,12 +7,12 @@ use provost_client::Mode;
 use serde::Deserialize;
 use url::Url;
 
+use crate::settings::{pace, sweep_every, within};
+
 /// Calls a second of one read when the budget belongs to others too. The budget itself is learned from the answers.
 const SHARED_MOST: f64 = 10.0;
 /// Calls in flight unless set. GitHub allows a hundred to everybody who shares the credential.
 const IN_FLIGHT: usize = 8;
-/// Time in which a sweep gets round unless set.
-const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
 /// Share of the hourly budget left to others unless set.
 const RESERVE: f64 = 0.2;
 /// The interface of github.com.
@@ -89,8 +89,8 @@ impl Settings {
         let typed: Typed =
             serde_json::from_value(serde_json::Value::Object(table.clone())).map_err(|error| error.to_string())?;
         let as_whom = match (typed.app_id, typed.private_key, typed.token) {
-            (Some(id), Some(key), None) => AsWhom::App { id, key: referred("private_key", key)? },
-            (None, None, Some(token)) => AsWhom::Token(referred("token", token)?),
+            (Some(id), Some(key), None) => AsWhom::App { id, key },
+            (None, None, Some(token)) => AsWhom::Token(token),
             (Some(_), None, None) => return Err("app_id needs private_key".to_owned()),
             (None, Some(_), None) => return Err("private_key needs app_id".to_owned()),
             _ => return Err("expected either app_id with private_key, or token".to_owned()),
@@ -103,19 +103,9 @@ impl Settings {
         if matches!(as_whom, AsWhom::Token(_)) && typed.organizations.is_empty() && typed.enterprise.is_none() {
             return Err("a token needs organizations or enterprise: it does not say where it may look".to_owned());
         }
-        let pace = match typed.pace.as_deref() {
-            None | Some("shared") => Mode::Shared { most: SHARED_MOST },
-            Some("full") => Mode::Full,
-            Some(other) => return Err(format!("pace = {other:?}: expected \"shared\" or \"full\"")),
-        };
-        let in_flight = typed.in_flight.unwrap_or(IN_FLIGHT);
-        if !(1..=100).contains(&in_flight) {
-            return Err(format!("in_flight = {in_flight}: expected 1 to 100"));
-        }
-        let reserve = typed.reserve.unwrap_or(RESERVE);
-        if !(0.0..=0.95).contains(&reserve) {
-            return Err(format!("reserve = {reserve}: expected 0 to 0.95"));
-        }
+        let pace = pace(typed.pace.as_deref(), SHARED_MOST)?;
+        let in_flight = within("in_flight", typed.in_flight.unwrap_or(IN_FLIGHT), (1, 100))?;
+        let reserve = within("reserve", typed.reserve.unwrap_or(RESERVE), (0.0, 0.95))?;
         Ok(Self {
             api: Api::at(typed.base_url.as_deref().unwrap_or(PUBLIC))?,
             as_whom,
@@ -124,7 +114,7 @@ impl Settings {
             pace,
             in_flight,
             reserve,
-            sweep_every: typed.sweep_every.as_deref().map_or(Ok(SWEEP_EVERY), span)?,
+            sweep_every: sweep_every(typed.sweep_every.as_deref())?,
             max_calls: typed.max_calls.unwrap_or(u64::MAX),
         })
     }
@@ -161,32 +151,6 @@ impl Api {
             _ => Err(wrong()),
         }
     }
-}
-
-/// A reference such as `env:NAME`; anything else may be the secret itself and is not repeated.
-fn referred(setting: &str, text: String) -> Result<String, String> {
-    let schemes = ["env:", "file:", "credential:", "exec:", "vault:"];
-    if schemes.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
-        return Ok(text);
-    }
-    Err(format!("{setting}: expected a reference: env:NAME, file:/PATH, credential:ID or exec:/PATH"))
-}
-
-/// A length of time such as `7d`, `12h` or `30m`.
-fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("sweep_every = {text:?}: expected a number with d, h or m, such as \"7d\"");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        "d" => 86_400,
-        "h" => 3_600,
-        "m" => 60,
-        _ => return Err(wrong()),
-    };
-    if number == 0 || number > 10_000 {
-        return Err(wrong());
-    }
-    Ok(Duration::from_secs(number * seconds))
 }
 
 #[cfg(test)]
@@ -241,15 +205,6 @@ mod tests {
         ] {
             let error = read(table).unwrap_err();
             assert!(error.contains(says), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_secret_in_the_settings_is_refused_and_not_repeated() {
-        let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
-        for table in [json!({"token": token, "organizations": ["a"]}), json!({"app_id": 1, "private_key": token})] {
-            let error = read(table).unwrap_err();
-            assert!(error.contains("reference") && !error.contains("ghp_"), "{error}");
         }
     }
 }

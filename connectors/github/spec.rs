@@ -59,36 +59,54 @@ pub static SPEC: Spec = Spec {
         Read("GET /repos/{owner}/{repo}/environments/{environment_name}/variables"),
     ],
     permissions: &[
-        need("metadata:read", "names of repositories, and whether they are archived"),
-        need("administration:read", "deploy keys of repositories, their last use and who added them; their runners"),
-        need(
+        Permission::needed("metadata:read", "names of repositories, and whether they are archived"),
+        Permission::needed(
+            "administration:read",
+            "deploy keys of repositories, their last use and who added them; their runners",
+        ),
+        Permission::needed(
             "organization_administration:read",
             "installed Apps and their permissions; the audit log; subjects of tokens",
         ),
-        can("members:read", "members, owners of the organization, second factors, collaborators from outside"),
-        can(
+        Permission::optional(
+            "members:read",
+            "members, owners of the organization, second factors, collaborators from outside",
+        ),
+        Permission::optional(
             "organization_personal_access_tokens:read",
             "fine-grained tokens, their last use and expiry; for Apps only",
         ),
-        can(
+        Permission::optional(
             "organization_personal_access_token_requests:read",
             "requests for access by fine-grained tokens; for Apps only",
         ),
-        can("organization_secrets:read", "names and dates of the organization's Actions secrets"),
-        can("organization_actions_variables:read", "variables of the organization that hold a credential"),
-        can("organization_dependabot_secrets:read", "names and dates of the organization's Dependabot secrets"),
-        can("organization_codespaces_secrets:read", "names and dates of the organization's Codespaces secrets"),
-        can("organization_hooks:read", "webhooks of the organization"),
-        can("organization_self_hosted_runners:read", "self-hosted runners of the organization"),
-        can("secret_scanning_alerts:read", "credentials that GitHub found in the open; never their values"),
-        can("secrets:read", "names and dates of repositories' Actions secrets"),
-        can("actions_variables:read", "variables of repositories that hold a credential"),
-        can("dependabot_secrets:read", "names and dates of repositories' Dependabot secrets"),
-        can("codespaces_secrets:read", "names and dates of repositories' Codespaces secrets"),
-        can("actions:read", "environments of repositories"),
-        can("environments:read", "names and dates of environments' secrets, and their variables"),
-        can("repository_hooks:read", "webhooks of repositories"),
-        can("contents:read", "CODEOWNERS, as evidence of who answers for a repository"),
+        Permission::optional("organization_secrets:read", "names and dates of the organization's Actions secrets"),
+        Permission::optional(
+            "organization_actions_variables:read",
+            "variables of the organization that hold a credential",
+        ),
+        Permission::optional(
+            "organization_dependabot_secrets:read",
+            "names and dates of the organization's Dependabot secrets",
+        ),
+        Permission::optional(
+            "organization_codespaces_secrets:read",
+            "names and dates of the organization's Codespaces secrets",
+        ),
+        Permission::optional("organization_hooks:read", "webhooks of the organization"),
+        Permission::optional("organization_self_hosted_runners:read", "self-hosted runners of the organization"),
+        Permission::optional(
+            "secret_scanning_alerts:read",
+            "credentials that GitHub found in the open; never their values",
+        ),
+        Permission::optional("secrets:read", "names and dates of repositories' Actions secrets"),
+        Permission::optional("actions_variables:read", "variables of repositories that hold a credential"),
+        Permission::optional("dependabot_secrets:read", "names and dates of repositories' Dependabot secrets"),
+        Permission::optional("codespaces_secrets:read", "names and dates of repositories' Codespaces secrets"),
+        Permission::optional("actions:read", "environments of repositories"),
+        Permission::optional("environments:read", "names and dates of environments' secrets, and their variables"),
+        Permission::optional("repository_hooks:read", "webhooks of repositories"),
+        Permission::optional("contents:read", "CODEOWNERS, as evidence of who answers for a repository"),
     ],
     blind_spots: &[
         "classic personal access tokens and SSH keys of members show only where they are authorized for SAML single sign-on",
@@ -138,14 +156,6 @@ pace = "shared"                                      # or "full": as fast as in_
 # sweep_every = "7d"                                 # time in which repositories are looked at one by one
 # max_calls = 100000                                 # of one run, to each organization
 "#;
-
-const fn need(action: &'static str, why: &'static str) -> Permission {
-    Permission { action, optional: false, why }
-}
-
-const fn can(action: &'static str, why: &'static str) -> Permission {
-    Permission { action, optional: true, why }
-}
 
 /// Reads that may be denied, or lacking in an organization's plan, without making a run partial; with the documents of which
 /// that is true.

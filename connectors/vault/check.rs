@@ -10,7 +10,6 @@ use super::{
     server::{self, Caller, Server},
     session::{Session, is_unsupported},
     settings::{Namespaces, ValueRead},
-    spec,
 };
 use crate::{Access, Check, Verdict};
 
@@ -233,7 +232,7 @@ fn line(operation: &str, answer: Result<(), Failure>) -> Check {
         Err(failure) if failure.said.contains("does not exist") => (Verdict::Granted, why.to_owned()),
         Err(failure) => (Verdict::Unknown, failure.said),
     };
-    Check { action: operation.to_owned(), verdict, optional: spec::is_optional(operation), note }
+    Check { action: operation.to_owned(), verdict, optional: SPEC.may_lack(operation), note }
 }
 
 /// What the token could do beyond reading.

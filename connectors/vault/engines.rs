@@ -20,9 +20,7 @@ const GRACE: Span = Span::seconds(60);
 pub(super) struct Engine {
     sort: &'static str,
     fixed: [&'static str; 2],
-    dynamic: Option<[&'static str; 2]>,
-    /// Where its live leases are listed.
-    leases: &'static str,
+    dynamic: [&'static str; 2],
     /// What a rotated account proves itself with.
     credential: Kind,
 }
@@ -32,29 +30,25 @@ const ENGINES: &[Engine] = &[
     Engine {
         sort: "database",
         fixed: ["LIST /v1/{mount}/static-roles", "GET /v1/{mount}/static-roles/{role}"],
-        dynamic: Some(["LIST /v1/{mount}/roles", "GET /v1/{mount}/roles/{role}"]),
-        leases: "creds",
+        dynamic: ["LIST /v1/{mount}/roles", "GET /v1/{mount}/roles/{role}"],
         credential: Kind::Password,
     },
     Engine {
         sort: "ldap",
         fixed: ["LIST /v1/{mount}/static-role", "GET /v1/{mount}/static-role/{role}"],
-        dynamic: Some(["LIST /v1/{mount}/role", "GET /v1/{mount}/role/{role}"]),
-        leases: "creds",
+        dynamic: ["LIST /v1/{mount}/role", "GET /v1/{mount}/role/{role}"],
         credential: Kind::Password,
     },
     Engine {
         sort: "openldap",
         fixed: ["LIST /v1/{mount}/static-role", "GET /v1/{mount}/static-role/{role}"],
-        dynamic: Some(["LIST /v1/{mount}/role", "GET /v1/{mount}/role/{role}"]),
-        leases: "creds",
+        dynamic: ["LIST /v1/{mount}/role", "GET /v1/{mount}/role/{role}"],
         credential: Kind::Password,
     },
     Engine {
         sort: "aws",
         fixed: ["LIST /v1/{mount}/static-roles", "GET /v1/{mount}/static-roles/{role}"],
-        dynamic: Some(["LIST /v1/{mount}/roles", "GET /v1/{mount}/roles/{role}"]),
-        leases: "creds",
+        dynamic: ["LIST /v1/{mount}/roles", "GET /v1/{mount}/roles/{role}"],
         credential: Kind::AccessKey,
     },
 ];
@@ -73,10 +67,7 @@ pub(super) async fn all(
     to: &mut Emitter,
 ) -> Result<(), Stopped> {
     Box::pin(fixed(place, (mount, engine), to)).await?;
-    match engine.dynamic {
-        Some(reads) => Box::pin(dynamic(place, (mount, engine), reads, to)).await,
-        None => Ok(()),
-    }
+    Box::pin(dynamic(place, (mount, engine), to)).await
 }
 
 async fn fixed(place: &Place<'_>, (mount, engine): (&Mount, &Engine), to: &mut Emitter) -> Result<(), Stopped> {
@@ -176,12 +167,8 @@ fn account(
     (account.with(field::USERNAME, username).with(field::SERVICE, service), credential, due)
 }
 
-async fn dynamic(
-    place: &Place<'_>,
-    (mount, engine): (&Mount, &Engine),
-    [list, read]: [&'static str; 2],
-    to: &mut Emitter,
-) -> Result<(), Stopped> {
+async fn dynamic(place: &Place<'_>, (mount, engine): (&Mount, &Engine), to: &mut Emitter) -> Result<(), Stopped> {
+    let [list, read] = engine.dynamic;
     let scope = (place.scope(&format!("{}/{}/roles", engine.sort, mount.path)), Some(mount.key(place)));
     let roles = match place.list(Ask::list(list, &[&mount.path])).await {
         Ok(listed) => listed.keys,
@@ -233,7 +220,7 @@ async fn maker(
         }
         Err(failure) => return Err(failure),
     }
-    let prefix = format!("{}/{}/{role}", mount.path, engine.leases);
+    let prefix = format!("{}/creds/{role}", mount.path);
     let leases = match place.list(Ask::list(LEASES, &[&prefix])).await {
         Ok(listed) => Reading::Known(i64::try_from(listed.keys.len()).unwrap_or(i64::MAX)),
         Err(failure) if failure.why == Why::Denied => {

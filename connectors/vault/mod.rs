@@ -60,8 +60,6 @@ use crate::{Access, Bookmarks, Connector, Emitter, Source, fingerprint::Fingerpr
 
 /// Time in which a source must have said what it is about to read.
 const ANNOUNCE: Duration = Duration::from_millis(1_800);
-/// Largest bundle of certificates read; the system's own is a quarter of a megabyte.
-const BUNDLE_MAX: u64 = 16 << 20;
 
 /// One source of this kind.
 struct Vault {
@@ -101,12 +99,7 @@ fn egress(settings: &Settings) -> Result<Egress, String> {
     let egress = Egress::of_environment();
     let Some(path) = &settings.ca_file else { return Ok(egress) };
     let told = |why: String| format!("ca_file: {} cannot be used: {why}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| told(error.to_string()))?.len();
-    if size > BUNDLE_MAX {
-        return Err(told(format!("it is larger than {BUNDLE_MAX} bytes")));
-    }
-    let bundle = std::fs::read(path).map_err(|error| told(error.to_string()))?;
-    egress.trusting(&bundle).map_err(told)
+    egress.trusting_file(path).map_err(told)
 }
 
 impl Vault {

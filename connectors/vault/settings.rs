@@ -6,12 +6,12 @@ use std::{path::PathBuf, time::Duration};
 use provost_client::{Ask, Mode};
 use serde::Deserialize;
 
+use crate::settings::{SWEEP_EVERY, no_sweep, pace, within};
+
 /// Calls a second for each read when the server belongs to others too.
 const SHARED_MOST: f64 = 50.0;
 /// Calls in flight unless set.
 const IN_FLIGHT: usize = 8;
-/// Time in which a sweep gets round unless set.
-const SWEEP_EVERY: Duration = Duration::from_secs(7 * 86_400);
 /// Tokens looked at unless set.
 const TOKENS: usize = 200;
 /// Certificates of one mount read one by one unless set.
@@ -120,16 +120,9 @@ impl Settings {
         let mut typed: Typed =
             serde_json::from_value(serde_json::Value::Object(table.clone())).map_err(|error| error.to_string())?;
         let login = login(&mut typed)?;
-        let pace = match typed.pace.as_deref() {
-            None | Some("shared") => Mode::Shared { most: SHARED_MOST },
-            Some("full") => Mode::Full,
-            Some(other) => return Err(format!("pace = {other:?}: expected \"shared\" or \"full\"")),
-        };
+        let pace = pace(typed.pace.as_deref(), SHARED_MOST)?;
         let in_flight = within("in_flight", typed.in_flight.unwrap_or(IN_FLIGHT), (1, 256))?;
-        let warm_share = typed.warm_share.unwrap_or(WARM_SHARE);
-        if !(0.0..=1.0).contains(&warm_share) {
-            return Err(format!("warm_share = {warm_share}: expected 0 to 1"));
-        }
+        let warm_share = within("warm_share", typed.warm_share.unwrap_or(WARM_SHARE), (0.0, 1.0))?;
         let namespaces = match typed.namespaces {
             None => Namespaces::Own,
             Some(TypedNamespaces::Word(word)) if word == "recursive" => Namespaces::Recursive,
@@ -245,19 +238,10 @@ fn namespace(name: &str, text: &str) -> Result<String, String> {
     Ok(path.to_owned())
 }
 
-fn within(name: &str, value: usize, (least, most): (usize, usize)) -> Result<usize, String> {
-    if (least..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("{name} = {value}: expected {least} to {most}"))
-    }
-}
-
 /// A length of time such as `7d`, `12h` or `30m`.
 fn span(text: &str) -> Result<Duration, String> {
     let read = seconds_of(text).filter(|it| (60..=10_000 * 86_400).contains(it));
-    let wrong = || format!("sweep_every = {text:?}: expected a number with d, h or m, such as \"7d\"");
-    read.map(Duration::from_secs).ok_or_else(wrong)
+    read.map(Duration::from_secs).ok_or_else(|| no_sweep(text))
 }
 
 /// The seconds of a length of time such as `90d`, `12h`, `30m`, `86400s`, `2w`, or a bare number of seconds.

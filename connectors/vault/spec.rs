@@ -77,55 +77,88 @@ pub static SPEC: Spec = Spec {
         Read("POST /v1/auth/token/lookup-accessor"),
     ],
     permissions: &[
-        need("GET /v1/auth/token/lookup-self", "whose token it is, and that it works: the policy default allows it"),
-        can("GET /v1/sys/internal/ui/resultant-acl", "what the token could do beyond reading: default allows it"),
-        can("POST /v1/auth/{mount}/login", "signing in as an AppRole, where the source is set up so"),
-        can("LIST /v1/sys/namespaces", "namespaces, where they are looked for"),
-        can("GET /v1/sys/audit", "audit devices (root-protected: needs sudo)"),
-        can("GET /v1/sys/auth", "ways to sign in"),
-        can("GET /v1/sys/mounts", "secrets engines"),
-        can("GET /v1/sys/internal/ui/mounts", "mounts in use, where the listings are refused: every token may"),
-        can("GET /v1/auth/{mount}/config", "issuers of JWT and OIDC mounts"),
-        can("LIST /v1/sys/policies/detailed/acl", "all policies in one call (OpenBao)"),
-        can("LIST /v1/sys/policies/acl", "names of policies"),
-        can("GET /v1/sys/policies/acl/{name}", "what policies allow: root-like, sudo, wildcards"),
-        can("LIST /v1/auth/{mount}/role", "AppRoles"),
-        can("GET /v1/auth/{mount}/role/{role}", "their policies and limits"),
-        can("GET /v1/auth/{mount}/role/{role}/role-id", "their public ids, by which entities and hosts name them"),
-        can("LIST /v1/auth/{mount}/role/{role}/secret-id", "accessors of secret ids"),
-        can(
+        Permission::needed(
+            "GET /v1/auth/token/lookup-self",
+            "whose token it is, and that it works: the policy default allows it",
+        ),
+        Permission::optional(
+            "GET /v1/sys/internal/ui/resultant-acl",
+            "what the token could do beyond reading: default allows it",
+        ),
+        Permission::optional("POST /v1/auth/{mount}/login", "signing in as an AppRole, where the source is set up so"),
+        Permission::optional("LIST /v1/sys/namespaces", "namespaces, where they are looked for"),
+        Permission::optional("GET /v1/sys/audit", "audit devices (root-protected: needs sudo)"),
+        Permission::optional("GET /v1/sys/auth", "ways to sign in"),
+        Permission::optional("GET /v1/sys/mounts", "secrets engines"),
+        Permission::optional(
+            "GET /v1/sys/internal/ui/mounts",
+            "mounts in use, where the listings are refused: every token may",
+        ),
+        Permission::optional("GET /v1/auth/{mount}/config", "issuers of JWT and OIDC mounts"),
+        Permission::optional("LIST /v1/sys/policies/detailed/acl", "all policies in one call (OpenBao)"),
+        Permission::optional("LIST /v1/sys/policies/acl", "names of policies"),
+        Permission::optional("GET /v1/sys/policies/acl/{name}", "what policies allow: root-like, sudo, wildcards"),
+        Permission::optional("LIST /v1/auth/{mount}/role", "AppRoles"),
+        Permission::optional("GET /v1/auth/{mount}/role/{role}", "their policies and limits"),
+        Permission::optional(
+            "GET /v1/auth/{mount}/role/{role}/role-id",
+            "their public ids, by which entities and hosts name them",
+        ),
+        Permission::optional("LIST /v1/auth/{mount}/role/{role}/secret-id", "accessors of secret ids"),
+        Permission::optional(
             "POST /v1/auth/{mount}/role/{role}/secret-id-accessor/lookup",
             "age, end, uses and limits of secret ids; a read by the capability update",
         ),
-        can("LIST /v1/identity/entity/id", "entities and their aliases"),
-        can("GET /v1/identity/entity/id/{id}", "their policies, groups and dates"),
-        can("LIST /v1/identity/group/id", "groups"),
-        can("GET /v1/identity/group/id/{id}", "their policies and members"),
-        can("LIST /v1/{mount}/static-roles", "accounts of databases and AWS whose passwords and keys are rotated"),
-        can("GET /v1/{mount}/static-roles/{role}", "when they were rotated last, and how often"),
-        can("LIST /v1/{mount}/static-role", "accounts of LDAP whose passwords are rotated"),
-        can("GET /v1/{mount}/static-role/{role}", "when they were rotated last, and how often"),
-        can("LIST /v1/{mount}/roles", "roles by which database and AWS accounts are made"),
-        can("GET /v1/{mount}/roles/{role}", "how long what they make lives"),
-        can("LIST /v1/{mount}/role", "roles by which LDAP accounts are made"),
-        can("GET /v1/{mount}/role/{role}", "how long what they make lives"),
-        can("LIST /v1/sys/leases/lookup/{prefix...}", "how many of them live (root-protected: needs sudo)"),
-        can("LIST /v1/{mount}/certs/detailed", "all certificates with their ends in one call (OpenBao)"),
-        can("LIST /v1/{mount}/certs", "serial numbers of certificates"),
-        can("LIST /v1/{mount}/certs/revoked", "which of them are revoked"),
-        can("GET /v1/{mount}/cert/{serial}", "certificates: every token and everybody else may read them"),
-        can("LIST /v1/{mount}/keys", "transit keys"),
-        can("GET /v1/{mount}/keys/{key}", "their versions, rotation, whether they can be taken out"),
-        can("GET /v1/{mount}/detailed-metadata", "all secrets' metadata in one call (OpenBao, capability scan)"),
-        can("LIST /v1/{mount}/detailed-metadata", "secrets' metadata by folder (OpenBao)"),
-        can("LIST /v1/{mount}/detailed-metadata/{path...}", "secrets' metadata by folder (OpenBao)"),
-        can("LIST /v1/{mount}/metadata", "names of secrets"),
-        can("LIST /v1/{mount}/metadata/{path...}", "names of secrets"),
-        can("GET /v1/{mount}/metadata/{path...}", "age, versions and custom metadata of secrets; never their values"),
-        can("LIST /v1/{mount}", "names of secrets in engines of the first generation"),
-        can("LIST /v1/{mount}/{path...}", "names of secrets in engines of the first generation"),
-        can("LIST /v1/auth/token/accessors", "tokens, by a sample (root-protected: needs sudo)"),
-        can("POST /v1/auth/token/lookup-accessor", "their policies and ends; a read by the capability update"),
+        Permission::optional("LIST /v1/identity/entity/id", "entities and their aliases"),
+        Permission::optional("GET /v1/identity/entity/id/{id}", "their policies, groups and dates"),
+        Permission::optional("LIST /v1/identity/group/id", "groups"),
+        Permission::optional("GET /v1/identity/group/id/{id}", "their policies and members"),
+        Permission::optional(
+            "LIST /v1/{mount}/static-roles",
+            "accounts of databases and AWS whose passwords and keys are rotated",
+        ),
+        Permission::optional("GET /v1/{mount}/static-roles/{role}", "when they were rotated last, and how often"),
+        Permission::optional("LIST /v1/{mount}/static-role", "accounts of LDAP whose passwords are rotated"),
+        Permission::optional("GET /v1/{mount}/static-role/{role}", "when they were rotated last, and how often"),
+        Permission::optional("LIST /v1/{mount}/roles", "roles by which database and AWS accounts are made"),
+        Permission::optional("GET /v1/{mount}/roles/{role}", "how long what they make lives"),
+        Permission::optional("LIST /v1/{mount}/role", "roles by which LDAP accounts are made"),
+        Permission::optional("GET /v1/{mount}/role/{role}", "how long what they make lives"),
+        Permission::optional(
+            "LIST /v1/sys/leases/lookup/{prefix...}",
+            "how many of them live (root-protected: needs sudo)",
+        ),
+        Permission::optional(
+            "LIST /v1/{mount}/certs/detailed",
+            "all certificates with their ends in one call (OpenBao)",
+        ),
+        Permission::optional("LIST /v1/{mount}/certs", "serial numbers of certificates"),
+        Permission::optional("LIST /v1/{mount}/certs/revoked", "which of them are revoked"),
+        Permission::optional(
+            "GET /v1/{mount}/cert/{serial}",
+            "certificates: every token and everybody else may read them",
+        ),
+        Permission::optional("LIST /v1/{mount}/keys", "transit keys"),
+        Permission::optional("GET /v1/{mount}/keys/{key}", "their versions, rotation, whether they can be taken out"),
+        Permission::optional(
+            "GET /v1/{mount}/detailed-metadata",
+            "all secrets' metadata in one call (OpenBao, capability scan)",
+        ),
+        Permission::optional("LIST /v1/{mount}/detailed-metadata", "secrets' metadata by folder (OpenBao)"),
+        Permission::optional("LIST /v1/{mount}/detailed-metadata/{path...}", "secrets' metadata by folder (OpenBao)"),
+        Permission::optional("LIST /v1/{mount}/metadata", "names of secrets"),
+        Permission::optional("LIST /v1/{mount}/metadata/{path...}", "names of secrets"),
+        Permission::optional(
+            "GET /v1/{mount}/metadata/{path...}",
+            "age, versions and custom metadata of secrets; never their values",
+        ),
+        Permission::optional("LIST /v1/{mount}", "names of secrets in engines of the first generation"),
+        Permission::optional("LIST /v1/{mount}/{path...}", "names of secrets in engines of the first generation"),
+        Permission::optional("LIST /v1/auth/token/accessors", "tokens, by a sample (root-protected: needs sudo)"),
+        Permission::optional(
+            "POST /v1/auth/token/lookup-accessor",
+            "their policies and ends; a read by the capability update",
+        ),
     ],
     blind_spots: &[
         "tokens, live leases and audit devices show only to a token with sudo on their paths",
@@ -170,19 +203,6 @@ pace = "shared"                 # or "full": as fast as in_flight allows
 # read_values = ["secret/prod"]   # values below that are read, to fingerprint them; they are kept nowhere
 # max_calls = 100000            # of one run
 "#;
-
-const fn need(action: &'static str, why: &'static str) -> Permission {
-    Permission { action, optional: false, why }
-}
-
-const fn can(action: &'static str, why: &'static str) -> Permission {
-    Permission { action, optional: true, why }
-}
-
-/// Whether a denial of that operation makes a blind spot only.
-pub(super) fn is_optional(operation: &str) -> bool {
-    SPEC.permissions.iter().any(|permission| permission.action == operation && permission.optional)
-}
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use provost_client::Failure;
 use provost_model::{Cover, Cursor, Entity, Key, Scope, Trouble, Why};
 use sha2::{Digest, Sha256};
 
-use super::{ledger::Ledger, place::Place, spec};
+use super::{ledger::Ledger, place::Place, spec::SPEC};
 use crate::{Emitter, Stopped};
 
 /// Parts read between two checkpoints.
@@ -54,7 +54,7 @@ pub(super) async fn failed(
     to: &mut Emitter,
 ) -> Result<(), Stopped> {
     place.looking.count(to).await?;
-    if failure.why == Why::Denied && spec::is_optional(&failure.operation) {
+    if failure.why == Why::Denied && SPEC.may_lack(&failure.operation) {
         return blind(scope, failure, to).await;
     }
     to.begin(scope, hangs_on).await?;
@@ -227,7 +227,7 @@ impl<'p, 'a> Parts<'p, 'a> {
         let now = to.now();
         to.cover(&self.scope, None, now, Cover::Delta { next: self.ledger.cursor() }).await?;
         let Some((failure, parts)) = self.failure else { return Ok(()) };
-        if failure.why == Why::Denied && spec::is_optional(&failure.operation) {
+        if failure.why == Why::Denied && SPEC.may_lack(&failure.operation) {
             return blind(&self.scope, &failure, to).await;
         }
         to.begin(&self.scope, self.hangs_on).await?;

@@ -25,7 +25,7 @@ use provost_model::{Cover, Cursor, Entity, Realm, Scope, Time, Trouble, Why};
 use serde::Deserialize;
 
 pub(super) use self::check::tried;
-use super::{lists, look::Looking, session::Session, spec};
+use super::{lists, look::Looking, session::Session, spec::SPEC};
 use crate::{Emitter, Stopped, fingerprint::FingerprintKey};
 
 /// One listing.
@@ -160,7 +160,7 @@ impl Found {
     fn optional<T>(&mut self, answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
-            Err(failure) if failure.why == Why::Denied && spec::is_optional(&failure.operation) => {
+            Err(failure) if failure.why == Why::Denied && SPEC.may_lack(&failure.operation) => {
                 self.refused.push(failure);
                 Ok(None)
             }
@@ -241,7 +241,7 @@ async fn tell(
 ) -> Result<Vec<Failure>, Stopped> {
     let found = match found {
         Ok(found) => found,
-        Err(failure) if failure.why == Why::Denied && spec::is_optional(&failure.operation) => {
+        Err(failure) if failure.why == Why::Denied && SPEC.may_lack(&failure.operation) => {
             return Ok(vec![failure]);
         }
         Err(failure) => {

@@ -67,14 +67,8 @@ impl Place {
     fn new(mut settings: Value) -> Self {
         let clock = Hands::at(NOW);
         settings.as_object_mut().unwrap().insert("pace".into(), "full".into());
-        let source = Source {
-            name: "github".into(),
-            settings: settings.as_object().unwrap().clone(),
-            fingerprints: Arc::new(FingerprintKey::new("k1", [7; 32])),
-            secrets: Arc::new(Told::new([("env:KEY", &app::pem()), ("env:TOKEN", "test-token")])),
-            clock: Arc::new(clock.clone()),
-        };
-        Self { clock, connector: Box::new(GitHub::new(&source, Patience::none()).unwrap()), ledger: Ledger::default() }
+        let github = GitHub::new(&source(settings, &clock), Patience::none()).unwrap();
+        Self { clock, connector: Box::new(github), ledger: Ledger::default() }
     }
 
     /// One run.
@@ -103,5 +97,25 @@ impl Place {
     async fn scan(&mut self) -> &Ledger {
         self.run().await.unwrap();
         &self.ledger
+    }
+}
+
+#[test]
+fn a_secret_in_the_settings_is_refused_and_not_repeated() {
+    let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    for table in [json!({"token": token, "organizations": ["a"]}), json!({"app_id": 1, "private_key": token})] {
+        let error = GitHub::new(&source(table, &Hands::at(NOW)), Patience::none()).err().unwrap();
+        assert!(error.contains("reference") && !error.contains("ghp_"), "{error}");
+    }
+}
+
+/// An entry with those settings, and the secrets that tests refer to.
+fn source(settings: Value, clock: &Hands) -> Source {
+    Source {
+        name: "github".into(),
+        settings: settings.as_object().unwrap().clone(),
+        fingerprints: Arc::new(FingerprintKey::new("k1", [7; 32])),
+        secrets: Arc::new(Told::new([("env:KEY", &app::pem()), ("env:TOKEN", "test-token")])),
+        clock: Arc::new(clock.clone()),
     }
 }

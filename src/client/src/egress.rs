@@ -2,7 +2,7 @@
 //! It must never trust a certificate that was not read and understood before, nor send through a proxy what is for this
 //! machine alone.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, fs, path::Path, sync::Arc};
 
 use reqwest::{Certificate, ClientBuilder, NoProxy, Proxy};
 use rustls::{
@@ -15,6 +15,9 @@ use crate::{Cassette, Recorder};
 /// This machine, and the services of clouds that answer to this machine only.
 const NEVER_BY_PROXY: &str =
     "localhost,127.0.0.0/8,::1,169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23";
+
+/// Largest bundle of certificates read; the system's own is a quarter of a megabyte.
+const BUNDLE_MAX: u64 = 16 << 20;
 
 /// The way from this host to a provider.
 #[derive(Clone, Default)]
@@ -78,6 +81,15 @@ impl Egress {
             return Err("it holds no certificate".to_owned());
         }
         Ok(Self { trust: Some(bundle.into()), ..self })
+    }
+
+    /// The same with the bundle in that file, of at most 16 MiB. An error says what is wrong with it and does not name it.
+    pub fn trusting_file(self, path: &Path) -> Result<Self, String> {
+        let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if size > BUNDLE_MAX {
+            return Err(format!("it is larger than {BUNDLE_MAX} bytes"));
+        }
+        self.trusting(&fs::read(path).map_err(|error| error.to_string())?)
     }
 
     /// A client that leaves by this way.

@@ -318,9 +318,11 @@ impl<'a> Turn<'a> {
     /// with it and so have nothing written of it.
     fn let_go(&mut self, key: KeyRef, carriers: &[RecordId]) -> Result<(), StoreError> {
         let Some(known) = self.held(key)? else { return Ok(()) };
-        let crowded = carriers.len() > CARRIERS_MOST;
+        if carriers.len() > CARRIERS_MOST {
+            return Ok(());
+        }
         let stays = |of: &[RecordId]| !of.is_empty() && of.iter().all(|id| carriers.contains(id));
-        let entries: Vec<_> = known.entries.iter().filter(|(_, of)| crowded || stays(of)).cloned().collect();
+        let entries: Vec<_> = known.entries.iter().filter(|(_, of)| stays(of)).cloned().collect();
         if entries == known.entries {
             return Ok(());
         }
