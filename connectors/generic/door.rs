@@ -76,8 +76,18 @@ impl Fault {
 struct State {
     /// Requests in order, each once, whatever their number.
     seen: Vec<(String, u64)>,
-    wrong: Option<(String, Fault)>,
+    wrong: Option<Wrong>,
 }
+
+/// A page that goes wrong: by what is alike in all questions for it.
+struct Wrong {
+    page: String,
+    alike: Alike,
+    fault: Fault,
+}
+
+/// What is alike in all questions for a page.
+pub(crate) type Alike = fn(&str) -> String;
 
 /// A door. Closes with the runtime.
 #[derive(Clone)]
@@ -113,9 +123,10 @@ impl Door {
         door
     }
 
-    /// From now on, that request goes wrong.
-    pub(crate) fn go_wrong(&self, page: &str, fault: &Fault) {
-        self.with(|state| state.wrong = Some((page.to_owned(), fault.clone())));
+    /// From now on, that request goes wrong, and every other that is like it.
+    pub(crate) fn go_wrong(&self, page: &str, alike: Alike, fault: &Fault) {
+        let wrong = Wrong { page: alike(page), alike, fault: fault.clone() };
+        self.with(|state| state.wrong = Some(wrong));
     }
 
     /// The requests that passed, each once, in order, with their number.
@@ -141,7 +152,7 @@ impl Door {
                     Some((_, times)) => *times += 1,
                     None => state.seen.push((name.clone(), 1)),
                 }
-                state.wrong.as_ref().filter(|(wrong, _)| *wrong == name).map(|(_, fault)| fault.clone())
+                state.wrong.as_ref().filter(|wrong| (wrong.alike)(&name) == wrong.page).map(|wrong| wrong.fault.clone())
             });
             let mut sent = asked.clone();
             let answered = match overlay.and_then(|overlay| overlay.instead(&mut sent)) {

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16;
 async fn ready(estate: Box<dyn Estate>) -> Ready {
     let upstream = estate.start().await;
     let door = Door::open(Arc::clone(&upstream), None).await;
-    let whole = looked(&*estate.eyes(&door.url)).await;
+    let whole = looked(&*estate.eyes(&door.url), &estate.known()).await;
     Ready { estate, upstream, pages: door.seen(), whole }
 }
 
@@ -69,8 +69,8 @@ async fn tried(estates: Vec<Box<dyn Estate>>) {
         let each = ready.pages.iter().filter(shows).flat_map(|(page, _)| faults.iter().map(move |fault| (page, fault)));
         let runs = futures::stream::iter(each).map(async |(page, fault)| {
             let door = Door::open(Arc::clone(&ready.upstream), None).await;
-            door.go_wrong(page, fault);
-            let faulty = looked(&*ready.estate.eyes(&door.url)).await;
+            door.go_wrong(page, ready.estate.alike(), fault);
+            let faulty = looked(&*ready.estate.eyes(&door.url), &ready.estate.known()).await;
             judged(&ready.whole, &faulty).err().map(|said| format!("{name}: {fault:?} at {page}: {said}"))
         });
         let told: Vec<Option<String>> = runs.buffer_unordered(AT_ONCE).collect().await;

@@ -32,7 +32,7 @@ async fn every_estate_leads_to_the_same_inventory() {
     for estate in estates() {
         let name = estate.spec().name;
         let door = Door::open(estate.start().await, None).await;
-        let said = looked(&*estate.eyes(&door.url)).await;
+        let said = looked(&*estate.eyes(&door.url), &estate.known()).await;
         assert!(said.broke.is_none() && said.troubles.is_empty(), "{name}: {:?} {:?}", said.broke, said.troubles);
         let (path, told) = (directory.join(format!("{name}.jsonl")), inventory(&said));
         assert!(!told.is_empty(), "{name} shows nothing");

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(crate) use self::{
-    door::{Answered, Asked, Door, Fault, Overlay, Upstream},
+    door::{Alike, Answered, Asked, Door, Fault, Overlay, Upstream},
     run::{Said, looked},
 };
-use crate::{Connector, Spec, aws, manifest};
+use crate::{Bookmarks, Connector, Spec, aws, github, manifest};
 
 /// A provider for tests, and eyes on it.
 #[async_trait]
@@ -28,6 +28,11 @@ pub(crate) trait Estate: Send + Sync {
     /// Eyes that look at the provider at that address. They give up after one or two tries: a fault never passes.
     fn eyes(&self, base: &str) -> Box<dyn Connector>;
 
+    /// What a run of the eyes begins with: nothing, or an operator's wish for everything at once.
+    fn known(&self) -> Bookmarks {
+        Bookmarks::default()
+    }
+
     /// How the provider says that there were too many calls: the status, headers and a body.
     fn throttle(&self) -> Throttle {
         Throttle { status: 429, headers: vec![("retry-after", "0")], body: "{}" }
@@ -36,6 +41,11 @@ pub(crate) trait Estate: Send + Sync {
     /// Words of requests that show nothing, so that nothing is missed without them: such as an order for a fresh report.
     fn orders(&self) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// What is alike in all questions for a page: eyes may ask for less of it when a question fails.
+    fn alike(&self) -> Alike {
+        str::to_owned
     }
 
     /// Reads that one run of the eyes need not make: those that stand in for others, or that another setting asks for.
@@ -54,7 +64,7 @@ pub(crate) struct Throttle {
 
 /// The estates of connectors in Rust.
 fn in_rust() -> Vec<Box<dyn Estate>> {
-    vec![Box::new(aws::estate::Iam)]
+    vec![Box::new(aws::estate::Iam), Box::new(github::Acme)]
 }
 
 /// Every estate.

@@ -57,8 +57,8 @@ impl Said {
     }
 }
 
-/// One run from nothing.
-pub(crate) async fn looked(eyes: &dyn Connector) -> Said {
+/// One run that knows that much, which is nothing but what an operator asks for.
+pub(crate) async fn looked(eyes: &dyn Connector, known: &Bookmarks) -> Said {
     let (out, mut events) = mpsc::channel(16);
     let mut to = Emitter::new(out, Arc::new(Fixed), CancellationToken::new());
     let hearing = async {
@@ -69,8 +69,7 @@ pub(crate) async fn looked(eyes: &dyn Connector) -> Said {
         said
     };
     let looking = async {
-        let known = Bookmarks::default();
-        let done = eyes.discover(&known, &mut to).await;
+        let done = eyes.discover(known, &mut to).await;
         let _ = to.flush().await;
         drop(to);
         done

@@ -71,8 +71,8 @@ struct Position {
     newest: String,
 }
 
-/// Looks at the alerts that changed, and gives the repositories they are in.
-pub(super) async fn look(org: &Org<'_>, to: &mut Emitter) -> Result<BTreeSet<u64>, Stopped> {
+/// Looks at the alerts that changed, and gives the repositories they are in; `None` if nobody knows.
+pub(super) async fn look(org: &Org<'_>, to: &mut Emitter) -> Result<Option<BTreeSet<u64>>, Stopped> {
     let scope = org.scope(PATH);
     let before = org.cursor(PATH).filter(|_| !org.is_due(PATH)).map(Position::read);
     let now = to.now();
@@ -80,11 +80,11 @@ pub(super) async fn look(org: &Org<'_>, to: &mut Emitter) -> Result<BTreeSet<u64
         Ok(Some(found)) => found,
         Ok(None) => {
             org.unchanged(PATH, to).await?;
-            return Ok(BTreeSet::new());
+            return Ok(Some(BTreeSet::new()));
         }
         Err(failure) => {
             org.failed(&scope, READ, &failure, to).await?;
-            return Ok(BTreeSet::new());
+            return Ok(None);
         }
     };
     let next = next.cursor();
@@ -96,7 +96,7 @@ pub(super) async fn look(org: &Org<'_>, to: &mut Emitter) -> Result<BTreeSet<u64
     }
     let cover = if before.is_some() { Cover::Delta { next } } else { Cover::Full { next: Some(next), atomic: false } };
     to.cover(&scope, None, now, cover).await?;
-    Ok(repositories)
+    Ok(Some(repositories))
 }
 
 /// The alerts that changed since that position; `None` if the provider says that none did.

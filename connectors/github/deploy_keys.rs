@@ -229,8 +229,11 @@ async fn pass(
                 to.cover(&scope, Some(&id.to_string()), now, cover).await?;
                 told.0.insert(id, digest);
             }
-            // Renamed or gone since it was listed: the next run knows.
-            Err(failure) if failure.is_missing() => {}
+            // The next run knows more, and asks again.
+            Err(failure) if failure.is_missing() => {
+                let name = index.0.get(&id).map_or("", |it| &it.name);
+                org.blind(KEYS, &format!("{name}: renamed, gone or out of sight since it was listed"), to).await?;
+            }
             Err(failure) => return Ok(Some(failure)),
         }
     }

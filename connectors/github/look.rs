@@ -23,7 +23,7 @@ pub(super) async fn look(org: &mut Org<'_>, to: &mut Emitter) -> Result<(), Stop
     let org = seen.org;
     let leaking = alerts::look(org, to).await?;
     count(org, "", to).await?;
-    let mut triage = repositories::look(org, &leaking, to).await?;
+    let mut triage = repositories::look(org, leaking.as_ref(), to).await?;
     count(org, "", to).await?;
     // Keys that live with their repository are told; what only REST says of them comes now.
     uses(org, &triage, to).await?;

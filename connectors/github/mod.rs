@@ -41,6 +41,8 @@ use provost_client::{Egress, Failure, Limits, Patience, Web};
 use provost_model::{Realm, Scope, Trouble, Why};
 
 pub use self::spec::SPEC;
+#[cfg(test)]
+pub(crate) use self::tests::Acme;
 use self::{
     audit::Changes,
     org::Org,
@@ -62,12 +64,11 @@ struct GitHub {
 }
 
 fn build(source: &Source) -> Result<Box<dyn Connector>, String> {
-    Ok(Box::new(GitHub::new(source, Patience::default())?))
+    Ok(Box::new(GitHub::new(Settings::read(&source.settings)?, source, Patience::default())?))
 }
 
 impl GitHub {
-    fn new(source: &Source, patience: Patience) -> Result<Self, String> {
-        let settings = Settings::read(&source.settings)?;
+    fn new(settings: Settings, source: &Source, patience: Patience) -> Result<Self, String> {
         let whom = Whom::new(&settings, source, (Egress::of_environment(), patience))?;
         Ok(Self { settings, whom, fingerprints: Arc::clone(&source.fingerprints), patience })
     }
@@ -170,7 +171,7 @@ async fn report(web: &Web, purpose: &str, to: &mut Emitter) -> Result<(), Stoppe
 
 /// Bounds on what goes out and comes back.
 fn limits(settings: &Settings) -> Limits {
-    Limits { in_flight: settings.in_flight, calls: settings.max_calls, ..Limits::default() }
+    Limits { in_flight: settings.in_flight, calls: settings.max_calls, attempt: settings.attempt, ..Limits::default() }
 }
 
 fn fatal(failure: Failure) -> Trouble {

@@ -97,15 +97,15 @@ struct Look<'a> {
     keys: Scope,
     before: Option<Index>,
     optional: [Optional; 2],
-    /// Repositories that hold something by what else was seen.
-    holding: &'a BTreeSet<u64>,
+    /// Repositories that hold something by what else was seen; `None` if that could not be seen.
+    holding: Option<&'a BTreeSet<u64>>,
     /// Whether everything is told, changed or not.
     again: bool,
     index: Index,
 }
 
 /// Looks at them: not at all, at those that changed, or at all of them, by what the audit log says.
-pub(super) async fn look(org: &Org<'_>, holding: &BTreeSet<u64>, to: &mut Emitter) -> Result<Triage, Stopped> {
+pub(super) async fn look(org: &Org<'_>, holding: Option<&BTreeSet<u64>>, to: &mut Emitter) -> Result<Triage, Stopped> {
     let before = org.cursor(PATH).and_then(Index::read);
     let again = org.is_due(PATH) || org.is_due(deploy_keys::PATH);
     let mut look = Look {
@@ -242,7 +242,7 @@ impl Look<'_> {
             name: node.name.clone(),
             node: node.id.clone(),
             archived: node.is_archived,
-            held: before.is_some_and(|it| it.held) || self.holding.contains(&id),
+            held: before.is_some_and(|it| it.held) || self.holding.is_some_and(|it| it.contains(&id)),
             keys: before.map_or(0, |it| it.keys),
             environments: before.map(|it| it.environments.clone()).unwrap_or_default(),
         };
@@ -295,6 +295,10 @@ impl Look<'_> {
         let done = Cover::Delta { next: deploy_keys::cursor() };
         let next = Some(self.index.cursor());
         let (cover, keys, whole) = match ended {
+            // Without memory, and without knowing what else they hold, one that is not told may still be there.
+            Ended::Full if self.before.is_none() && self.holding.is_none() => {
+                (Cover::Delta { next: self.index.cursor() }, done, true)
+            }
             Ended::Full => (Cover::Full { next, atomic: false }, done, true),
             Ended::Changes => (Cover::Delta { next: self.index.cursor() }, done, true),
             Ended::Nothing => (Cover::Unchanged { at: now }, Cover::Unchanged { at: now }, true),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use provost_client::Mode;
+use provost_client::{Limits, Mode};
 use serde::Deserialize;
 use url::Url;
 
@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) sweep_every: Duration,
     /// Calls of one run to each organization.
     pub(super) max_calls: u64,
+    /// Time of one call; not to be set.
+    pub(super) attempt: Duration,
 }
 
 /// Where the interface is.
@@ -116,6 +118,7 @@ impl Settings {
             reserve,
             sweep_every: sweep_every(typed.sweep_every.as_deref())?,
             max_calls: typed.max_calls.unwrap_or(u64::MAX),
+            attempt: Limits::default().attempt,
         })
     }
 

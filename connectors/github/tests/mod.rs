@@ -7,6 +7,7 @@ mod described;
 mod estate;
 mod faults;
 mod figures;
+mod generic;
 mod ledger;
 mod schema;
 mod server;
@@ -19,8 +20,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::generic::Acme;
 use self::{ledger::Ledger, server::Server};
-use super::GitHub;
+use super::{GitHub, settings::Settings};
 use crate::{Connector, Emitter, Source, fingerprint::FingerprintKey, testing::Told};
 
 /// When tests begin.
@@ -67,7 +69,7 @@ impl Place {
     fn new(mut settings: Value) -> Self {
         let clock = Hands::at(NOW);
         settings.as_object_mut().unwrap().insert("pace".into(), "full".into());
-        let github = GitHub::new(&source(settings, &clock), Patience::none()).unwrap();
+        let github = github(&source(settings, &clock)).unwrap();
         Self { clock, connector: Box::new(github), ledger: Ledger::default() }
     }
 
@@ -104,9 +106,14 @@ impl Place {
 fn a_secret_in_the_settings_is_refused_and_not_repeated() {
     let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
     for table in [json!({"token": token, "organizations": ["a"]}), json!({"app_id": 1, "private_key": token})] {
-        let error = GitHub::new(&source(table, &Hands::at(NOW)), Patience::none()).err().unwrap();
+        let error = github(&source(table, &Hands::at(NOW))).err().unwrap();
         assert!(error.contains("reference") && !error.contains("ghp_"), "{error}");
     }
+}
+
+/// Eyes as an entry says, which do not try twice.
+fn github(source: &Source) -> Result<GitHub, String> {
+    GitHub::new(Settings::read(&source.settings)?, source, Patience::none())
 }
 
 /// An entry with those settings, and the secrets that tests refer to.

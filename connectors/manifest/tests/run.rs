@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{TOKEN, source};
 use crate::{
-    Source,
+    Bookmarks, Source,
     generic::{Answered, Asked, Door, Said, Upstream, looked},
     manifest::{Depth, Manifest, Trust},
 };
@@ -61,7 +61,7 @@ fn acme(text: &str) -> Arc<Manifest> {
 
 async fn run(manifest: &Arc<Manifest>, source: &Source, trust: Trust) -> Said {
     let eyes = manifest.eyes((source, trust), Depth::Whole, (Limits::default(), Patience::none())).unwrap();
-    looked(&*eyes).await
+    looked(&*eyes, &Bookmarks::default()).await
 }
 
 fn answers(tenant: &str) -> Vec<(&'static str, Value)> {

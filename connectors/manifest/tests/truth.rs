@@ -19,7 +19,10 @@ use super::{
     recorded::{self, Page},
     shipped, source, writes,
 };
-use crate::generic::{Answered, Asked, Door, Overlay, Upstream, looked};
+use crate::{
+    Bookmarks,
+    generic::{Answered, Asked, Door, Overlay, Upstream, looked},
+};
 
 /// What one list is expected to show: its scope, the estate's path up to the records (`*` is one segment), where a
 /// record's id is, its kinds, and attributes with the place of their value.
@@ -370,7 +373,9 @@ async fn every_manifest_maps_its_generated_estate_to_exactly_what_is_there() {
         let recorder = Arc::new(Recorder { righted: righted(), pages: Default::default() });
         let manifest = shipped(&name);
         let door = Door::open(Arc::new(Upstream::Server(server.address)), Some(recorder.clone())).await;
-        let said = looked(&*eyes(&manifest, &source(&manifest, &door.url, overlay::settings(&name)))).await;
+        let said =
+            looked(&*eyes(&manifest, &source(&manifest, &door.url, overlay::settings(&name))), &Bookmarks::default())
+                .await;
         if said.broke.is_some() || !said.troubles.is_empty() {
             wrong.push(format!("{name}: {:?} {:?}", said.broke, said.troubles));
         }

@@ -115,7 +115,9 @@ fn programs() -> Result<PathBuf> {
     let told = env::var_os(postgres::PROGRAMS).map(PathBuf::from);
     let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     let mut places = told.into_iter().chain(on_path).chain(newest(DEBIAN));
-    places.find(|place| place.join("initdb").exists() && place.join("postgres").exists()).with_context(|| {
+    // A directory may hold the server without its client.
+    let is_whole = |place: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| place.join(name).exists());
+    places.find(is_whole).with_context(|| {
         format!("there is no PostgreSQL server: install one, or set {} to the directory of initdb", postgres::PROGRAMS)
     })
 }
