@@ -256,7 +256,8 @@ impl Asked {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        // The version before bodies came in chunks.
+        let mut head = format!("{} {} HTTP/1.0\r\n", self.method, self.target);
         for (name, value) in &self.headers {
             if !["connection", "accept-encoding", "content-length"].contains(&name.as_str()) {
                 head.push_str(&format!("{name}: {value}\r\n"));

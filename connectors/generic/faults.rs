@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt as _;
+use provost_model::{Reading, Value};
 
 use super::{Door, Estate, Fault, Said, Upstream, estates, in_rust, looked};
 use crate::manifest;
@@ -23,36 +24,41 @@ const AT_ONCE: usize = 16;
 async fn ready(estate: Box<dyn Estate>) -> Ready {
     let upstream = estate.start().await;
     let door = Door::open(Arc::clone(&upstream), None).await;
-    let whole = looked(&*estate.eyes(&door.url), &estate.known()).await;
+    let whole = looked(&*estate.eyes(&door.url), &estate.known()).await.at(&door);
     Ready { estate, upstream, pages: door.seen(), whole }
 }
 
-/// What is wrong with a run in which one page had a fault.
+/// What is wrong with a run in which one page had a fault: what it covers has to be told as if there had been none, but for
+/// readings that are not answered; and what it does not cover, it must speak of.
 fn judged(whole: &Said, faulty: &Said) -> Result<(), String> {
-    if faulty.broke.is_none() && faulty.troubles.is_empty() {
+    let is_silent = faulty.broke.is_none() && faulty.troubles.is_empty();
+    if is_silent && whole.covers.keys().any(|place| whole.is_whole(place) && !faulty.is_whole(place)) {
         return Err("nothing was said of it".to_owned());
     }
-    let uncovered = whole.covers.keys().any(|place| whole.is_whole(place) && !faulty.is_whole(place));
-    if !uncovered && faulty.troubles.iter().all(|it| it.blind_spot) {
-        return Err("everything was covered all the same".to_owned());
-    }
-    for (place, cover) in &faulty.covers {
-        if !faulty.is_whole(place) {
-            continue;
-        }
-        let (scope, part) = place;
-        let lists = |said: &Said| -> BTreeSet<String> {
-            match part {
-                None => said.in_scope(scope).into_keys().collect(),
-                Some(_) => said.seen.get(place).into_iter().flatten().map(|it| it.key.to_string()).collect(),
-            }
-        };
-        let missing: Vec<String> = lists(whole).difference(&lists(faulty)).cloned().collect();
+    for (place, cover) in faulty.covers.iter().filter(|(place, _)| faulty.is_whole(place)) {
+        let (should, told) = (whole.covered_by(place), faulty.covered_by(place));
+        let missing: Vec<&String> = should.keys().filter(|key| !told.contains_key(*key)).collect();
         if !missing.is_empty() {
-            return Err(format!("{scope} {part:?} is covered as {}, without {missing:?}", cover.word()));
+            return Err(format!("{place:?} is covered as {}, without {missing:?}", cover.word()));
+        }
+        for (key, entity) in told {
+            // What stands in for a page may tell more in one place.
+            let Some(right) = should.get(&key) else { continue };
+            for (field, said) in entity.facts.iter().filter(|(_, said)| said.is_answered()) {
+                let right = right.facts.iter().find(|(it, _)| *it == field).map(|(_, right)| whole.text(right));
+                // A name is always given: the id, where nobody tells another.
+                let is_id = field.name() == "name" && told_as_id(said, &key);
+                if right.as_ref() != Some(&faulty.text(said)) && !is_id {
+                    return Err(format!("{key} has {} {said:?} in place of {right:?}", field.name()));
+                }
+            }
         }
     }
     Ok(())
+}
+
+fn told_as_id(said: &Reading<Value>, key: &str) -> bool {
+    matches!(said, Reading::Known(Value::Text(name)) if key.ends_with(name.as_str()))
 }
 
 /// Tries every fault on every page of those estates.
@@ -70,7 +76,7 @@ async fn tried(estates: Vec<Box<dyn Estate>>) {
         let runs = futures::stream::iter(each).map(async |(page, fault)| {
             let door = Door::open(Arc::clone(&ready.upstream), None).await;
             door.go_wrong(page, ready.estate.alike(), fault);
-            let faulty = looked(&*ready.estate.eyes(&door.url), &ready.estate.known()).await;
+            let faulty = looked(&*ready.estate.eyes(&door.url), &ready.estate.known()).await.at(&door);
             judged(&ready.whole, &faulty).err().map(|said| format!("{name}: {fault:?} at {page}: {said}"))
         });
         let told: Vec<Option<String>> = runs.buffer_unordered(AT_ONCE).collect().await;

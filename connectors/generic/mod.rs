@@ -14,7 +14,7 @@ pub(crate) use self::{
     door::{Alike, Answered, Asked, Door, Fault, Overlay, Upstream},
     run::{Said, looked},
 };
-use crate::{Bookmarks, Connector, Spec, aws, github, manifest};
+use crate::{Bookmarks, Connector, Spec, aws, github, manifest, vault};
 
 /// A provider for tests, and eyes on it.
 #[async_trait]
@@ -64,7 +64,7 @@ pub(crate) struct Throttle {
 
 /// The estates of connectors in Rust.
 fn in_rust() -> Vec<Box<dyn Estate>> {
-    vec![Box::new(aws::estate::Iam), Box::new(github::Acme)]
+    vec![Box::new(aws::estate::Iam), Box::new(github::Acme), Box::new(vault::Recorded)]
 }
 
 /// Every estate.

@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use provost_model::{Clock, Cover, Entity, Sighting, Time, Trouble};
+use provost_model::{Clock, Cover, Entity, Reading, Sighting, Time, Trouble, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Door;
 use crate::{Bookmarks, Connector, Emitter, Event};
 
 /// The time in every test.
@@ -26,6 +27,8 @@ impl Clock for Fixed {
 /// Everything one run said.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
+    /// The address that the provider was asked at, where that matters.
+    pub door: Option<String>,
     pub realm: Option<String>,
     /// Things by scope and part.
     pub seen: BTreeMap<(String, Option<String>), Vec<Entity>>,
@@ -39,6 +42,17 @@ pub(crate) struct Said {
 }
 
 impl Said {
+    /// A reading as text, the same at every door.
+    pub(crate) fn text(&self, reading: &Reading<Value>) -> String {
+        let text = serde_json::to_string(reading).unwrap();
+        self.door.as_ref().map_or(text.clone(), |door| text.replace(door, "http://provider"))
+    }
+
+    /// The same, said by a provider behind that door.
+    pub(crate) fn at(self, door: &Door) -> Self {
+        Self { door: Some(door.url.clone()), ..self }
+    }
+
     /// Whether a scope, or a part of it, was read whole.
     pub(crate) fn is_whole(&self, place: &(String, Option<String>)) -> bool {
         matches!(self.covers.get(place), Some(Cover::Full { .. } | Cover::Unchanged { .. }))
@@ -48,6 +62,14 @@ impl Said {
     pub(crate) fn in_scope(&self, scope: &str) -> BTreeMap<String, &Entity> {
         let lists = self.seen.iter().filter(|((path, _), _)| path == scope);
         lists.flat_map(|(_, all)| all).map(|it| (it.key.to_string(), it)).collect()
+    }
+
+    /// What a cover speaks for, by key.
+    pub(crate) fn covered_by(&self, place: &(String, Option<String>)) -> BTreeMap<String, &Entity> {
+        match place {
+            (scope, None) => self.in_scope(scope),
+            part => self.seen.get(part).into_iter().flatten().map(|it| (it.key.to_string(), it)).collect(),
+        }
     }
 
     /// Everything, by scope and key.

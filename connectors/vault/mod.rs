@@ -47,6 +47,8 @@ use provost_model::{Trouble, Why};
 use tokio_util::sync::CancellationToken;
 
 pub use self::spec::SPEC;
+#[cfg(test)]
+pub(crate) use self::tests::Recorded;
 use self::{
     audit::Trail,
     hints::Hints,
@@ -106,7 +108,12 @@ impl Vault {
     /// A way to the server for one run.
     fn web(&self, patience: Patience) -> Result<Web, String> {
         let settings = &self.settings;
-        let limits = Limits { in_flight: settings.in_flight, calls: settings.max_calls, ..Limits::default() };
+        let limits = Limits {
+            in_flight: settings.in_flight,
+            calls: settings.max_calls,
+            attempt: settings.attempt,
+            ..Limits::default()
+        };
         let declared = SPEC.reads.iter().map(|read| read.0.to_owned());
         let allowed = settings.value_reads.iter().flat_map(ValueRead::reads);
         let provider = Provider {

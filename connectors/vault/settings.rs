@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use provost_client::{Ask, Mode};
+use provost_client::{Ask, Limits, Mode};
 use serde::Deserialize;
 
 use crate::settings::{SWEEP_EVERY, no_sweep, pace, within};
@@ -40,6 +40,8 @@ pub(super) struct Settings {
     pub(super) sweep_every: Duration,
     /// Calls in one run.
     pub(super) max_calls: u64,
+    /// Time of one call; not to be set.
+    pub(super) attempt: Duration,
     /// Tokens looked at; 0: none.
     pub(super) tokens: usize,
     /// Certificates of one mount read one by one; 0: none.
@@ -145,6 +147,7 @@ impl Settings {
             in_flight,
             sweep_every: typed.sweep_every.as_deref().map_or(Ok(SWEEP_EVERY), span)?,
             max_calls: typed.max_calls.unwrap_or(u64::MAX),
+            attempt: Limits::default().attempt,
             tokens: within("tokens", typed.tokens.unwrap_or(TOKENS), (0, 100_000))?,
             certificates: within("certificates", typed.certificates.unwrap_or(CERTIFICATES), (0, 100_000))?,
             warm_share,

@@ -3,14 +3,14 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
-use provost_model::{Key, Owner, Record, RecordId, ScopeNo, Standing, Time};
+use provost_model::{Key, KeyDigest, Owner, Record, RecordId, ScopeNo, Standing, Time};
 use provost_store::{
     StoreError,
-    inventory::{Inventory, ScopeRow},
+    inventory::{Inventory, ScopeRow, digest},
 };
 
 use thiserror::Error;
@@ -80,15 +80,20 @@ impl<'a> Rows<'a> {
         within: Duration,
     ) -> Result<(Vec<InventoryRow>, LeftOut), RowsError> {
         let Some(filter) = filter else {
+            self.meet(records.iter())?;
             let rows = records.iter().map(|record| self.of(record)).collect::<Result<_, _>>()?;
             return Ok((rows, LeftOut::default()));
         };
+        if ["identity", "owner"].iter().any(|name| filter.asks_for(name)) {
+            self.meet(records.iter())?;
+        }
         let put = |record: Record| {
             let beside = self.beside(&record, |name| filter.asks_for(name))?;
             Ok(Candidate { record, beside })
         };
         let candidates = records.into_iter().map(put).collect::<Result<Vec<_>, StoreError>>()?;
         let (kept, left_out) = filter.keep(candidates, self.now, within)?;
+        self.meet(kept.iter().map(|it| &it.record))?;
         Ok((kept.iter().map(|it| self.of(&it.record)).collect::<Result<_, _>>()?, left_out))
     }
 
@@ -130,6 +135,24 @@ impl<'a> Rows<'a> {
         vouched.max()
     }
 
+    /// Reads at once the identities behind those records: one by one each would be a journey of its own.
+    fn meet<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Result<(), StoreError> {
+        let named: BTreeSet<&Key> = records.filter_map(|record| record.identity.as_ref()).collect();
+        let keys: Vec<&Key> = {
+            let known = self.identities.borrow();
+            named.into_iter().filter(|key| !known.contains_key(*key)).collect()
+        };
+        let digests: Vec<KeyDigest> = keys.iter().map(|key| digest(key)).collect();
+        let ids = self.inventory.resolve_all(&digests)?;
+        let wanted: BTreeSet<RecordId> = ids.iter().flatten().copied().collect();
+        let records = self.inventory.records(&wanted.into_iter().collect::<Vec<_>>(), None)?;
+        let by_id: HashMap<RecordId, Record> = records.into_iter().map(|record| (record.id, record)).collect();
+        for (key, id) in keys.into_iter().zip(ids) {
+            self.remember(key, id.and_then(|id| Some((id, by_id.get(&id)?.clone()))));
+        }
+        Ok(())
+    }
+
     fn identity_of(&self, record: &Record) -> Result<Option<(RecordId, Record)>, StoreError> {
         Ok(record.identity.as_ref().map(|key| self.identity(key)).transpose()?.flatten())
     }
@@ -142,11 +165,15 @@ impl<'a> Rows<'a> {
             Some(id) => self.inventory.record(id, None)?.map(|record| (id, record)),
             None => None,
         };
+        self.remember(key, found.clone());
+        Ok(found)
+    }
+
+    fn remember(&self, key: &Key, found: Option<(RecordId, Record)>) {
         let mut identities = self.identities.borrow_mut();
         if identities.len() >= REMEMBERED {
             identities.clear();
         }
-        identities.insert(key.clone(), found.clone());
-        Ok(found)
+        identities.insert(key.clone(), found);
     }
 }

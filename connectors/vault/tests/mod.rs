@@ -4,6 +4,7 @@
 
 mod denied;
 mod faults;
+mod generic;
 #[path = "../../../tests/servers/openbao.rs"]
 mod openbao;
 #[path = "../../../tests/servers/postgres.rs"]
@@ -11,6 +12,8 @@ mod postgres;
 mod run;
 mod truth;
 mod warm;
+
+pub(crate) use self::generic::Recorded;
 
 /// A source of this kind, with the root token and little patience.
 pub(super) fn built(url: &str) -> super::Vault {
