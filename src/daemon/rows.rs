@@ -177,3 +177,60 @@ impl<'a> Rows<'a> {
         identities.insert(key.clone(), found);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use provost_model::{Change, Facts, Kind, PartId, Realm, Statement, What, field};
+    use provost_store::inventory::Draft;
+
+    use super::*;
+
+    const DAWN: Time = Time::from_seconds(10);
+
+    /// Commits a record of one realm; what authenticates as it names it by its kind and number.
+    fn put(store: &dyn provost_store::Store, (byte, kind): (u8, Kind), identity: Option<Key>) {
+        let tags = BTreeMap::from([("owner".to_owned(), format!("team{byte}"))]);
+        let facts = if kind == Kind::User { Facts::new().with(field::TAGS, tags) } else { Facts::new() };
+        let (part, standing) = (PartId::WHOLE, Standing::Seen);
+        let said = Statement { scope: ScopeNo(1), part, as_of: DAWN, recorded: DAWN, standing, facts };
+        let after = Record {
+            id: RecordId::from_bytes([byte; 16]),
+            kind,
+            realm: Realm::new("okta", "1"),
+            externals: vec![format!("x{byte}")],
+            identity,
+            container: None,
+            first_seen: DAWN,
+            baseline: false,
+            statements: vec![said],
+        };
+        let mut draft = Draft::new(Inventory::of(store), DAWN);
+        draft.apply(Change { what: What::Appeared, after, fields: Vec::new(), aliases: Vec::new() }).unwrap();
+        draft.commit().unwrap();
+    }
+
+    #[test]
+    fn rows_of_a_page_are_those_of_its_records_one_by_one() {
+        let store = provost_store::memory();
+        let user = |byte: u8| Some(Key::new(Realm::new("okta", "1"), Kind::User, format!("x{byte}")));
+        put(&store, (1, Kind::User), None);
+        put(&store, (2, Kind::User), None);
+        // One behind two, one behind one, nobody, and one who is not there.
+        let identities = [user(1), user(1), user(2), None, user(9)];
+        for (byte, identity) in (3..).zip(identities) {
+            put(&store, (byte, Kind::AccessKey), identity);
+        }
+        let (inventory, yardstick) = (Inventory::of(&store), Yardstick::default());
+        let records = inventory.records_after(None, 100).unwrap();
+        let text = |row: &InventoryRow| serde_json::to_string(row).unwrap();
+        let single = |record: &Record| text(&Rows::new(inventory, &yardstick, DAWN).unwrap().of(record).unwrap());
+        let expected: Vec<String> = records.iter().map(single).collect();
+        let filter = Filter::compile::<Candidate>("owner != \"nobody\" || kind != \"user\"").unwrap();
+        for filter in [None, Some(&filter)] {
+            let rows = Rows::new(inventory, &yardstick, DAWN).unwrap();
+            let (kept, _) = rows.kept(records.clone(), filter, Duration::from_secs(60)).unwrap();
+            assert_eq!(kept.iter().map(text).collect::<Vec<_>>(), expected);
+        }
+        assert!(expected[2].contains("team1") && expected[4].contains("team2") && !expected[6].contains("team"));
+    }
+}
