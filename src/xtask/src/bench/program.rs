@@ -42,7 +42,7 @@ impl Program {
         fs::create_dir_all(&home)?;
         let store = home.join("store");
         let text = format!(
-            "[store]\npath = {store:?}\nmin_free = \"1MiB\"\n[[sources]]\nname = \"aws\"\nconnector = \"aws\"\npace = {pace:?}\n"
+            "[store]\npath = {store:?}\nmin_free = \"1MiB\"\n[[sources]]\nname = \"aws\"\nconnector = \"aws\"\npace = {pace:?}\nregions = []\n"
         );
         fs::write(home.join("provost.toml"), text)?;
         Ok(Self { binary: binary.to_owned(), home, url: url.to_owned() })
