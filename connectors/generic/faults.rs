@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::StreamExt as _;
 use provost_model::{Reading, Value};
 
-use super::{Door, Estate, Fault, Said, Upstream, estates, in_rust, looked};
+use super::{Door, Estate, Fault, Said, Upstream, estates, in_rust, through};
 use crate::manifest;
 
 /// One estate, its door, and what a run without faults says.
@@ -24,16 +24,20 @@ const AT_ONCE: usize = 16;
 async fn ready(estate: Box<dyn Estate>) -> Ready {
     let upstream = estate.start().await;
     let door = Door::open(Arc::clone(&upstream), None).await;
-    let whole = looked(&*estate.eyes(&door.url), &estate.known()).await.at(&door);
+    let whole = through(&door, &*estate).await;
     Ready { estate, upstream, pages: door.seen(), whole }
 }
 
-/// What is wrong with a run in which one page had a fault: what it covers has to be told as if there had been none, but for
-/// readings that are not answered; and what it does not cover, it must speak of.
-fn judged(whole: &Said, faulty: &Said) -> Result<(), String> {
-    let is_silent = faulty.broke.is_none() && faulty.troubles.is_empty();
-    if is_silent && whole.covers.keys().any(|place| whole.is_whole(place) && !faulty.is_whole(place)) {
+/// What is wrong with a run in which one page had a fault: it must be spoken of, and something be left uncovered, unless the
+/// page can be borne; what is covered has to be told as if there had been no fault, but for readings that are not answered.
+fn judged(whole: &Said, faulty: &Said, can_be_borne: bool) -> Result<(), String> {
+    let uncovered = whole.covers.keys().any(|place| whole.is_whole(place) && !faulty.is_whole(place));
+    let must_show = uncovered || !can_be_borne;
+    if must_show && faulty.broke.is_none() && faulty.troubles.is_empty() {
         return Err("nothing was said of it".to_owned());
+    }
+    if must_show && !uncovered && faulty.troubles.iter().all(|it| it.blind_spot) {
+        return Err("everything was covered all the same".to_owned());
     }
     for (place, cover) in faulty.covers.iter().filter(|(place, _)| faulty.is_whole(place)) {
         let (should, told) = (whole.covered_by(place), faulty.covered_by(place));
@@ -76,8 +80,10 @@ async fn tried(estates: Vec<Box<dyn Estate>>) {
         let runs = futures::stream::iter(each).map(async |(page, fault)| {
             let door = Door::open(Arc::clone(&ready.upstream), None).await;
             door.go_wrong(page, ready.estate.alike(), fault);
-            let faulty = looked(&*ready.estate.eyes(&door.url), &ready.estate.known()).await.at(&door);
-            judged(&ready.whole, &faulty).err().map(|said| format!("{name}: {fault:?} at {page}: {said}"))
+            let faulty = through(&door, &*ready.estate).await;
+            judged(&ready.whole, &faulty, ready.estate.can_bear(page))
+                .err()
+                .map(|said| format!("{name}: {fault:?} at {page}: {said}"))
         });
         let told: Vec<Option<String>> = runs.buffer_unordered(AT_ONCE).collect().await;
         found.extend(told.into_iter().flatten());

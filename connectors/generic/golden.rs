@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 use provost_model::Entity;
 use serde_json::{Map, Value, json};
 
-use super::{Door, Said, estates, looked};
+use super::{Door, Said, estates, through};
 
 /// One line for each thing, in order.
 fn inventory(said: &Said) -> String {
@@ -32,7 +32,7 @@ async fn every_estate_leads_to_the_same_inventory() {
     for estate in estates() {
         let name = estate.spec().name;
         let door = Door::open(estate.start().await, None).await;
-        let said = looked(&*estate.eyes(&door.url), &estate.known()).await.at(&door);
+        let said = through(&door, &*estate).await;
         assert!(said.broke.is_none() && said.troubles.is_empty(), "{name}: {:?} {:?}", said.broke, said.troubles);
         let (path, told) = (directory.join(format!("{name}.jsonl")), inventory(&said));
         assert!(!told.is_empty(), "{name} shows nothing");

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 pub(crate) use self::{
     door::{Alike, Answered, Asked, Door, Fault, Overlay, Upstream},
-    run::{Said, looked},
+    run::{Said, looked, through},
 };
 use crate::{Bookmarks, Connector, Spec, aws, github, manifest, vault};
 
@@ -46,6 +46,11 @@ pub(crate) trait Estate: Send + Sync {
     /// What is alike in all questions for a page: eyes may ask for less of it when a question fails.
     fn alike(&self) -> Alike {
         str::to_owned
+    }
+
+    /// Whether another page, or a reading that is not answered, may stand in for a page with everything covered all the same.
+    fn can_bear(&self, _page: &str) -> bool {
+        false
     }
 
     /// Reads that one run of the eyes need not make: those that stand in for others, or that another setting asks for.

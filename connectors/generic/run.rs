@@ -10,7 +10,7 @@ use provost_model::{Clock, Cover, Entity, Reading, Sighting, Time, Trouble, Valu
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Door;
+use super::{Door, Estate};
 use crate::{Bookmarks, Connector, Emitter, Event};
 
 /// The time in every test.
@@ -45,12 +45,10 @@ impl Said {
     /// A reading as text, the same at every door.
     pub(crate) fn text(&self, reading: &Reading<Value>) -> String {
         let text = serde_json::to_string(reading).unwrap();
-        self.door.as_ref().map_or(text.clone(), |door| text.replace(door, "http://provider"))
-    }
-
-    /// The same, said by a provider behind that door.
-    pub(crate) fn at(self, door: &Door) -> Self {
-        Self { door: Some(door.url.clone()), ..self }
+        match &self.door {
+            Some(door) => text.replace(door, "http://provider"),
+            None => text,
+        }
     }
 
     /// Whether a scope, or a part of it, was read whole.
@@ -77,6 +75,12 @@ impl Said {
         let all = self.seen.iter().flat_map(|((scope, _), all)| all.iter().map(move |it| (scope.clone(), it)));
         all.map(|(scope, it)| ((scope, it.key.to_string()), it)).collect()
     }
+}
+
+/// One run of an estate's eyes through that door.
+pub(crate) async fn through(door: &Door, estate: &dyn Estate) -> Said {
+    let said = looked(&*estate.eyes(&door.url), &estate.known()).await;
+    Said { door: Some(door.url.clone()), ..said }
 }
 
 /// One run that knows that much, which is nothing but what an operator asks for.

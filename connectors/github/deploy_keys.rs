@@ -214,11 +214,11 @@ async fn pass(
     for (id, it) in wanted {
         questions.push(Box::pin(async move {
             let keys = if it.keys == 0 { Ok(Vec::new()) } else { all(org, &it.name).await };
-            (id, it.keys, keys)
+            (id, it, keys)
         }));
     }
     let mut asked = stream::iter(questions).buffered(AT_ONCE);
-    while let Some((id, digest, keys)) = asked.next().await {
+    while let Some((id, it, keys)) = asked.next().await {
         let now = to.now();
         match keys {
             Ok(keys) => {
@@ -227,11 +227,11 @@ async fn pass(
                 }
                 let cover = Cover::Full { next: None, atomic: true };
                 to.cover(&scope, Some(&id.to_string()), now, cover).await?;
-                told.0.insert(id, digest);
+                told.0.insert(id, it.keys);
             }
             // The next run knows more, and asks again.
             Err(failure) if failure.is_missing() => {
-                let name = index.0.get(&id).map_or("", |it| &it.name);
+                let name = &it.name;
                 org.blind(KEYS, &format!("{name}: renamed, gone or out of sight since it was listed"), to).await?;
             }
             Err(failure) => return Ok(Some(failure)),

@@ -293,14 +293,13 @@ impl Look<'_> {
             }
         }
         let done = Cover::Delta { next: deploy_keys::cursor() };
-        let next = Some(self.index.cursor());
+        let next = self.index.cursor();
         let (cover, keys, whole) = match ended {
             // Without memory, and without knowing what else they hold, one that is not told may still be there.
-            Ended::Full if self.before.is_none() && self.holding.is_none() => {
-                (Cover::Delta { next: self.index.cursor() }, done, true)
+            Ended::Full if self.before.is_some() || self.holding.is_some() => {
+                (Cover::Full { next: Some(next), atomic: false }, done, true)
             }
-            Ended::Full => (Cover::Full { next, atomic: false }, done, true),
-            Ended::Changes => (Cover::Delta { next: self.index.cursor() }, done, true),
+            Ended::Full | Ended::Changes => (Cover::Delta { next }, done, true),
             Ended::Nothing => (Cover::Unchanged { at: now }, Cover::Unchanged { at: now }, true),
             Ended::Failed(failure) => {
                 to.partial(&self.scope, failure.why, failure.to_string()).await?;
