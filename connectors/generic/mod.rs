@@ -4,6 +4,7 @@
 mod door;
 mod faults;
 mod golden;
+pub(crate) mod recorded;
 mod run;
 
 use std::sync::Arc;

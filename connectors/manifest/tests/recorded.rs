@@ -1,62 +1,20 @@
-//! Pages that were recorded once, as a provider: so that everything is tested where no generated estate is at hand.
-//! It must never answer a request that was not recorded.
+//! The recorded pages of shipped manifests as estates of the generic tests.
+//! It must never leave a shipped manifest out.
 
-use std::{collections::BTreeMap, fs, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
 
 use super::{eyes, fixtures, names, overlay, shipped, source};
 use crate::{
     Connector, Spec,
-    generic::{Answered, Asked, Estate, Throttle, Upstream},
+    generic::{Estate, Throttle, Upstream, recorded},
     manifest::Trust,
 };
 
-/// One exchange as it is kept.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Page {
-    pub asked: String,
-    pub link: Option<String>,
-    pub body: Value,
-}
-
-/// The recorded pages of a manifest, in the order in which they were asked for.
-pub(super) fn pages(name: &str) -> Vec<Page> {
-    let path = fixtures().join(format!("{name}.jsonl"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let page = |line: &str| {
-        let row: Value = serde_json::from_str(line).unwrap();
-        Page {
-            asked: row["asked"].as_str().unwrap().to_owned(),
-            link: row["link"].as_str().map(str::to_owned),
-            body: row["body"].clone(),
-        }
-    };
-    text.lines().map(page).collect()
-}
-
-/// Keeps pages.
-pub(super) fn keep(name: &str, pages: &[Page]) {
-    let lines: Vec<String> = pages
-        .iter()
-        .map(|page| json!({"asked": page.asked, "link": page.link, "body": page.body}).to_string())
-        .collect();
-    fs::create_dir_all(fixtures()).unwrap();
-    fs::write(fixtures().join(format!("{name}.jsonl")), lines.join("\n") + "\n").unwrap();
-}
-
-/// Recorded pages as a provider.
-pub(super) fn replayed(name: &str) -> Arc<Upstream> {
-    let pages: BTreeMap<String, Page> = pages(name).into_iter().map(|page| (page.asked.clone(), page)).collect();
-    Arc::new(Upstream::Pages(Box::new(move |asked: &Asked| match pages.get(&asked.name()) {
-        None => Answered::json(404, &json!({"error": format!("{} was not recorded", asked.name())})),
-        Some(page) => {
-            let mut answered = Answered::json(200, &page.body);
-            answered.headers.extend(page.link.clone().map(|link| ("link".to_owned(), link)));
-            answered
-        }
-    })))
+/// Where the recorded pages of a manifest are.
+pub(super) fn file(name: &str) -> PathBuf {
+    fixtures().join(format!("{name}.jsonl"))
 }
 
 /// A shipped manifest and its recorded pages.
@@ -76,7 +34,7 @@ impl Estate for Recorded {
     }
 
     async fn start(&self) -> Arc<Upstream> {
-        replayed(&self.name)
+        recorded::replayed(&file(&self.name))
     }
 
     fn eyes(&self, base: &str) -> Box<dyn Connector> {

@@ -16,12 +16,15 @@ use serde_json::Value;
 use super::{
     eyes, names,
     overlay::{self, PAGE, RECORDS, Righted},
-    recorded::{self, Page},
+    recorded::file,
     shipped, source, writes,
 };
 use crate::{
     Bookmarks,
-    generic::{Answered, Asked, Door, Overlay, Upstream, looked},
+    generic::{
+        Answered, Asked, Door, Overlay, Upstream, looked,
+        recorded::{self, Page},
+    },
 };
 
 /// What one list is expected to show: its scope, the estate's path up to the records (`*` is one segment), where a
@@ -351,11 +354,7 @@ impl Overlay for Recorder {
 
     fn after(&self, asked: &Asked, answered: Answered) -> Answered {
         let answered = self.righted.after(asked, answered);
-        let host = format!("http://{}", asked.headers["host"]);
-        let link = answered.headers.iter().find(|(name, _)| name == "link").map(|(_, value)| value.replace(&host, ""));
-        let body = String::from_utf8_lossy(&answered.body).replace(&host, "");
-        let body = serde_json::from_str(&body).unwrap_or(Value::Null);
-        let page = Page { asked: asked.name(), link, body };
+        let page = Page::of(asked, &answered);
         let mut pages = self.pages.lock().unwrap();
         if !pages.iter().any(|it| it.asked == page.asked) {
             pages.push(page);
@@ -416,8 +415,8 @@ async fn every_manifest_maps_its_generated_estate_to_exactly_what_is_there() {
             }
         }
         if writes() {
-            recorded::keep(&name, &recorder.pages.lock().unwrap());
-        } else if *recorder.pages.lock().unwrap() != recorded::pages(&name) {
+            recorded::keep(&file(&name), &*recorder.pages.lock().unwrap());
+        } else if *recorder.pages.lock().unwrap() != recorded::pages(&file(&name)) {
             wrong.push(format!("{name}: the recorded pages are not those of its estate"));
         }
     }

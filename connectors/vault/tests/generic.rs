@@ -3,32 +3,26 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use super::{built, openbao, truth::seed};
 use crate::{
     Bookmarks, Connector, Spec,
-    generic::{Answered, Asked, Door, Estate, Overlay, Said, Throttle, Upstream, through},
+    generic::{
+        Answered, Asked, Door, Estate, Overlay, Said, Throttle, Upstream,
+        recorded::{self, Page},
+        through,
+    },
     vault::{Patience, SPEC},
 };
 
 /// The estate.
 pub(crate) struct Recorded;
-
-/// An answer as it is kept.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
-struct Page {
-    asked: String,
-    status: u16,
-    body: String,
-}
 
 /// Writes down what passes. Targets with those words are denied: what stands in for them is asked for then.
 #[derive(Default)]
@@ -45,8 +39,7 @@ impl Overlay for Recorder {
 
     fn after(&self, asked: &Asked, answered: Answered) -> Answered {
         if answered.status != 403 {
-            let body = String::from_utf8(answered.body.clone()).unwrap();
-            let page = Page { asked: asked.name(), status: answered.status, body };
+            let page = Page::of(asked, &answered);
             self.pages.lock().unwrap().insert(page.asked.clone(), page);
         }
         answered
@@ -57,12 +50,6 @@ fn file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/pages/openbao.jsonl")
 }
 
-fn pages() -> BTreeMap<String, Page> {
-    let text = fs::read_to_string(file()).unwrap_or_default();
-    let pages = text.lines().map(|line| serde_json::from_str::<Page>(line).unwrap());
-    pages.map(|page| (page.asked.clone(), page)).collect()
-}
-
 #[async_trait]
 impl Estate for Recorded {
     fn spec(&self) -> &'static Spec {
@@ -70,12 +57,7 @@ impl Estate for Recorded {
     }
 
     async fn start(&self) -> Arc<Upstream> {
-        let pages = pages();
-        Arc::new(Upstream::Pages(Box::new(move |asked| {
-            let nothing = serde_json::json!({"errors": []});
-            let Some(page) = pages.get(&asked.name()) else { return Answered::json(404, &nothing) };
-            Answered { body: page.body.clone().into_bytes(), ..Answered::json(page.status, &nothing) }
-        })))
+        recorded::replayed(&file())
     }
 
     fn eyes(&self, base: &str) -> Box<dyn Connector> {
@@ -164,14 +146,11 @@ async fn a_real_server_is_asked_what_the_recorded_one_was() {
     let real = passing(None).await;
     assert!(real.broke.is_none() && real.troubles.is_empty(), "{:?}", real.troubles);
     if std::env::var_os("PROVOST_UPDATE_DOCS").is_some() {
-        let pages = pages.lock().unwrap();
-        let text: String = pages.values().map(|page| serde_json::to_string(page).unwrap() + "\n").collect();
-        fs::create_dir_all(file().parent().unwrap()).unwrap();
-        fs::write(file(), text).unwrap();
+        recorded::keep(&file(), pages.lock().unwrap().values());
     }
     let door = Door::open(Recorded.start().await, None).await;
-    let recorded = through(&door, &Recorded).await;
-    assert_eq!(real.calls, recorded.calls);
+    let replayed = through(&door, &Recorded).await;
+    assert_eq!(real.calls, replayed.calls);
     // Certificates and accessors have other names on another server.
     let shown = |said: &Said| {
         let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
@@ -180,5 +159,5 @@ async fn a_real_server_is_asked_what_the_recorded_one_was() {
         }
         numbers
     };
-    assert_eq!(shown(&real), shown(&recorded));
+    assert_eq!(shown(&real), shown(&replayed));
 }
