@@ -17,6 +17,8 @@ pub(crate) const DAWN: Time = Time::from_seconds(1_790_000_000);
 pub(crate) struct Estate {
     /// Identities in all.
     pub(crate) identities: u64,
+    /// Credentials of each.
+    pub(crate) credentials: u64,
     /// Days since the first one: each day half of the credentials were used.
     pub(crate) day: u64,
     /// Identities that were given another name since the first day: the first so many.
@@ -34,8 +36,8 @@ pub(crate) struct Part {
 
 impl Estate {
     /// The estate on its first day.
-    pub(crate) fn new(identities: u64) -> Self {
-        Self { identities, day: 0, renamed: 0 }
+    pub(crate) fn new(identities: u64, credentials: u64) -> Self {
+        Self { identities, credentials, day: 0, renamed: 0 }
     }
 
     /// Names of its sources.
@@ -72,12 +74,12 @@ impl Estate {
         (user, Key::new(realm, Kind::AccessKey, key_id(number, 1)))
     }
 
-    /// An identity with what belongs to it: two credentials, a grant for every fourth, a person for every twentieth.
+    /// An identity with what belongs to it: its credentials, a grant for every fourth, a person for every twentieth.
     fn household(self, number: u64) -> Vec<Entity> {
         let realm = Self::realm(number / A_SOURCE);
         let user = Key::new(realm.clone(), Kind::User, user_id(number));
         let mut all = vec![self.identity(number, user.clone())];
-        all.extend([1, 2].map(|slot| self.credential(number, slot, user.clone())));
+        all.extend((1..=self.credentials).map(|slot| self.credential(number, slot, user.clone())));
         if number.is_multiple_of(4) {
             let key = Key::new(realm.clone(), Kind::OauthGrant, format!("grant-{:016x}", mixed(number, 5)));
             let grant = Entity::new(key, format!("ci runner {number}"))

@@ -1,5 +1,6 @@
 //! The store and the judging under load, beside SQLite doing the same: one table, in one run, with machine, date and commit.
-//! `cargo xtask bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres] [--cache MIB]`
+//! `cargo xtask bench store [--identities N] [--credentials N] [--days N] [--directory DIR]
+//! [--engine sled|redb|postgres] [--cache MIB] [--brief]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may end")]
 
@@ -28,19 +29,27 @@ use crate::{
 };
 
 const USAGE: &str =
-    "bench store [--identities N] [--days N] [--directory DIR] [--engine sled|redb|postgres] [--cache MIB]
-  --identities N   identities of the estate, each with two credentials (default 50000)
+    "bench store [--identities N] [--credentials N] [--days N] [--directory DIR] [--engine sled|redb|postgres]
+            [--cache MIB] [--brief]
+  --identities N   identities of the estate (default 50000)
+  --credentials N  credentials of each (default 2)
   --days N         daily scans simulated, of one identity in fifty, 1000 at least (default 365)
   --directory DIR  where the data lies meanwhile (default: below the build directory)
   --engine NAME    sled (default), redb, or postgres: a server that the bench starts and ends
-  --cache MIB      memory for pages of the embedded store; 32 if not said";
+  --cache MIB      memory for pages of the embedded store; 32 if not said
+  --brief          only what has a target: SQLite's first load alone, no year, no rescans of a database";
 
 /// Bytes of disk an identity takes at most, in all stores that lie there at once.
-const BYTES_AN_IDENTITY: u64 = 20_000;
+const BYTES_AN_IDENTITY: u64 = 8_000;
+/// And each of its credentials.
+const BYTES_A_CREDENTIAL: u64 = 6_000;
 
 struct Words {
     identities: u64,
+    credentials: u64,
     days: u64,
+    /// Only what has a target.
+    brief: bool,
     directory: PathBuf,
     engine: String,
     /// Memory for pages of the embedded store, in MiB.
@@ -64,7 +73,9 @@ fn main() -> ExitCode {
 fn words() -> Result<Words> {
     let mut words = Words {
         identities: 50_000,
+        credentials: 2,
         days: 365,
+        brief: false,
         directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         engine: "sled".to_owned(),
         cache: 32,
@@ -76,6 +87,8 @@ fn words() -> Result<Words> {
         let mut value = || typed.next().with_context(|| format!("{word} takes a value\n{USAGE}"));
         match word.as_str() {
             "--identities" => words.identities = value()?.parse().context("--identities takes a number")?,
+            "--credentials" => words.credentials = value()?.parse().context("--credentials takes a number")?,
+            "--brief" => words.brief = true,
             "--days" => words.days = value()?.parse().context("--days takes a number")?,
             "--directory" => words.directory = value()?.into(),
             "--engine" => words.engine = value()?,
@@ -87,8 +100,8 @@ fn words() -> Result<Words> {
             other => bail!("{other:?} is not known\n{USAGE}"),
         }
     }
-    if words.identities < 1_000 || words.days == 0 {
-        bail!("at least 1000 identities and one day\n{USAGE}");
+    if words.identities < 1_000 || !(1..=9).contains(&words.credentials) || words.days == 0 {
+        bail!("at least 1000 identities, one to nine credentials, one day\n{USAGE}");
     }
     Ok(words)
 }
@@ -100,7 +113,8 @@ fn run(words: &Words) -> Result<()> {
         return Ok(());
     }
     std::fs::create_dir_all(&words.directory)?;
-    let needed = words.identities.max(50_000) * BYTES_AN_IDENTITY;
+    let each = BYTES_AN_IDENTITY + BYTES_A_CREDENTIAL * words.credentials;
+    let needed = words.identities.max(50_000) * each;
     let free = free(&words.directory)?;
     say(&format!("{} MiB of disk are needed in {}", needed >> 20, words.directory.display()));
     if free < needed {
@@ -115,27 +129,35 @@ fn run(words: &Words) -> Result<()> {
 fn measure(words: &Words, directory: &Path) -> Result<Table> {
     let server = if words.engine == server::NAME { Some(Server::start(directory)?) } else { None };
     let fresh = || server.as_ref().map(Server::fresh);
-    let mut table = Table::begin(words.identities, &words.engine)?;
+    let mut table = Table::begin((words.identities, words.credentials), &words.engine)?;
     let part = |name: &str, database: Option<&Database>| child(words, name, (words.identities, directory), database);
-    table.sqlite(&part("sqlite-load", None)?, &part("sqlite-unchanged", None)?, &part("sqlite-moved", None)?);
+    table.sqlite(&part("sqlite-load", None)?);
+    if !words.brief {
+        table.sqlite_again(&part("sqlite-unchanged", None)?, &part("sqlite-moved", None)?);
+    }
     std::fs::remove_dir_all(directory.join("sqlite"))?;
-    table.raw(&part("raw-load", fresh().as_ref())?);
-    if server.is_none() {
-        std::fs::remove_dir_all(directory.join("raw"))?;
+    if !words.brief {
+        table.raw(&part("raw-load", fresh().as_ref())?);
+        if server.is_none() {
+            std::fs::remove_dir_all(directory.join("raw"))?;
+        }
     }
     let database = fresh();
     let part = |name: &str| part(name, database.as_ref());
-    table.scans(&part("load")?, &part("unchanged")?, &part("moved")?);
+    table.load(&part("load")?);
+    if !(words.brief && server.is_some()) {
+        table.rescans(&part("unchanged")?, &part("moved")?);
+    }
     table.opening(&part("open")?);
     table.look_ups(&part("look-ups")?);
     table.rules(&part("rules")?);
     table.changes(&part("changes")?);
-    if server.is_none() {
+    if server.is_some() {
+        table.left_out(&format!("{} daily rescans, compacted", words.days), "a database gives room back by itself");
+    } else if !words.brief {
         let small = directory.join("days");
         let days = child(words, "days", ((words.identities / 50).max(1_000), small.as_path()), None)?;
         table.days(words.days, &days);
-    } else {
-        table.left_out(&format!("{} daily rescans, compacted", words.days), "a database gives room back by itself");
     }
     table.end()?;
     Ok(table)
@@ -151,6 +173,7 @@ fn child(
     say(&format!("{part} …"));
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--part", part, "--identities", &identities.to_string(), "--days", &words.days.to_string()]);
+    command.args(["--credentials", &words.credentials.to_string()]);
     command.args(["--engine", &words.engine, "--cache", &words.cache.to_string()]).arg("--directory").arg(directory);
     command.args(database.iter().flat_map(|database| ["--database".to_owned(), database.words()]));
     command.stdin(Stdio::null()).stderr(Stdio::inherit());
@@ -163,7 +186,8 @@ fn child(
 
 fn work(words: &Words) -> Work {
     let (directory, engine, database) = (words.directory.clone(), words.engine.clone(), words.database.clone());
-    Work { directory, engine, database, cache: words.cache << 20, identities: words.identities, days: words.days }
+    let Words { identities, credentials, days, .. } = *words;
+    Work { directory, engine, database, cache: words.cache << 20, identities, credentials, days }
 }
 
 fn free(directory: &Path) -> Result<u64> {

@@ -56,6 +56,7 @@ pub(crate) struct Work {
     /// The database that holds the store instead.
     pub(crate) database: Option<Database>,
     pub(crate) identities: u64,
+    pub(crate) credentials: u64,
     pub(crate) days: u64,
 }
 
@@ -81,7 +82,7 @@ impl Work {
     }
 
     fn estate(&self, day: u64) -> Estate {
-        Estate { day, ..Estate::new(self.identities) }
+        Estate { day, ..Estate::new(self.identities, self.credentials) }
     }
 
     fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
@@ -202,7 +203,8 @@ impl Work {
         let store = self.store("store")?;
         let place = Place::over(Arc::clone(&store), 2)?;
         let before = store.head()?.number;
-        let estate = Estate { identities: self.identities.min(crate::estate::A_SOURCE), renamed: CHANGES, day: 2 };
+        let identities = self.identities.min(crate::estate::A_SOURCE);
+        let estate = Estate { renamed: CHANGES, day: 2, ..Estate::new(identities, self.credentials) };
         place.look(estate, &mut |_| {})?;
         let mut changed: Vec<RecordId> = Vec::new();
         place.house.inventory().each_record(None, &mut |record, commit| {

@@ -5,7 +5,7 @@ use std::{fmt, fs, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use crate::parts::Figures;
+use crate::{parts::Figures, say};
 
 /// Below this rate, in records a second, the machine or SQLite's settings are at fault, and no ratio says anything.
 const SQLITE_LEAST: f64 = 4_000.0;
@@ -35,12 +35,16 @@ struct Line {
 
 impl Table {
     /// An empty table about this machine, now.
-    pub(crate) fn begin(identities: u64, engine: &str) -> Result<Self> {
+    pub(crate) fn begin((identities, credentials): (u64, u64), engine: &str) -> Result<Self> {
         let head = vec![
-            format!("{identities} identities, engine {engine}, commit {}", commit()?),
+            format!(
+                "{identities} identities with {credentials} credentials each, engine {engine}, commit {}",
+                commit()?
+            ),
             format!("{}, load {}", machine(), load()),
             format!("began {}", date()?),
         ];
+        head.iter().for_each(|line| say(line));
         let identities = identities as f64;
         let zero = 0.0;
         Ok(Self {
@@ -64,19 +68,20 @@ impl Table {
         Ok(())
     }
 
-    /// What SQLite takes.
-    pub(crate) fn sqlite(&mut self, first: &Figures, unchanged: &Figures, moved: &Figures) {
+    /// What SQLite takes for the first load.
+    pub(crate) fn sqlite(&mut self, first: &Figures) {
         self.sqlite = rate(first);
         self.sqlite_cpu = each(first, "cpu");
         let valid = self.sqlite >= SQLITE_LEAST;
         let target = "≥ 4000/s, or ratios say nothing";
         self.add("SQLite: first load", cost(first), target, valid);
+        self.note("  written, disk after it", format!("{} / {}", mib(first, "written"), mib(first, "disk")));
+    }
+
+    /// What SQLite takes for the same once more.
+    pub(crate) fn sqlite_again(&mut self, unchanged: &Figures, moved: &Figures) {
         self.note("SQLite: unchanged", cost(unchanged));
         self.note("SQLite: half the credentials used", cost(moved));
-        self.note(
-            "SQLite: written, disk after first load",
-            format!("{} / {}", mib(first, "written"), mib(first, "disk")),
-        );
     }
 
     /// What the store alone takes.
@@ -85,8 +90,8 @@ impl Table {
         self.line("store alone: first load", cost(first), beside, ("", None));
     }
 
-    /// What scans take.
-    pub(crate) fn scans(&mut self, first: &Figures, unchanged: &Figures, moved: &Figures) {
+    /// What the first scans take.
+    pub(crate) fn load(&mut self, first: &Figures) {
         self.first_written = of(first, "written");
         self.first_changed = of(first, "changed");
         self.first_disk = of(first, "disk");
@@ -95,6 +100,11 @@ impl Table {
         let met = (self.sqlite >= SQLITE_LEAST).then_some(met);
         self.line("first load", cost(first), beside, (target, met));
         self.note("  written, disk after it", format!("{} / {}", mib(first, "written"), mib(first, "disk")));
+        self.see(first);
+    }
+
+    /// What the same scans take once more.
+    pub(crate) fn rescans(&mut self, unchanged: &Figures, moved: &Figures) {
         for (what, figures, bound) in [("unchanged", unchanged, 0.02), ("half the credentials used", moved, 0.35)] {
             self.note(&format!("rescan, {what}"), cost(figures));
             let bytes = of(figures, "written") / self.first_written;
@@ -107,9 +117,8 @@ impl Table {
                 self.add("  its writes", figure, &target, bytes <= bound);
             }
         }
-        for figures in [first, unchanged, moved] {
-            self.see(figures);
-        }
+        self.see(unchanged);
+        self.see(moved);
     }
 
     /// How long opening takes.
@@ -187,7 +196,10 @@ impl Table {
     }
 
     fn line(&mut self, what: &str, figure: String, beside: String, (target, met): (&str, Option<bool>)) {
-        self.lines.push(Line { what: what.to_owned(), figure, beside, target: target.to_owned(), met });
+        let line = Line { what: what.to_owned(), figure, beside, target: target.to_owned(), met };
+        // At once too: a run that is ended early has told what it knew.
+        say(&line.to_string());
+        self.lines.push(line);
     }
 }
 
@@ -198,11 +210,15 @@ impl fmt::Display for Table {
         }
         writeln!(f)?;
         writeln!(f, "| figure | measured | beside SQLite | target | met |\n|---|---|---|---|---|")?;
-        for Line { what, figure, beside, target, met } in &self.lines {
-            let met = met.map_or("", |met| if met { "yes" } else { "no" });
-            writeln!(f, "| {what} | {figure} | {beside} | {target} | {met} |")?;
-        }
-        Ok(())
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, figure, beside, target, met } = self;
+        let met = met.map_or("", |met| if met { "yes" } else { "no" });
+        write!(f, "| {what} | {figure} | {beside} | {target} | {met} |")
     }
 }
 
