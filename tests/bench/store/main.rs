@@ -36,7 +36,7 @@ const USAGE: &str =
   --days N         daily scans simulated, of one identity in fifty, 1000 at least (default 365)
   --directory DIR  where the data lies meanwhile (default: below the build directory)
   --engine NAME    sled (default), redb, or postgres: a server that the bench starts and ends
-  --cache MIB      memory for pages of the embedded store; 32 if not said
+  --cache MIB      memory for pages of the embedded store, and for those of SQLite; 32 if not said
   --brief          only what has a target: SQLite's first load alone, no year, no rescans of a database";
 
 /// Bytes of disk an identity takes at most, in all stores that lie there at once.

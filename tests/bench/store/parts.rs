@@ -37,6 +37,8 @@ use crate::{
 /// What a part measured.
 pub(crate) type Figures = BTreeMap<String, f64>;
 
+/// Memory that the embedded store takes for what is not in pages yet.
+const JOURNAL: u64 = 32 << 20;
 /// Records changed, whose judging is measured.
 const CHANGES: u64 = 1_000;
 /// Rows of a page.
@@ -111,7 +113,8 @@ impl Work {
 
     fn sqlite(&self, day: u64) -> Result<Figures> {
         let directory = self.directory.join("sqlite");
-        let mut sqlite = Sqlite::open(&directory)?;
+        // As much as the store has for pages and journal.
+        let mut sqlite = Sqlite::open(&directory, self.cache + JOURNAL)?;
         let since = Since::now(None);
         let (records, changed) = sqlite.look(self.estate(day), &mut |records| say(&format!("  {records} records")))?;
         sqlite.close()?;

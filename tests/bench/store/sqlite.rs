@@ -15,6 +15,8 @@ use crate::{
 
 /// Records of one transaction.
 const A_TRANSACTION: u64 = 1_000;
+/// Memory for pages from which on its journal may be as long.
+const LARGE: u64 = 64 << 20;
 /// Entities handed over at a time.
 const BATCH: usize = 400;
 
@@ -38,14 +40,17 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens or makes it.
-    pub(crate) fn open(directory: &Path) -> Result<Self> {
+    /// Opens or makes it, with so many bytes for pages.
+    pub(crate) fn open(directory: &Path, cache: u64) -> Result<Self> {
         std::fs::create_dir_all(directory)?;
         let connection = Connection::open(directory.join("inventory.sqlite"))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        // As much memory for pages as the embedded store has for pages and journal at this size.
-        connection.pragma_update(None, "cache_size", -65_536)?;
+        connection.pragma_update(None, "cache_size", -i64::try_from(cache >> 10)?)?;
+        if cache > LARGE {
+            // Whoever gives it so much would not let it write back a few pages at a time.
+            connection.pragma_update(None, "wal_autocheckpoint", i64::try_from(cache >> 12)?)?;
+        }
         connection.execute_batch(SCHEMA)?;
         connection.set_prepared_statement_cache_capacity(32);
         let commits = connection.query_row("SELECT coalesce(max(number), 0) FROM commits", [], |row| row.get(0))?;
