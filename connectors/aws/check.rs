@@ -16,7 +16,8 @@ use super::{
     authorization::Authorization,
     organization, regional,
     session::Session,
-    settings::{Regions, Settings},
+    settings::{Regions, Settings, Trail},
+    trail,
 };
 use crate::{Access, Check, Verdict};
 
@@ -47,6 +48,9 @@ pub(super) async fn access(session: &Session, settings: &Settings) -> Access {
     if settings.regions != Regions::These(Vec::new()) {
         let beside = regional::tried(session).await;
         checks.extend(beside.into_iter().map(|(operation, answer)| line(operation, answer)));
+    }
+    if let Some(trail) = &settings.trail {
+        checks.push(line("s3:ListBucket", trail::tried(session, trail).await));
     }
     if settings.role_name.is_some() {
         checks.push(line("organizations:ListAccounts", organization::list(session).await.map(drop)));
@@ -180,16 +184,28 @@ fn cost(summary: &HashMap<SummaryKeyType, i32>, pace: Mode) -> Vec<String> {
         "each region: 12 calls, and one to three for each key, cluster and changed certificate, agent or task"
             .to_owned(),
         "who made what: 4 calls to CloudTrail a run, 36 the first time".to_owned(),
+        "who read a secret: 1 to 20 calls to CloudTrail for each region that has secrets".to_owned(),
+        "with a trail instead: 1 listing for each region, and 1 call for each file (one every five minutes)".to_owned(),
     ]
 }
 
 /// The least policy that allows every read.
 fn policy(settings: &Settings, partition: &str) -> serde_json::Value {
     let statement = |sid: &str, optional: bool| {
-        let actions = SPEC.permissions.iter().filter(|it| it.optional == optional).map(|it| it.action);
-        json!({"Sid": sid, "Effect": "Allow", "Action": actions.collect::<Vec<_>>(), "Resource": "*"})
+        let wanted = SPEC.permissions.iter().filter(|it| it.optional == optional).map(|it| it.action);
+        // Buckets are named below: nobody needs to read them all.
+        let actions: Vec<_> = wanted.filter(|action| !action.starts_with("s3:")).collect();
+        json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*"})
     };
     let mut statements = vec![statement("Needed", false), statement("Optional", true)];
+    if let Some(Trail { bucket, prefix, .. }) = &settings.trail {
+        let bucket = format!("arn:{partition}:s3:::{bucket}");
+        let below = json!({"StringLike": {"s3:prefix": format!("{prefix}/*")}});
+        let files = format!("{bucket}/{prefix}/*");
+        statements.push(json!({"Sid": "TrailList", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": bucket,
+            "Condition": below}));
+        statements.push(json!({"Sid": "TrailFiles", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": files}));
+    }
     if let Some(role) = &settings.role_name {
         let roles = format!("arn:{partition}:iam::*:role/{role}");
         statements.push(json!({"Sid": "Accounts", "Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": roles}));

@@ -62,8 +62,9 @@ async fn a_refused_job_is_a_blind_spot_and_says_nothing_of_use() {
     assert!(in_scope(&said, "iam/access-advisor").is_empty());
 }
 
-fn event(what: Value) -> (u16, String) {
-    let mut told = json!({"userIdentity": {"arn": "arn:aws:sts::123456789012:assumed-role/Admin/ann@corp.example"}});
+fn event(name: &str, what: Value) -> (u16, String) {
+    let identity = json!({"arn": "arn:aws:sts::123456789012:assumed-role/Admin/ann@corp.example"});
+    let mut told = json!({"eventTime": "2026-09-21T14:13:20Z", "eventName": name, "userIdentity": identity});
     told.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
     (200, json!({"Events": [{"EventTime": 1_790_000_000, "CloudTrailEvent": told.to_string()}]}).to_string())
 }
@@ -75,9 +76,12 @@ fn nothing() -> (u16, String) {
 #[tokio::test]
 async fn who_made_what_is_told_as_long_as_it_is_there() {
     let births = vec![
-        event(json!({"requestParameters": {"userName": "ann"}, "responseElements": {"user": {"userId": "AIDAANN"}}})),
-        event(json!({"responseElements": {"role": {"roleId": "AROAGONE"}}})),
-        event(json!({"responseElements": {"accessKey": {"accessKeyId": "AKIAANN1"}}})),
+        event(
+            "CreateUser",
+            json!({"requestParameters": {"userName": "ann"}, "responseElements": {"user": {"userId": "AIDAANN"}}}),
+        ),
+        event("CreateRole", json!({"responseElements": {"role": {"roleId": "AROAGONE"}}})),
+        event("CreateAccessKey", json!({"responseElements": {"accessKey": {"accessKeyId": "AKIAANN1"}}})),
         nothing(),
     ];
     let what = "us-east-1 LookupEvents".to_owned();
@@ -95,7 +99,7 @@ async fn who_made_what_is_told_as_long_as_it_is_there() {
     assert!(told.iter().all(|it| it.facts.get(field::CREATED_BY) == Reading::Known(by.clone())));
     assert_eq!(cold.calls["cloudtrail:LookupEvents"], 36, "nine windows of four questions");
 
-    let death = event(json!({"requestParameters": {"accessKeyId": "AKIAANN1"}}));
+    let death = event("DeleteAccessKey", json!({"requestParameters": {"accessKeyId": "AKIAANN1"}}));
     fake.with(|account| {
         account.calls.clear();
         account.cloud.insert(what.clone(), vec![nothing(), nothing(), nothing(), death]);

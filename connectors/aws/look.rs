@@ -12,7 +12,7 @@ use provost_model::{Cursor, Reading, Realm, Why};
 use super::{
     advisor,
     authorization::{Authorization, Listed as Told},
-    births, count,
+    count,
     credentials::{self, Plan, Report, Telling},
     eyes::Who,
     keys::{Because, Keys},
@@ -20,9 +20,10 @@ use super::{
     people::{UserNo, Users},
     regional, rows,
     session::Session,
-    settings::Regions,
+    settings::{Regions, Trail},
     slots::{self, Listed},
     sweep::Round,
+    trail,
 };
 use crate::{Bookmarks, Emitter, Stopped, fingerprint::FingerprintKey};
 
@@ -43,6 +44,9 @@ pub(super) struct Looking<'a> {
     pub(super) regions: &'a Regions,
     pub(super) lookup_every: Duration,
     pub(super) prints: &'a FingerprintKey,
+    /// Where a trail writes its files, and who may read them: the one who looks first, whichever role is taken on later.
+    pub(super) trail: Option<&'a Trail>,
+    pub(super) archive: &'a Session,
 }
 
 impl Looking<'_> {
@@ -65,15 +69,17 @@ impl Looking<'_> {
         count(session, to).await?;
         let round = Round::due(self, &users, to.now());
         self.credentials(&users, report, &round, to).await?;
-        Box::pin(regional::all(self, to)).await?;
+        let secrets = Box::pin(regional::all(self, to)).await?;
+        let mut people = None;
         if is_whole {
             let mut alive = roles;
             alive.extend((0..users.len()).filter_map(|number| users.get(number)).map(|user| user.id.clone()));
             Box::pin(advisor::turn(self, candidates, &alive, to)).await?;
-            // With no region set nothing beside IAM is asked.
-            if *self.regions != Regions::These(Vec::new()) {
-                Box::pin(births::look(self, &alive, to)).await?;
-            }
+            people = Some(alive);
+        }
+        // With no region set nothing beside IAM is asked.
+        if *self.regions != Regions::These(Vec::new()) {
+            Box::pin(trail::look(self, people.as_ref(), &secrets, to)).await?;
         }
         Box::pin(round.turn(self, &users, to)).await?;
         count(session, to).await?;

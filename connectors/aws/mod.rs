@@ -3,7 +3,6 @@
 
 mod advisor;
 mod authorization;
-mod births;
 mod call;
 mod check;
 mod credentials;
@@ -39,6 +38,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod told;
+mod trail;
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
@@ -135,6 +135,8 @@ impl Aws {
             regions: &self.settings.regions,
             lookup_every: self.settings.lookup_every,
             prints: &self.prints,
+            trail: self.settings.trail.as_ref(),
+            archive: session,
         }
     }
 }

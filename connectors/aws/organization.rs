@@ -14,6 +14,7 @@ use super::{
     call::Rpc,
     count,
     lists::{self, paged},
+    look::Looking,
     session::{Role, Session},
     settings::is_account,
 };
@@ -117,7 +118,10 @@ async fn one(
     let entered = enter(aws, (session, caller), account).await;
     count(session, to).await?;
     match entered {
-        Ok((session, caller)) => aws.looking((&session, &caller), (known, &realm), own).look(to).await,
+        Ok((entered, caller)) => {
+            let looking = aws.looking((&entered, &caller), (known, &realm), own);
+            Looking { archive: session, ..looking }.look(to).await
+        }
         Err(failure) => {
             let place = failure.operation.clone();
             to.trouble(Trouble { place, why: failure.why, said: failure.said, blind_spot: false }).await?;

@@ -47,6 +47,24 @@ pub(super) struct Settings {
     pub(super) external_id: Option<String>,
     /// Accounts that are no outsiders, beside this one and those of the organization.
     pub(super) own_accounts: Vec<String>,
+    /// Where a trail writes its files; the event history alone is asked if `None`.
+    pub(super) trail: Option<Trail>,
+}
+
+/// Where a trail of CloudTrail writes its files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trail {
+    pub(super) bucket: String,
+    /// What stands before the number of the account in every key.
+    #[serde(default = "logs")]
+    pub(super) prefix: String,
+    /// The region of the bucket.
+    pub(super) region: String,
+}
+
+fn logs() -> String {
+    "AWSLogs".to_owned()
 }
 
 /// Which regions are looked at.
@@ -76,6 +94,7 @@ struct Typed {
     external_id: Option<String>,
     #[serde(default)]
     own_accounts: Vec<String>,
+    trail: Option<Trail>,
 }
 
 impl Settings {
@@ -103,7 +122,11 @@ impl Settings {
         if let Some(wrong) = typed.regions.iter().flatten().find(|region| !is_region(region)) {
             return Err(format!("regions: {wrong:?} is no region, such as \"eu-west-1\""));
         }
+        if let Some(trail) = &typed.trail {
+            trail.checked()?;
+        }
         Ok(Self {
+            trail: typed.trail,
             lookup_every: LOOKUP_EVERY,
             role_name: typed.role_name,
             external_id: typed.external_id,
@@ -119,6 +142,29 @@ impl Settings {
             instance_credentials: typed.instance_credentials,
             max_calls: typed.max_calls.unwrap_or(u64::MAX),
         })
+    }
+}
+
+impl Trail {
+    fn checked(&self) -> Result<(), String> {
+        let Self { bucket, prefix, region } = self;
+        // S3 user guide, "Bucket naming rules".
+        let of_bucket = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(of_bucket) || bucket.contains("..") {
+            return Err(format!("trail.bucket = {bucket:?}: expected a bucket's name, without s3:// and prefix"));
+        }
+        let of_prefix = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.=+!".contains(&byte);
+        let is_inner = !prefix.is_empty() && !prefix.starts_with('/') && !prefix.ends_with('/');
+        if !is_inner || prefix.len() > 512 || !prefix.bytes().all(of_prefix) || prefix.contains("..") {
+            return Err(format!(
+                "trail.prefix = {prefix:?}: expected what stands before the account's number, such as \"AWSLogs\" or \
+                 \"logs/AWSLogs/o-1a2b3c\", without a slash at its ends"
+            ));
+        }
+        if !is_region(region) {
+            return Err(format!("trail.region = {region:?} is no region, such as \"eu-west-1\""));
+        }
+        Ok(())
     }
 }
 
@@ -191,6 +237,11 @@ mod tests {
             (json!({"role_name": "arn:aws:iam::1:role/x"}), "without its ARN"),
             (json!({"external_id": "x"}), "role_name"),
             (json!({"own_accounts": ["1"]}), "twelve"),
+            (json!({"trail": {"bucket": "corp-trail"}}), "region"),
+            (json!({"trail": {"bucket": "s3://corp", "region": "eu-west-1"}}), "without s3://"),
+            (json!({"trail": {"bucket": "corp-trail", "region": "europe"}}), "no region"),
+            (json!({"trail": {"bucket": "corp-trail", "prefix": "/AWSLogs", "region": "eu-west-1"}}), "trail.prefix"),
+            (json!({"trail": {"bucket": "corp-trail", "prefix": "a/../b", "region": "eu-west-1"}}), "trail.prefix"),
             (json!({"regions": ["eu-west-1", "eu-west-1.evil.example"]}), "no region"),
         ] {
             let error = read(table).unwrap_err();

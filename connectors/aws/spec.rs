@@ -50,6 +50,8 @@ pub static SPEC: Spec = Spec {
         Read("iam:GenerateServiceLastAccessedDetails"),
         Read("iam:GetServiceLastAccessedDetails"),
         Read("cloudtrail:LookupEvents"),
+        Read("s3:ListBucket"),
+        Read("s3:GetObject"),
         Read("organizations:ListAccounts"),
         Read("ec2:DescribeRegions"),
         Read("account:ListRegions"),
@@ -108,7 +110,12 @@ pub static SPEC: Spec = Spec {
             "a job that finds which services an identity used",
         ),
         Permission::optional("iam:GetServiceLastAccessedDetails", "which services privileged identities never used"),
-        Permission::optional("cloudtrail:LookupEvents", "who made users, roles and access keys, as evidence of owners"),
+        Permission::optional(
+            "cloudtrail:LookupEvents",
+            "who made users, roles and access keys, as evidence of owners; who read secrets",
+        ),
+        Permission::optional("s3:ListBucket", "log files of a trail, where one is set"),
+        Permission::optional("s3:GetObject", "what they say of makers and readers; of that trail's bucket alone"),
         Permission::optional("organizations:ListAccounts", "the accounts of the organization, where role_name is set"),
         Permission::optional("ec2:DescribeRegions", "which regions are looked at, where they are not set"),
         Permission::optional("account:ListRegions", "the same, where DescribeRegions is refused"),
@@ -156,7 +163,8 @@ pub static SPEC: Spec = Spec {
         "of ECS task definitions the newest active revision of a family counts, whichever a service runs",
         "KMS keys that AWS manages are left out; a key's own policy may hide more of it than the account's",
         "of makers the last 90 days are known when a source is new; later ones as long as it is looked at",
-        "trails in S3 are not read: makers come from the event history alone, and who read a secret is not looked up",
+        "who read a secret: of the event history at most the newest thousand reads of a region and run; a trail that writes down no reads tells none",
+        "readers of a secret are told by role, not by session; readers of parameters are not looked up",
         "uses of services count refused attempts too, and are known some hours late",
         "rights are weighed by identity policies: a way to more rights that a condition guards, or that reaches some resources only, is not counted",
         "role chains into other accounts are told by the trusting role alone",
@@ -181,6 +189,8 @@ schedule = "17 */6 * * *"
 # regions = ["eu-west-1"]       # without it those that the account has enabled; [] for IAM alone
 # role_name = "provost"         # look at every account of the organization, taking on this role in each
 # external_id = "provost-7f3a"  # what the trust policies of those roles ask for
+# trail = { bucket = "corp-trail", region = "eu-west-1" }   # files of CloudTrail, read instead of the event history;
+#                               # prefix = "AWSLogs/o-1a2b3c" where it is the trail of an organization
 # own_accounts = []             # more accounts that are no outsiders where trust is judged
 # account = "123456789012"      # refuse any other account
 pace = "shared"                 # or "full": as fast as in_flight allows

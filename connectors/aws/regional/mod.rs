@@ -24,7 +24,11 @@ use provost_client::Failure;
 use provost_model::{Cover, Cursor, Entity, Realm, Scope, Time, Trouble, Why};
 use serde::Deserialize;
 
-pub(super) use self::check::tried;
+pub(super) use self::{
+    check::tried,
+    regions::path,
+    secrets_manager::{Kept, Secrets},
+};
 use super::{lists, look::Looking, session::Session, spec::SPEC};
 use crate::{Emitter, Stopped, fingerprint::FingerprintKey};
 
@@ -184,9 +188,10 @@ impl Found {
     }
 }
 
-/// Looks at every region that is to be looked at.
-pub(super) async fn all(looking: &Looking<'_>, to: &mut Emitter) -> Result<(), Stopped> {
-    let Some(regions) = regions::chosen(looking, to).await? else { return Ok(()) };
+/// Looks at every region that is to be looked at. Gives the secrets of those where they could all be listed.
+pub(super) async fn all(looking: &Looking<'_>, to: &mut Emitter) -> Result<Secrets, Stopped> {
+    let mut secrets = Secrets::new();
+    let Some(regions) = regions::chosen(looking, to).await? else { return Ok(secrets) };
     let now = to.now();
     let cursor_of = |path: &str| looking.known.cursors.get(path);
     let mut waiting = regions
@@ -211,10 +216,13 @@ pub(super) async fn all(looking: &Looking<'_>, to: &mut Emitter) -> Result<(), S
             };
             flying.push(async move {
                 let found = what.look(&here).await;
-                (path, region, found)
+                (path, (region, what), found)
             });
         }
-        let Some((path, region, found)) = flying.next().await else { break };
+        let Some((path, (region, what), found)) = flying.next().await else { break };
+        if let (What::Secrets, Ok(found)) = (what, &found) {
+            secrets.insert(region.to_owned(), found.entities.iter().map(Kept::of).collect());
+        }
         super::count(looking.session, to).await?;
         let scope = Scope::new(looking.realm.clone(), path);
         for failure in tell(&scope, now, found, to).await? {
@@ -229,7 +237,7 @@ pub(super) async fn all(looking: &Looking<'_>, to: &mut Emitter) -> Result<(), S
         let said = format!("{} (in {})", failure.said, regions.join(", "));
         to.trouble(Trouble { place: operation, why: Why::Denied, said, blind_spot: true }).await?;
     }
-    Ok(())
+    Ok(secrets)
 }
 
 /// Says what a listing found. Gives what was refused and makes a blind spot only.

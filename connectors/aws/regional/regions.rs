@@ -68,7 +68,7 @@ pub(super) fn partition(region: &str) -> &'static str {
 }
 
 /// The path below which everything of a region lies.
-pub(super) fn path(region: &str) -> String {
+pub(in crate::aws) fn path(region: &str) -> String {
     format!("{SCOPE}/{region}")
 }
 

@@ -60,6 +60,24 @@ struct Rules {
     automatically_after_days: Option<i64>,
 }
 
+/// The secrets of each region.
+pub(in crate::aws) type Secrets = BTreeMap<String, Vec<Kept>>;
+
+/// A secret, as those who read it call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::aws) struct Kept {
+    pub(in crate::aws) arn: String,
+    pub(in crate::aws) name: String,
+    pub(in crate::aws) created: Option<Time>,
+}
+
+impl Kept {
+    pub(super) fn of(entity: &Entity) -> Self {
+        let name = entity.facts.get(field::NAME).known().unwrap_or_default();
+        Self { arn: entity.key.external.clone(), name, created: entity.facts.get(field::CREATED_AT).known() }
+    }
+}
+
 /// All secrets of the region, also those that are about to be deleted.
 pub(super) async fn look(here: &Here<'_>) -> Result<Found, Failure> {
     let (session, region) = (here.session, here.region);

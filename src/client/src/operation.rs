@@ -68,6 +68,7 @@ fn json_protocol(request: &HttpRequest, path: &str) -> Option<String> {
         }
         // A form is of the query protocol, whatever the path says.
         None if request.headers().get("content-type").is_some_and(|it| it != "application/json") => None,
+        None if service == "s3" => routes::object(request.method(), path, request.uri().split_once('?').map(|it| it.1)),
         None => routes::routed(service, request.method(), path).map(str::to_owned),
     }
 }

@@ -40,6 +40,32 @@ pub(crate) fn routed(service: &str, method: &str, path: &str) -> Option<&'static
     ROUTES.iter().find(route).map(|(_, _, _, operation)| *operation)
 }
 
+/// Words of a listing of S3's objects (Amazon S3 API reference, `ListObjectsV2`).
+const LISTING: [&str; 5] = ["prefix", "delimiter", "start-after", "continuation-token", "max-keys"];
+
+/// The operation of a request to S3: the listing of a bucket, or the reading of a log file of CloudTrail. No other object is
+/// read, and no sub-resource of either has a name.
+pub(crate) fn object(method: &str, path: &str, query: Option<&str>) -> Option<String> {
+    let (bucket, key) = path.strip_prefix('/').map(|path| path.split_once('/').unwrap_or((path, "")))?;
+    let of_bucket = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    let of_key = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.=+!".contains(&byte);
+    if method != "GET" || bucket.is_empty() || !bucket.bytes().all(of_bucket) || path.contains("..") {
+        return None;
+    }
+    match query {
+        None if key.ends_with(".json.gz") && key.contains("/CloudTrail/") && key.bytes().all(of_key) => {
+            Some("s3:GetObject".to_owned())
+        }
+        Some(query) if key.is_empty() => {
+            let rest = query.strip_prefix("list-type=2")?;
+            let is_word = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| LISTING.contains(&name));
+            let are_words = rest.is_empty() || rest.strip_prefix('&')?.split('&').all(is_word);
+            are_words.then(|| "s3:ListBucket".to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// Whether a path follows a route. A segment of plain letters cannot be a path in disguise.
 fn leads(route: &str, path: &str) -> bool {
     let (mut route, mut path) = (route.split('/'), path.split('/'));
@@ -76,6 +102,35 @@ mod tests {
             ("dynamodb", "DynamoDB_20120810.Scan"),
         ] {
             assert_eq!(targeted(service, target), None, "{service} {target}");
+        }
+    }
+
+    #[test]
+    fn of_s3_a_listing_and_the_log_files_of_a_trail_are_reads_and_nothing_else() {
+        let file = "/b.c-1/AWSLogs/1/CloudTrail/eu-west-1/2026/11/29/1_CloudTrail_eu-west-1_20261129T0005Z_x.json.gz";
+        assert_eq!(object("GET", file, None).as_deref(), Some("s3:GetObject"));
+        for query in ["list-type=2", "list-type=2&prefix=AWSLogs%2F&delimiter=%2F&start-after=x&continuation-token=y"] {
+            assert_eq!(object("GET", "/bucket", Some(query)).as_deref(), Some("s3:ListBucket"), "{query}");
+        }
+        let other = "/bucket/AWSLogs/1/CloudTrail/../../secret.json.gz";
+        for (method, path, query) in [
+            ("DELETE", file, None),
+            ("PUT", file, None),
+            ("GET", file, Some("versionId=1")),
+            ("GET", file, Some("list-type=2")),
+            ("GET", other, None),
+            ("GET", "/bucket/CloudTrail/x.json.gz%00", None),
+            ("GET", "/bucket/backups/CloudTrail.json.gz", None),
+            ("GET", "/bucket/AWSLogs/1/CloudTrail/x.txt", None),
+            ("GET", "/bucket", None),
+            ("GET", "/bucket", Some("policy")),
+            ("GET", "/bucket", Some("list-type=2&policy")),
+            ("GET", "/bucket", Some("list-type=2&acl=")),
+            ("GET", "/bucket", Some("list-type=22")),
+            ("GET", "/", Some("list-type=2")),
+            ("POST", "/bucket", Some("list-type=2")),
+        ] {
+            assert_eq!(object(method, path, query), None, "{method} {path} {query:?}");
         }
     }
 

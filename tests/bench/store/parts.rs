@@ -31,7 +31,8 @@ use crate::{
     measure::{Since, bytes_below, p95, peak_mib},
     raw, say,
     server::Database,
-    sqlite::Sqlite,
+    sqlite::{self, Sqlite},
+    table::SQLITE_LEAST,
 };
 
 /// What a part measured.
@@ -116,9 +117,18 @@ impl Work {
         // As much as the store has for pages and journal.
         let mut sqlite = Sqlite::open(&directory, self.cache + JOURNAL)?;
         let since = Since::now(None);
-        let (records, changed) = sqlite.look(self.estate(day), &mut |records| say(&format!("  {records} records")))?;
+        let (mut last, mut ended) = (Instant::now(), false);
+        let (records, changed) = sqlite.look(self.estate(day), &mut |records| {
+            let rate = sqlite::A_STEP as f64 / std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
+            say(&format!("  {records} records, {rate:.0} a second"));
+            // It would only become slower still: its end is not waited for, and what it did until then counts for it.
+            ended = rate < SQLITE_LEAST;
+            !ended
+        })?;
         sqlite.close()?;
-        Ok(counted(figures(&since, bytes_below(&directory)), records, changed))
+        let mut figures = counted(figures(&since, bytes_below(&directory)), records, changed);
+        figures.insert("ended".into(), f64::from(u8::from(ended)));
+        Ok(figures)
     }
 
     fn raw(&self) -> Result<Figures> {

@@ -17,6 +17,8 @@ use crate::{
 const A_TRANSACTION: u64 = 1_000;
 /// Memory for pages from which on its journal may be as long.
 const LARGE: u64 = 64 << 20;
+/// Records between two words about how far it is.
+pub(crate) const A_STEP: u64 = 100_000;
 /// Entities handed over at a time.
 const BATCH: usize = 400;
 
@@ -57,14 +59,15 @@ impl Sqlite {
         Ok(Self { connection, commits })
     }
 
-    /// Takes in everything the estate shows; gives the number of records shown, and of those written.
-    pub(crate) fn look(&mut self, estate: Estate, on: &mut dyn FnMut(u64)) -> Result<(u64, u64)> {
+    /// Takes in everything the estate shows, or as much as `on` lets it, which is told the number at every hundred thousand;
+    /// gives the number of records shown, and of those written.
+    pub(crate) fn look(&mut self, estate: Estate, on: &mut dyn FnMut(u64) -> bool) -> Result<(u64, u64)> {
         let (mut shown, mut written, mut open) = (0_u64, 0_u64, false);
         let now = DAWN + provost_model::Span::days(i64::try_from(estate.day)?);
         // What is shown is made on another thread, as a connector's is.
         let (out, batches) = mpsc::sync_channel::<(ScopeNo, Vec<Entity>)>(2);
         let showing = thread::spawn(move || show(estate, &out));
-        for (scope, batch) in batches {
+        'all: for (scope, batch) in batches {
             for entity in batch {
                 if !open {
                     self.begin(now)?;
@@ -76,8 +79,8 @@ impl Sqlite {
                     self.connection.execute_batch("COMMIT")?;
                     open = false;
                 }
-                if shown % 100_000 == 0 {
-                    on(shown);
+                if shown % A_STEP == 0 && !on(shown) {
+                    break 'all;
                 }
             }
         }

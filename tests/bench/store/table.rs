@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use crate::{parts::Figures, say};
 
 /// Below this rate, in records a second, the machine or SQLite's settings are at fault, and no ratio says anything.
-const SQLITE_LEAST: f64 = 4_000.0;
+pub(crate) const SQLITE_LEAST: f64 = 4_000.0;
 
 /// Figures so far.
 pub(crate) struct Table {
@@ -72,9 +72,12 @@ impl Table {
     pub(crate) fn sqlite(&mut self, first: &Figures) {
         self.sqlite = rate(first);
         self.sqlite_cpu = each(first, "cpu");
-        let valid = self.sqlite >= SQLITE_LEAST;
         let target = "≥ 4000/s, or ratios say nothing";
-        self.add("SQLite: first load", cost(first), target, valid);
+        let mut figure = cost(first);
+        if of(first, "ended") > 0.0 {
+            figure.push_str(&format!(", ended after {:.0} records, when it fell below that", of(first, "records")));
+        }
+        self.add("SQLite: first load", figure, target, self.sqlite >= SQLITE_LEAST);
         self.note("  written, disk after it", format!("{} / {}", mib(first, "written"), mib(first, "disk")));
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    place::{Place, calls, cover, text},
+    place::{Place, calls, cover, text, troubles},
     server::Moto,
 };
 
@@ -209,4 +209,23 @@ fn a_secret_that_is_made_shows_and_one_that_is_deleted_goes() {
     assert_eq!(presence(&all, text(plain, "arn")), "gone");
     let said = place.say(&["inventory", "show", text(plain, "arn")]);
     assert!(said.status == 0 && said.out.contains("gone"), "{said:?}");
+}
+
+#[test]
+fn a_trail_s_files_are_read_from_a_bucket_packed_or_not_and_once() {
+    let moto = Moto::of("moto_cloud.py", &[]);
+    let trail = "trail = { bucket = \"corp-trail\", region = \"eu-west-1\" }";
+    let place = Place::new(&moto.url(), &format!("{REGIONS}\n{trail}"));
+    let (_, run) = place.scan(&[]);
+    assert_eq!(list(&moto.truth, "trail").len(), 2);
+    assert_eq!((calls(&run, "s3:ListBucket"), calls(&run, "s3:GetObject")), (2, 2), "{run:#}");
+    assert_eq!(cover(&run, "cloudtrail/files"), "delta", "{run:#}");
+    assert!(!troubles(&run).iter().any(|it| it.starts_with("cloudtrail/files")), "{run:#}");
+    let (_, run) = place.scan(&[]);
+    assert_eq!((calls(&run, "s3:ListBucket"), calls(&run, "s3:GetObject")), (2, 0), "{run:#}");
+    // A bucket that is not there is said, and nothing else suffers.
+    place.configure(&moto.url(), &format!("{REGIONS}\n{}", trail.replace("corp-trail", "no-such-bucket")));
+    let (_, run) = place.scan(&[]);
+    assert!(troubles(&run).iter().any(|it| it.starts_with("cloudtrail/files")), "{run:#}");
+    assert_eq!(cover(&run, "regions/eu-west-1/secretsmanager/secrets"), "full", "{run:#}");
 }
