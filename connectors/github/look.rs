@@ -27,7 +27,7 @@ pub(super) async fn look(org: &mut Org<'_>, to: &mut Emitter) -> Result<(), Stop
     count(org, "", to).await?;
     // Keys that live with their repository are told; what only REST says of them comes now.
     uses(org, &triage, to).await?;
-    owners::look(org, &triage.index, &people, to).await?;
+    owners::look(org, &triage, &people, to).await?;
     count(org, "", to).await?;
     let holding = sweep::turn(org, &triage.index, to).await?;
     repositories::hold(org, &mut triage, &holding, to).await?;

@@ -10,7 +10,7 @@ mod apps;
 mod audit;
 mod check;
 mod deploy_keys;
-mod documents;
+pub mod documents;
 mod index;
 mod listing;
 mod lists;

@@ -1,7 +1,7 @@
 //! Who answers for a repository: those who administer it, and those its file CODEOWNERS names.
 //! It must never take an owner of the organization for an administrator of each of its repositories.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provost_model::{Cover, Cursor, Entity, Reading, field};
 use serde::Deserialize;
@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::{
     documents,
-    index::Index,
     org::{Optional, Org},
     people::People,
+    repositories::Triage,
 };
 use crate::{Emitter, Stopped};
 
@@ -23,6 +23,12 @@ const PATH: &str = "repository-owners";
 const AT_ONCE: usize = 50;
 /// Most owners kept of one repository.
 const OWNERS_MAX: usize = 50;
+
+/// Begins a cursor; no repository is called so.
+const MARK: u64 = u64::MAX;
+
+/// Repositories of whose owners was told, and whether all of it was known.
+struct Told(BTreeMap<u64, bool>);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -61,20 +67,30 @@ struct File {
 }
 
 /// Looks at the owners of the repositories that have a record and were not looked at before.
-pub(super) async fn look(org: &Org<'_>, index: &Index, people: &People, to: &mut Emitter) -> Result<(), Stopped> {
+pub(super) async fn look(org: &Org<'_>, triage: &Triage, people: &People, to: &mut Emitter) -> Result<(), Stopped> {
+    let index = &triage.index;
     let scope = org.scope(PATH);
-    let mut told = read(org.cursor(PATH).filter(|_| !org.is_due(PATH)));
-    told.retain(|id| index.0.contains_key(id));
+    let mut told = Told::read(org.cursor(PATH));
+    if org.is_due(PATH) {
+        told.0.values_mut().for_each(|known| *known = false);
+    }
     let wanted: Vec<&str> = index
         .0
         .iter()
-        .filter(|(id, it)| it.held && !it.node.is_empty() && !told.contains(id))
+        .filter(|(id, it)| it.held && !it.node.is_empty() && told.0.get(id) != Some(&true))
         .map(|(_, it)| it.node.as_str())
         .collect();
     let mut optional =
         [Optional::new("people", &["collaborators"]), Optional::new("files", &["inGithub", "inRoot", "inDocs"])];
     let mut failure = None;
     to.begin(&scope, None).await?;
+    // What left the listing must not live on in what was told of it here.
+    let lost: Vec<u64> = told.0.keys().copied().filter(|id| triage.whole && !index.0.contains_key(id)).collect();
+    for id in lost {
+        let now = to.now();
+        to.cover(&scope, Some(&id.to_string()), now, Cover::Full { next: None, atomic: true }).await?;
+        told.0.remove(&id);
+    }
     for ids in wanted.chunks(AT_ONCE) {
         let variables = json!({ "ids": ids });
         let answer = match org.graph::<Answer>(documents::OWNERS, variables, &mut optional).await {
@@ -90,9 +106,8 @@ pub(super) async fn look(org: &Org<'_>, index: &Index, people: &People, to: &mut
             let (part, files) = (id.to_string(), optional.iter().all(|it| it.variable != "files" || it.is_asked()));
             to.see(&scope, Some(&part), now, entity(org, (id, files), node, people)).await?;
             to.cover(&scope, Some(&part), now, Cover::Full { next: None, atomic: true }).await?;
-            if people.is_known() {
-                told.insert(id);
-            }
+            // Where nobody knows who owns the organization, it is asked again.
+            told.0.insert(id, people.is_known());
         }
     }
     for it in &optional {
@@ -102,7 +117,7 @@ pub(super) async fn look(org: &Org<'_>, index: &Index, people: &People, to: &mut
         }
     }
     let now = to.now();
-    to.cover(&scope, None, now, Cover::Delta { next: cursor(&told) }).await?;
+    to.cover(&scope, None, now, Cover::Delta { next: told.cursor() }).await?;
     match failure {
         None => Ok(()),
         Some(failure) => to.partial(&scope, failure.why, failure.to_string()).await,
@@ -153,13 +168,24 @@ fn codeowners(text: &str) -> Vec<String> {
     every.into_iter().take(OWNERS_MAX).collect()
 }
 
-fn cursor(told: &BTreeSet<u64>) -> Cursor {
-    Cursor(told.iter().flat_map(|id| id.to_be_bytes()).collect())
-}
+impl Told {
+    fn cursor(&self) -> Cursor {
+        let pairs = self.0.iter().flat_map(|(id, known)| [id.to_be_bytes(), u64::from(*known).to_be_bytes()]);
+        Cursor([MARK.to_be_bytes()].into_iter().chain(pairs).flatten().collect())
+    }
 
-fn read(cursor: Option<&Cursor>) -> BTreeSet<u64> {
-    let ids = cursor.map(|cursor| cursor.0.as_chunks::<8>().0).unwrap_or_default();
-    ids.iter().map(|id| u64::from_be_bytes(*id)).collect()
+    fn read(cursor: Option<&Cursor>) -> Self {
+        let numbers: Vec<u64> = cursor
+            .map(|cursor| cursor.0.as_chunks::<8>().0.iter().map(|it| u64::from_be_bytes(*it)).collect())
+            .unwrap_or_default();
+        match numbers.split_first() {
+            Some((&MARK, pairs)) => {
+                Self(pairs.as_chunks::<2>().0.iter().map(|[id, known]| (*id, *known == 1)).collect())
+            }
+            // As it was written before what was told is kept apart from what is known.
+            _ => Self(numbers.into_iter().map(|id| (id, true)).collect()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +203,14 @@ mod tests {
         for (text, owners) in table {
             assert_eq!(codeowners(text), owners, "{text:?}");
         }
-        assert_eq!(read(Some(&cursor(&BTreeSet::from([1, 9])))), BTreeSet::from([1, 9]));
+    }
+
+    #[test]
+    fn what_was_told_survives_its_cursor_and_older_cursors_are_read() {
+        let told = BTreeMap::from([(1, true), (9, false)]);
+        assert_eq!(Told::read(Some(&Told(told.clone()).cursor())).0, told);
+        let older = Cursor([1_u64, 9].into_iter().flat_map(u64::to_be_bytes).collect());
+        assert_eq!(Told::read(Some(&older)).0, BTreeMap::from([(1, true), (9, true)]));
+        assert!(Told::read(None).0.is_empty() && Told::read(Some(&Told(BTreeMap::new()).cursor())).0.is_empty());
     }
 }

@@ -46,6 +46,7 @@ pub(super) async fn readers(
         let words = readers.iter().map(|(who, at)| (who.clone(), Time::from_seconds(*at).to_string()));
         let entity = Entity::new(kv::key(place, mount, path), mount.of(place, path)).within(mount.key(place));
         let entity = entity.with(field::READERS, words.collect::<BTreeMap<_, _>>()).with(field::LAST_USED_AT, last);
+        let entity = entity.with(field::READS_SINCE, trail.since().map_or(Reading::NotReported, Reading::Known));
         Some((path, entity))
     });
     tell(place, (scope, Some(mount.key(place))), (paths(), uses.collect()), to).await

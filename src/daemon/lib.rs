@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod connector;
 pub mod desk;
+pub mod docket;
 pub mod entry;
 pub mod filter;
 pub mod house;

@@ -10,6 +10,7 @@
 mod architecture;
 mod aws;
 mod backups;
+mod cases;
 mod cli;
 mod cluster;
 mod connector;
@@ -18,6 +19,7 @@ mod daemon;
 mod database;
 mod docs;
 mod formats;
+mod github;
 mod links;
 mod moves;
 #[path = "../stores/old.rs"]

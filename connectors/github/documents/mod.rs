@@ -8,7 +8,7 @@ pub(super) const MEMBERS: &str = include_str!("members.graphql");
 pub(super) const ORGANIZATIONS: &str = include_str!("organizations.graphql");
 
 /// Every document with the name under which troubles speak of it.
-pub(super) const ALL: [(&str, &str); 5] = [
+pub const ALL: [(&str, &str); 5] = [
     ("graphql:repositories", REPOSITORIES),
     ("graphql:repository", REPOSITORY),
     ("graphql:owners", OWNERS),

@@ -1,16 +1,15 @@
 //! Whole runs against a counterpart on loopback, and against GitHub's own descriptions where they are.
 //! It must never need a network or a clock of the wall.
 
-mod app;
 mod changes;
+#[path = "../../../tests/servers/github/mod.rs"]
+mod counterpart;
 mod described;
-mod estate;
 mod faults;
 mod figures;
 mod generic;
 mod ledger;
 mod schema;
-mod server;
 
 use std::sync::{Arc, Mutex};
 
@@ -21,8 +20,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::generic::Acme;
-use self::{ledger::Ledger, server::Server};
-use super::{GitHub, settings::Settings};
+use self::{
+    counterpart::{app, estate, server},
+    ledger::Ledger,
+    server::Server,
+};
+use super::{GitHub, documents, settings::Settings};
 use crate::{Connector, Emitter, Source, fingerprint::FingerprintKey, testing::Told};
 
 /// When tests begin.

@@ -1,6 +1,7 @@
 //! What may be typed, and nothing else: every command and option, with its help.
 //! It must never do anything: what a command does is in the file named after it.
 
+mod cases;
 mod connector;
 mod rules;
 
@@ -12,6 +13,7 @@ use provost_model::{Presence, Severity, Time};
 
 use crate::output::Format;
 
+pub use cases::{About, Cases, DecisionWord};
 pub use connector::Connector;
 pub use rules::{Rules, WhatIf};
 
@@ -93,6 +95,9 @@ pub enum Command {
     /// What is wrong
     #[command(subcommand)]
     Findings(Findings),
+    /// What is to be decided, and what people decided
+    #[command(subcommand)]
+    Cases(Cases),
     /// What is looked for, and what other thresholds would open and close
     #[command(subcommand)]
     Rules(Rules),
@@ -502,6 +507,10 @@ mod tests {
             "provost inventory link-again 0193ab AKIA1 --reason mistaken",
             "provost findings list --all --fail-on critical --output json",
             "provost findings explain 0193ab",
+            "provost cases list --where overdue -o json",
+            "provost cases accept 0193ab --until 2026-12-31 --rule CRED-STALE --reason known",
+            "provost cases act 0193ab --remedy disable --reason leaver",
+            "provost cases approve 0193ab --reason checked",
             "provost rules list -o json",
             "provost rules what-if stricter.toml --at 2026-10-01 --limit 0",
             "provost owners list --conflicts --below 0.6",
@@ -544,6 +553,8 @@ mod tests {
             "provost inventory unlink 0193ab AKIA1",
             "provost inventory why-linked 0193ab",
             "provost inventory groups --held --apart",
+            "provost cases accept 0193ab --reason known",
+            "provost cases act 0193ab --remedy tell --reason x",
             "provost owners list --below 7",
             "provost rules",
             "provost rules what-if",

@@ -3,6 +3,7 @@
 
 mod args;
 pub mod baseline;
+pub mod cases;
 pub mod check;
 pub mod cluster;
 pub mod completions;
@@ -24,8 +25,8 @@ pub mod status;
 pub mod store;
 
 pub use args::{
-    Baseline, Cli, Cluster, Command, ConfigAction, Connector, Findings, Global, Inventory, Named, Owners, Parting,
-    Quickstart, Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
+    About, Baseline, Cases, Cli, Cluster, Command, ConfigAction, Connector, DecisionWord, Findings, Global, Inventory,
+    Named, Owners, Parting, Quickstart, Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -1,6 +1,7 @@
 //! Commands that need the store: each finds what was asked for and hands it to `cli` to be shown. They run the same
 //! beside the store and inside a daemon that answers for it. They must never print, nor open a store of their own.
 
+mod cases;
 mod cluster;
 pub mod custody;
 mod findings;
@@ -25,7 +26,7 @@ use crate::{
     cli::{self, CliError, Command, Exit, Screen, StoreAction},
     config::Problem,
     desk::{Desk, LookError},
-    jobs::{WriteError, snapshot::SnapshotError},
+    jobs::{WriteError, decide::DecideError, snapshot::SnapshotError},
     output::door,
     wire::WireError,
 };
@@ -59,6 +60,9 @@ pub enum CommandError {
     /// A backup failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// It was not decided.
+    #[error(transparent)]
+    Decide(#[from] DecideError),
     /// What was named is not there.
     #[error("{0}")]
     Usage(String),
@@ -85,6 +89,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sources { .. }
         | Command::Inventory(_)
         | Command::Findings(_)
+        | Command::Cases(_)
         | Command::Rules(_)
         | Command::Owners(_)
         | Command::Snapshot(_)
@@ -111,6 +116,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Baseline(action) => sources::baseline(asked.desk, action, screen),
         Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
+        Command::Cases(action) => cases::cases(asked, action, screen),
         Command::Rules(action) => rules::rules(asked, action, screen).await,
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
@@ -152,7 +158,9 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Show(error) => error.exit(),
-            Self::Store(error) | Self::Archive(ArchiveError::Store(error)) => of_store(error),
+            Self::Store(error)
+            | Self::Archive(ArchiveError::Store(error))
+            | Self::Decide(DecideError::Store(error)) => of_store(error),
             Self::Look(LookError::Wire(error)) => of_wire(error),
             Self::Look(LookError::Write(WriteError::Store(error)) | LookError::Store(error)) => of_store(error),
             Self::Usage(_)
@@ -160,7 +168,7 @@ impl CommandError {
             | Self::Archive(ArchiveError::There(_) | ArchiveError::NoBackup(_) | ArchiveError::NoCopy(_)) => {
                 Exit::Usage
             }
-            Self::Look(_) | Self::Snapshot(_) | Self::Archive(_) => Exit::Failed,
+            Self::Look(_) | Self::Snapshot(_) | Self::Archive(_) | Self::Decide(_) => Exit::Failed,
         }
     }
 

@@ -109,7 +109,7 @@ fn say(
 }
 
 /// The id of whoever is called so and is there. Where nobody is known, any name will do.
-fn live(people: &Roster, typed: &str, asked: &Asked<'_>) -> Result<String, CommandError> {
+pub(super) fn live(people: &Roster, typed: &str, asked: &Asked<'_>) -> Result<String, CommandError> {
     let typed = typed.trim();
     if people.counts() == (0, 0) {
         let sound = !typed.is_empty() && typed.len() <= NAME_MAX && !typed.chars().any(char::is_control);

@@ -1,6 +1,8 @@
 //! The configuration as meant: every value checked, every default filled in, nothing left to interpret.
 //! It must never stop at the first problem: one look shows them all.
 
+mod governance;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
@@ -14,7 +16,7 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 use jiff::tz::TimeZone;
-use provost_engine::{Owning, Roster};
+use provost_engine::{Owning, Roster, govern::Governance};
 use provost_model::Span;
 use provost_store::EngineKind;
 use toml::Table;
@@ -52,6 +54,8 @@ pub struct Config {
     pub manifests: PathBuf,
     /// People and teams, once that file was read.
     pub people: Arc<Roster>,
+    /// How decisions are made.
+    pub governance: Governance,
     /// When snapshots are taken.
     pub snapshots: Snapshots,
     /// Where the key for fingerprints is.
@@ -173,6 +177,7 @@ impl Config {
         let sources = check.sources(&typed.sources, &owner_tags);
         let daemon = check.daemon(&typed, paths);
         let people_file = typed.people.file.as_ref().map(|file| check.path("people.file", Some(file), PathBuf::new()));
+        let governance = check.governance(&typed.governance);
         let snapshots = check.snapshots(&typed.snapshots, &store);
         let key_id = typed.fingerprints.id.unwrap_or_else(|| "k1".to_owned());
         if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(|it| it.is_ascii_alphanumeric()) {
@@ -189,6 +194,7 @@ impl Config {
             people_file,
             manifests: crate::manifests::directory(&paths.file),
             people: Arc::default(),
+            governance,
             snapshots,
             fingerprint_key: typed.fingerprints.key.unwrap_or_else(|| Reference::File(paths.fingerprint_key.clone())),
             fingerprint_key_id: key_id,

@@ -26,6 +26,8 @@ pub struct Typed {
     pub owners: TypedOwners,
     /// People and teams.
     pub people: TypedPeople,
+    /// How decisions are made.
+    pub governance: TypedGovernance,
     /// Limits of the rules, by rule and scope.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub thresholds: Table,
@@ -109,6 +111,36 @@ pub struct TypedOwners {
 pub struct TypedPeople {
     /// File of persons, teams and whose things are whose.
     pub file: Option<String>,
+}
+
+/// `[governance]`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TypedGovernance {
+    /// How long a fault may stand before it is overdue, by severity.
+    pub deadlines: TypedDeadlines,
+    /// How long a risk may be taken at most, such as `365d`, which is the default.
+    pub longest_exception: Option<String>,
+    /// How often the same risk may be taken again; 2 by default.
+    pub renewals: Option<u32>,
+    /// How many people beside whoever asks have to agree where the subject is privileged or leaked; 2 by default.
+    pub approvals: Option<u8>,
+}
+
+/// `[governance.deadlines]`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TypedDeadlines {
+    /// `24h` by default.
+    pub critical: Option<String>,
+    /// `7d` by default.
+    pub high: Option<String>,
+    /// `30d` by default.
+    pub medium: Option<String>,
+    /// `90d` by default.
+    pub low: Option<String>,
+    /// `180d` by default.
+    pub info: Option<String>,
 }
 
 /// `[snapshots]`.

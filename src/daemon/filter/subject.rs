@@ -7,7 +7,10 @@ use cel::{Value, objects::Key};
 use provost_model::{Field, Reading, Record, Time, Value as Stored, field};
 
 use super::Vocabulary;
-use crate::{output::FindingRow, rows::Candidate};
+use crate::{
+    output::{CaseRow, FindingRow},
+    rows::Candidate,
+};
 
 /// A sort of rows that expressions can ask.
 pub trait Subject: Send + Sync {
@@ -63,6 +66,35 @@ impl Subject for FindingRow {
             "resolution" => self.resolution.map_or(Value::Null, |it| text(it.word())),
             "because" => text(self.because.as_str()),
             "frameworks" => map(self.frameworks.iter().map(|(name, ids)| (name.as_str(), list(ids)))),
+            "age_days" => days(self.opened_at, now),
+            _ => return Reading::NotCollected,
+        })
+    }
+}
+
+impl Subject for CaseRow {
+    fn vocabulary() -> &'static Vocabulary {
+        Vocabulary::cases()
+    }
+
+    fn look(&self, name: &str, now: Time) -> Reading<Value> {
+        let optional = |it: Option<&str>| it.map_or(Value::Null, text);
+        Reading::Known(match name {
+            "id" => text(self.id.to_string()),
+            "kind" => text(self.kind),
+            "name" => text(self.name.as_str()),
+            "external_id" => text(self.external_id.as_str()),
+            "source" => list(&self.source),
+            "severity" => text(self.severity.word()),
+            "action" => text(self.action.word()),
+            "owner" => optional(self.owner.as_deref()),
+            "deadline" => self.deadline.map_or(Value::Null, instant),
+            "overdue" => Value::Bool(self.overdue),
+            "rules" => list(&self.rules),
+            "opened_at" => instant(self.opened_at),
+            "stage" => text(self.stage),
+            "decision" => self.decision.map_or(Value::Null, |id| text(id.to_string())),
+            "baseline" => Value::Bool(self.baseline),
             "age_days" => days(self.opened_at, now),
             _ => return Reading::NotCollected,
         })

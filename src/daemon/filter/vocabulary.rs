@@ -42,6 +42,11 @@ impl Vocabulary {
         &FINDINGS
     }
 
+    /// Names of case rows.
+    pub fn cases() -> &'static Vocabulary {
+        &CASES
+    }
+
     /// The type of a name, if there is such a name.
     pub fn shape(&self, name: &str) -> Option<Shape> {
         self.names.get(name).copied()
@@ -82,6 +87,8 @@ const PRESENCE: &[&str] = &["present", "missing", "gone", "unwatched"];
 const STATE: &[&str] = &["open", "suspended", "resolved"];
 const SEVERITY: &[&str] = &["info", "low", "medium", "high", "critical"];
 const RESOLUTION: &[&str] = &["fixed", "gone", "accepted", "policy_changed", "rule_changed"];
+const STAGE: &[&str] = &["open", "asked", "decided"];
+const ACTION: &[&str] = &["own", "mend", "restrict", "rotate", "disable", "revoke", "delete"];
 static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| Kind::ALL.into_iter().map(Kind::name).collect());
 
 static INVENTORY: LazyLock<Vocabulary> = LazyLock::new(|| {
@@ -136,10 +143,32 @@ static FINDINGS: LazyLock<Vocabulary> = LazyLock::new(|| {
     Vocabulary { names, attributes: false }
 });
 
+static CASES: LazyLock<Vocabulary> = LazyLock::new(|| {
+    let names = BTreeMap::from([
+        ("id", Shape::Text),
+        ("kind", Shape::Text),
+        ("name", Shape::Text),
+        ("external_id", Shape::Text),
+        ("source", Shape::List),
+        ("severity", Shape::Word(SEVERITY)),
+        ("action", Shape::Word(ACTION)),
+        ("owner", Shape::Text),
+        ("deadline", Shape::Time),
+        ("overdue", Shape::Bool),
+        ("rules", Shape::List),
+        ("opened_at", Shape::Time),
+        ("stage", Shape::Word(STAGE)),
+        ("decision", Shape::Text),
+        ("baseline", Shape::Bool),
+        ("age_days", Shape::Int),
+    ]);
+    Vocabulary { names, attributes: false }
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::{FindingRow, InventoryRow, Row};
+    use crate::output::{CaseRow, FindingRow, InventoryRow, Row};
 
     #[test]
     fn every_pinned_field_and_attribute_has_a_name() {
@@ -149,6 +178,9 @@ mod tests {
         }
         for name in FindingRow::FIELDS {
             assert!(Vocabulary::findings().shape(name).is_some(), "{name}");
+        }
+        for name in CaseRow::FIELDS {
+            assert!(Vocabulary::cases().shape(name).is_some(), "{name}");
         }
     }
 

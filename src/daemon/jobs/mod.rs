@@ -5,6 +5,7 @@ pub mod anew;
 pub mod assess;
 mod cascade;
 pub mod compare;
+pub mod decide;
 mod digest;
 pub mod judge;
 pub mod jury;

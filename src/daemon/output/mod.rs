@@ -2,6 +2,7 @@
 //! It must never print by itself: every writer is handed the place it writes to.
 
 pub mod age;
+pub mod case;
 pub mod door;
 pub mod finding;
 pub mod inventory;
@@ -10,6 +11,7 @@ pub mod table;
 pub mod wrap;
 pub mod write;
 
+pub use case::CaseRow;
 pub use finding::FindingRow;
 pub use inventory::{Beside, InventoryRow};
 pub use progress::Progress;

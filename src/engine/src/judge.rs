@@ -246,13 +246,19 @@ fn standing(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Finding {
     }
 }
 
-/// A resolved finding whose fault is there again. An accepted one stays so until its date.
+/// A resolved finding whose fault is there again. An accepted one stays so until its date, unless it became worse.
 fn reopened(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> Option<Finding> {
     let accepted = finding.resolution == Some(Resolution::Accepted);
-    if accepted && finding.until.is_some_and(|until| case.now < until) {
+    if accepted && finding.until.is_some_and(|until| case.now < until) && !is_worse(finding, verdict, case) {
         return None;
     }
     opened(verdict, case)
+}
+
+/// Whether a fault is worse than it was when it was accepted: then it is not what was accepted.
+fn is_worse(finding: &Finding, verdict: &Verdict, case: &Case<'_>) -> bool {
+    let Outcome::Fail(because) = &verdict.outcome else { return false };
+    weigh(case.rule.severity, &because.raisers).0 > finding.severity
 }
 
 fn confirmed(mut finding: Finding, because: &Because, verdict: &Verdict, case: &Case<'_>) -> Finding {

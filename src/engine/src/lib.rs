@@ -6,6 +6,7 @@ pub mod absence;
 mod dice;
 pub mod environment;
 pub mod explain;
+pub mod govern;
 pub mod judge;
 pub mod link;
 pub mod own;

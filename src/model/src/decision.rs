@@ -1,40 +1,86 @@
 //! Promise 5 as types: nothing acts but on an [`Order`], and an order is made only from a recorded decision.
 //! It must never gain a constructor of [`Recorded`] beside [`Recorded::attest`], nor Clone, Default or Deserialize.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{FindingId, RecordId, Time};
 
 /// Why somebody may decide: required wherever a decision is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Purpose(String);
 
-/// What is to be done to one subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A decision's name.
+pub type DecisionId = RecordId;
+
+/// What is to be done about one subject, the mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Remedy {
     /// Tell somebody.
     Tell,
-    /// Make the credential unusable, reversibly.
-    Disable,
+    /// Find somebody who answers for it.
+    Own,
+    /// Change a setting.
+    Mend,
+    /// Take rights away from it.
+    Restrict,
     /// Replace the credential by a new one, safely.
     Rotate,
+    /// Make the credential unusable, reversibly.
+    Disable,
+    /// Take back a grant.
+    Revoke,
     /// Remove it for good.
     Delete,
+}
+
+/// What was decided about the faults of one subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ruling {
+    /// Something is done about them.
+    Act {
+        /// What.
+        remedy: Remedy,
+    },
+    /// The risk is taken until a date.
+    Accept {
+        /// Until when.
+        until: Time,
+        /// What keeps the risk small meanwhile.
+        control: Option<String>,
+    },
+    /// They are no faults; that is looked at again on a date.
+    Reject {
+        /// When.
+        until: Time,
+    },
+    /// Somebody else answers for the subject.
+    Reassign {
+        /// Who.
+        owner: String,
+    },
 }
 
 /// What was decided, by whom, about what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// By a person, about one finding.
-    Act {
-        /// The finding it answers.
-        finding: FindingId,
+    /// By people, about one subject.
+    Ruled {
+        /// Its name.
+        id: DecisionId,
         /// The record it is about.
         subject: RecordId,
-        /// What to do.
-        remedy: Remedy,
-        /// The person of the people file.
-        by: String,
-        /// Why.
+        /// The findings it answers.
+        findings: Vec<FindingId>,
+        /// What.
+        ruling: Ruling,
+        /// Whoever asked for it, then whoever agreed: people of the people file.
+        by: Vec<String>,
+        /// Why, in the words of whoever asked.
         purpose: Purpose,
+        /// Digest of the policy that says how many have to agree.
+        policy: String,
     },
     /// By configuration, once for many: covers telling and guardrail classes, never a privileged act.
     Standing {
@@ -60,16 +106,86 @@ pub struct Order {
     remedy: Remedy,
 }
 
+/// Longest purpose, in bytes.
+const PURPOSE_MAX: usize = 2_000;
+
 impl Purpose {
-    /// A purpose in somebody's own words; `None` if there are none.
+    /// A purpose in somebody's own words; `None` if there are none, or too many.
     pub fn stated(words: &str) -> Option<Self> {
         let words = words.trim();
-        (!words.is_empty()).then(|| Self(words.to_owned()))
+        (!words.is_empty() && words.len() <= PURPOSE_MAX).then(|| Self(words.to_owned()))
     }
 
     /// The words.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Purpose {
+    type Error = &'static str;
+
+    fn try_from(words: String) -> Result<Self, &'static str> {
+        Self::stated(&words).ok_or("no purpose is stated")
+    }
+}
+
+impl From<Purpose> for String {
+    fn from(purpose: Purpose) -> Self {
+        purpose.0
+    }
+}
+
+impl Remedy {
+    /// Every remedy, the mildest first.
+    pub const ALL: [Remedy; 8] = [
+        Remedy::Tell,
+        Remedy::Own,
+        Remedy::Mend,
+        Remedy::Restrict,
+        Remedy::Rotate,
+        Remedy::Disable,
+        Remedy::Revoke,
+        Remedy::Delete,
+    ];
+
+    /// The word used in interfaces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Remedy::Tell => "tell",
+            Remedy::Own => "own",
+            Remedy::Mend => "mend",
+            Remedy::Restrict => "restrict",
+            Remedy::Rotate => "rotate",
+            Remedy::Disable => "disable",
+            Remedy::Revoke => "revoke",
+            Remedy::Delete => "delete",
+        }
+    }
+
+    /// The remedy of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
+    }
+}
+
+impl Ruling {
+    /// The word used in interfaces.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Ruling::Act { .. } => "act",
+            Ruling::Accept { .. } => "accept",
+            Ruling::Reject { .. } => "reject",
+            Ruling::Reassign { .. } => "reassign",
+        }
+    }
+
+    /// Until when it silences what it is about, if it does.
+    pub fn silences_until(&self) -> Option<Time> {
+        match self {
+            Ruling::Accept { until, .. } | Ruling::Reject { until } => Some(*until),
+            Ruling::Act { .. } | Ruling::Reassign { .. } => None,
+        }
     }
 }
 
@@ -96,13 +212,15 @@ impl<T> Recorded<T> {
 }
 
 impl Order {
-    /// The order that follows from a recorded decision; it uses the decision up. A standing decision orders telling only.
-    pub fn from_recorded(decision: Recorded<Decision>) -> Self {
+    /// The order that follows from a recorded decision; it uses the decision up. A standing decision orders telling only;
+    /// a decision to change nothing orders nothing and is given back.
+    pub fn from_recorded(decision: Recorded<Decision>) -> Result<Self, Recorded<Decision>> {
         let remedy = match decision.what() {
-            Decision::Act { remedy, .. } => *remedy,
+            Decision::Ruled { ruling: Ruling::Act { remedy }, .. } => *remedy,
+            Decision::Ruled { .. } => return Err(decision),
             Decision::Standing { .. } => Remedy::Tell,
         };
-        Self { decision, remedy }
+        Ok(Self { decision, remedy })
     }
 
     /// What to do.
@@ -124,5 +242,38 @@ mod tests {
     fn a_purpose_needs_words() {
         assert!(Purpose::stated("  \n").is_none());
         assert_eq!(Purpose::stated(" leaver ").unwrap().as_str(), "leaver");
+        assert!(Purpose::stated(&"x".repeat(PURPOSE_MAX + 1)).is_none());
+    }
+
+    #[test]
+    fn only_a_decision_to_act_orders_an_act() {
+        let ruled = |ruling| Decision::Ruled {
+            id: RecordId::from_bytes([1; 16]),
+            subject: RecordId::from_bytes([2; 16]),
+            findings: Vec::new(),
+            ruling,
+            by: vec!["ann".into()],
+            purpose: Purpose::stated("leaver").unwrap(),
+            policy: "p".into(),
+        };
+        let order = |decision| Order::from_recorded(Recorded { what: decision, commit: 1, at: Time::from_seconds(1) });
+        assert_eq!(order(ruled(Ruling::Act { remedy: Remedy::Disable })).unwrap().remedy(), Remedy::Disable);
+        let standing = Decision::Standing { policy: "p".into(), by: "ann".into() };
+        assert_eq!(order(standing).unwrap().remedy(), Remedy::Tell);
+        let until = Time::from_seconds(9);
+        for ruling in [
+            Ruling::Accept { until, control: None },
+            Ruling::Reject { until },
+            Ruling::Reassign { owner: "bob".into() },
+        ] {
+            assert!(order(ruled(ruling)).is_err());
+        }
+    }
+
+    #[test]
+    fn words_of_remedies_are_their_own() {
+        for remedy in Remedy::ALL {
+            assert_eq!(Remedy::from_word(remedy.word()), Some(remedy));
+        }
     }
 }

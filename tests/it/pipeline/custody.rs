@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use async_trait::async_trait;
 use provost::{
     cli::custody::{CustodyRow, TieRow},
     commands,
@@ -12,44 +11,13 @@ use provost::{
         link,
     },
 };
-use provost_connectors::{Access, Bookmarks, Connector, Emitter};
-use provost_model::{
-    Cover, Entity, FindingState, Key, Kind, Realm, Record, RecordId, Scope, Span, Status, Time, Trouble, field,
-};
+use provost_model::{Entity, FindingState, Key, Kind, Realm, Record, RecordId, Span, Status, Time, field};
 use provost_store::Go;
 
-use super::script::{Desk, Nobody};
+use super::script::{Desk, Lists, Nobody};
 
 const KEY_ID: &str = "AKIAQ2W3E4R5T6Y7U8I9";
 const PRINT: &str = "k1:000102030405060708090a0b0c0d0e0f";
-
-/// A source that lists these things completely.
-struct Lists {
-    realm: Realm,
-    things: Vec<Entity>,
-}
-
-#[async_trait]
-impl Connector for Lists {
-    async fn announce(&self) -> String {
-        String::new()
-    }
-    async fn check(&self) -> Access {
-        Access::default()
-    }
-    fn disposition(&self) -> String {
-        String::new()
-    }
-    async fn discover(&self, _: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
-        let (scope, now) = (Scope::new(self.realm.clone(), "all"), to.now());
-        to.realm(self.realm.clone()).await?;
-        to.begin(&scope, None).await?;
-        for thing in &self.things {
-            to.see(&scope, None, now, thing.clone()).await?;
-        }
-        Ok(to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await?)
-    }
-}
 
 fn aws() -> Realm {
     Realm::new("aws", "123456789012")

@@ -5,6 +5,7 @@ mod anew;
 mod counts;
 mod crash;
 mod custody;
+mod deciding;
 mod incremental;
 mod link;
 mod meanwhile;

@@ -220,6 +220,34 @@ pub(crate) fn listing(names: &[&'static str]) -> Vec<Act> {
     acts
 }
 
+/// A source that lists these things completely.
+pub(crate) struct Lists {
+    pub(crate) realm: Realm,
+    pub(crate) things: Vec<Entity>,
+}
+
+#[async_trait]
+impl Connector for Lists {
+    async fn announce(&self) -> String {
+        String::new()
+    }
+    async fn check(&self) -> Access {
+        Access::default()
+    }
+    fn disposition(&self) -> String {
+        String::new()
+    }
+    async fn discover(&self, _: &Bookmarks, to: &mut Emitter) -> Result<(), Trouble> {
+        let (scope, now) = (Scope::new(self.realm.clone(), "all"), to.now());
+        to.realm(self.realm.clone()).await?;
+        to.begin(&scope, None).await?;
+        for thing in &self.things {
+            to.see(&scope, None, now, thing.clone()).await?;
+        }
+        Ok(to.cover(&scope, None, now, Cover::Full { next: None, atomic: true }).await?)
+    }
+}
+
 pub(crate) struct Nobody;
 
 impl Watcher for Nobody {

@@ -128,6 +128,9 @@ fn a_resolved_finding_reopens_under_its_name_but_an_accepted_one_waits_for_its_d
     assert_eq!((again.id, again.state, again.opened_at, again.resolution), (fixed.id, FindingState::Open, NOW, None));
     let accepted = Finding { resolution: Some(Resolution::Accepted), until: Some(NOW + Span::days(1)), ..fixed };
     assert_eq!(judge(Some(&accepted), &fail(NOW), &present(NOW)), None);
+    let worse = as_of(Verdict::fail(open().because, vec![Raiser::Prod("tag env=prod".into())]), NOW);
+    let opened = judge(Some(&accepted), &worse, &present(NOW)).unwrap();
+    assert_eq!((opened.state, opened.until), (FindingState::Open, None), "what became worse was not accepted");
     let lapsed = Finding { until: Some(NOW), ..accepted };
     assert_eq!(judge(Some(&lapsed), &fail(NOW), &present(NOW)).unwrap().state, FindingState::Open);
 }

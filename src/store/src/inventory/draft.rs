@@ -305,6 +305,11 @@ impl<'a> Draft<'a> {
         self.ops.push(Op::Put { table: FINDINGS, key: subject.as_bytes().to_vec(), value });
     }
 
+    /// The time of the commit.
+    pub(super) fn at(&self) -> Time {
+        self.at
+    }
+
     /// Takes in one more step.
     pub(super) fn push(&mut self, op: Op) {
         self.ops.push(op);
@@ -468,7 +473,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The inventory as committed so far, where what is read is noted as read by this draft.
-    fn inventory_noting(&self) -> Inventory<'_> {
+    pub(super) fn inventory_noting(&self) -> Inventory<'_> {
         self.read.as_ref().map_or(self.inventory, |reads| self.inventory.noting(reads))
     }
 }

@@ -6,6 +6,7 @@ mod draft;
 mod index;
 mod links;
 mod many;
+mod motions;
 mod owners;
 mod past;
 mod read;
@@ -20,6 +21,7 @@ pub use draft::Draft;
 pub use index::digest;
 pub use links::{GroupRow, HeldRow, KeyRef, LinkDraft, LinkedBy, LinkedPart, LinkedRow, PartedRow, Word};
 pub use many::Sealed;
+pub use motions::DECISIONS;
 pub use read::{Inventory, Version};
 pub use reads::Reads;
 pub use retention::Passing;
@@ -63,6 +65,8 @@ const HELD: Table = Table { name: "held", versioned: false };
 const SOURCES: Table = Table { name: "sources", versioned: false };
 /// (source, run id) → the run.
 const RUNS: Table = Table { name: "runs", versioned: false };
+/// (subject, decision) → a decision on its way with all its steps, with every former version.
+const MOTIONS: Table = Table { name: "motions", versioned: true };
 /// Record id → what human beings said about its owner, with every former word.
 pub const OWNER_WORDS: Table = Table { name: "owner_words", versioned: true };
 /// Ids of the records that are persons and teams.

@@ -13,25 +13,25 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use super::super::documents;
 use super::{
     app,
     estate::{Estate, Rows},
 };
-use crate::github::documents;
 
 /// A request as it came.
-pub(super) struct Request {
-    pub(super) method: String,
+pub struct Request {
+    pub method: String,
     /// Path and query as they came.
-    pub(super) target: String,
-    pub(super) path: String,
-    pub(super) query: BTreeMap<String, String>,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
+    pub target: String,
+    pub path: String,
+    pub query: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 /// What is sent back.
-pub(super) struct Response {
+pub struct Response {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: String,
@@ -39,7 +39,7 @@ pub(super) struct Response {
 
 /// What goes wrong with a read.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
+pub enum Fault {
     /// That status, with a body such as GitHub's.
     Status(u16),
     /// A status only from that page on.
@@ -52,34 +52,34 @@ pub(super) enum Fault {
 
 /// What the counterpart knows and saw.
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) estate: Estate,
+pub struct State {
+    pub estate: Estate,
     /// Calls by operation, as templates.
-    pub(super) calls: BTreeMap<String, u64>,
+    pub calls: BTreeMap<String, u64>,
     /// Whatever GitHub would have refused.
-    pub(super) violations: Vec<String>,
+    pub violations: Vec<String>,
     /// Faults by template.
-    pub(super) faults: BTreeMap<String, Fault>,
+    pub faults: BTreeMap<String, Fault>,
     /// Fields of GraphQL that may not be seen.
-    pub(super) hidden: BTreeSet<String>,
+    pub hidden: BTreeSet<String>,
     /// Documents and variables that were asked, with what was answered.
-    pub(super) asked: Vec<Value>,
+    pub asked: Vec<Value>,
     /// Tokens of installations made so far.
-    pub(super) tokens: u64,
+    pub tokens: u64,
     /// Answers that said that nothing changed.
-    pub(super) unchanged: u64,
+    pub unchanged: u64,
     /// The permissions asked for with the last token.
-    pub(super) wanted: Value,
+    pub wanted: Value,
 }
 
 /// The counterpart.
-pub(super) struct Server {
-    pub(super) url: String,
+pub struct Server {
+    pub url: String,
     state: Arc<Mutex<State>>,
 }
 
 impl Server {
-    pub(super) async fn start(estate: Estate) -> Self {
+    pub async fn start(estate: Estate) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State { estate, ..State::default() }));
@@ -93,16 +93,16 @@ impl Server {
     }
 
     /// Changes or looks at what it knows.
-    pub(super) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.lock().unwrap())
     }
 
     /// Calls since this was last asked.
-    pub(super) fn drain(&self) -> BTreeMap<String, u64> {
+    pub fn drain(&self) -> BTreeMap<String, u64> {
         self.with(|state| std::mem::take(&mut state.calls))
     }
 
-    pub(super) fn violations(&self) -> Vec<String> {
+    pub fn violations(&self) -> Vec<String> {
         self.with(|state| state.violations.clone())
     }
 }
@@ -127,7 +127,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     }
 }
 
-pub(super) async fn receive(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Request> {
+pub async fn receive(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Request> {
     let head = loop {
         if let Some(at) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
             break at;

@@ -10,39 +10,39 @@ use super::server::Request;
 
 /// A repository.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Repo {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) archived: bool,
-    pub(super) keys: Vec<Value>,
-    pub(super) environments: Vec<String>,
+pub struct Repo {
+    pub id: u64,
+    pub name: String,
+    pub archived: bool,
+    pub keys: Vec<Value>,
+    pub environments: Vec<String>,
     /// Rows by what follows the repository's path: `actions/secrets`, `hooks`, `environments/prod/secrets`.
-    pub(super) rows: BTreeMap<String, Vec<Value>>,
-    pub(super) admins: Vec<String>,
-    pub(super) codeowners: Option<String>,
+    pub rows: BTreeMap<String, Vec<Value>>,
+    pub admins: Vec<String>,
+    pub codeowners: Option<String>,
 }
 
 /// An organization.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Estate {
-    pub(super) id: u64,
-    pub(super) login: String,
-    pub(super) repos: Vec<Repo>,
+pub struct Estate {
+    pub id: u64,
+    pub login: String,
+    pub repos: Vec<Repo>,
     /// Rows by what follows the organization's path.
-    pub(super) rows: BTreeMap<String, Vec<Value>>,
-    pub(super) members: Vec<Value>,
+    pub rows: BTreeMap<String, Vec<Value>>,
+    pub members: Vec<Value>,
     /// Whether there is an audit log.
-    pub(super) audit: bool,
-    pub(super) events: Vec<Value>,
-    pub(super) installations: Vec<Value>,
+    pub audit: bool,
+    pub events: Vec<Value>,
+    pub installations: Vec<Value>,
 }
 
 /// The rows of a read, and what it takes.
-pub(super) struct Rows {
-    pub(super) rows: Vec<Value>,
-    pub(super) wrapper: &'static str,
-    pub(super) most: usize,
-    pub(super) query: Vec<&'static str>,
+pub struct Rows {
+    pub rows: Vec<Value>,
+    pub wrapper: &'static str,
+    pub most: usize,
+    pub query: Vec<&'static str>,
 }
 
 /// Reads of an organization and of a repository: path, wrapper, most of a page, and what may be asked beside pages.
@@ -77,7 +77,7 @@ const OIDC: &str = "actions/oidc/customization/sub";
 
 impl Estate {
     /// So many repositories, of which some have a deploy key each.
-    pub(super) fn of(repositories: u64, with_keys: u64) -> Self {
+    pub fn of(repositories: u64, with_keys: u64) -> Self {
         let repos = (1..=repositories).map(|id| {
             let keys = if id <= with_keys { vec![key(id, 1)] } else { Vec::new() };
             Repo { id, name: format!("repo-{id}"), keys, ..Repo::default() }
@@ -93,17 +93,17 @@ impl Estate {
     }
 
     /// The repository of that id.
-    pub(super) fn repo(&mut self, id: u64) -> &mut Repo {
+    pub fn repo(&mut self, id: u64) -> &mut Repo {
         self.repos.iter_mut().find(|repo| repo.id == id).unwrap()
     }
 
     /// Installations of the App itself.
-    pub(super) fn installed(&self) -> Value {
+    pub fn installed(&self) -> Value {
         json!(self.installations)
     }
 
     /// The read of a request, as GitHub's documentation writes it.
-    pub(super) fn template(&self, method: &str, path: &str) -> Option<String> {
+    pub fn template(&self, method: &str, path: &str) -> Option<String> {
         let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let read = match (method, words.as_slice()) {
             ("POST", ["graphql"]) => "/graphql".to_owned(),
@@ -137,7 +137,7 @@ impl Estate {
     }
 
     /// The rows of a read; `None` where there is nothing.
-    pub(super) fn rows(&self, template: &str, request: &Request) -> Option<Rows> {
+    pub fn rows(&self, template: &str, request: &Request) -> Option<Rows> {
         let words: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
         let mut query = vec!["per_page", "page"];
         if let Some(rest) = template.strip_prefix("GET /orgs/{org}/") {
@@ -190,7 +190,7 @@ impl Estate {
     }
 
     /// What a document would be answered.
-    pub(super) fn graph(&self, name: &str, variables: &Value) -> Value {
+    pub fn graph(&self, name: &str, variables: &Value) -> Value {
         let first = usize::try_from(variables["first"].as_u64().unwrap_or(100)).unwrap();
         let after: usize = variables["after"].as_str().and_then(|it| it.parse().ok()).unwrap_or(0);
         let info = |all: usize| {
@@ -273,7 +273,7 @@ fn node_id(id: u64) -> String {
 }
 
 /// A deploy key as REST shows it.
-pub(super) fn key(repository: u64, number: u64) -> Value {
+pub fn key(repository: u64, number: u64) -> Value {
     let mut blob = vec![0, 0, 0, 11];
     blob.extend_from_slice(b"ssh-ed25519");
     blob.extend_from_slice(&[0, 0, 0, 32]);
@@ -285,18 +285,18 @@ pub(super) fn key(repository: u64, number: u64) -> Value {
 }
 
 /// A secret as REST lists it.
-pub(super) fn secret(name: &str) -> Value {
+pub fn secret(name: &str) -> Value {
     json!({"name": name, "created_at": "2025-01-01T00:00:00Z", "updated_at": "2025-06-01T00:00:00Z", "visibility": "all"})
 }
 
 /// A member of the organization.
-pub(super) fn member(id: u64, login: &str, role: &str) -> Value {
+pub fn member(id: u64, login: &str, role: &str) -> Value {
     json!({"role": role, "hasTwoFactorEnabled": true, "node": {"databaseId": id, "login": login, "name": null,
         "createdAt": "2020-01-01T00:00:00Z", "organizationVerifiedDomainEmails": [format!("{login}@acme.example")]}})
 }
 
 /// An event of the audit log.
-pub(super) fn event(action: &str, at: &str, more: Value) -> Value {
+pub fn event(action: &str, at: &str, more: Value) -> Value {
     let at: provost_model::Time = at.parse().unwrap();
     let mut event = json!({"@timestamp": at.as_micros() / 1000, "action": action, "actor": "ann", "org": "acme",
         "_document_id": format!("{action}{}", at.as_micros())});

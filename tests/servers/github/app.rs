@@ -15,12 +15,12 @@ use base64::{
 use serde_json::Value;
 
 /// The App's id.
-pub(super) const ID: u64 = 77;
+pub const ID: u64 = 77;
 
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
 
 /// The private key in PEM.
-pub(super) fn pem() -> String {
+pub fn pem() -> String {
     let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&*KEY).unwrap();
     let text = STANDARD.encode(der.as_ref());
     let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
@@ -28,7 +28,7 @@ pub(super) fn pem() -> String {
 }
 
 /// Whether a header holds a token that this App signed: at most ten minutes long, as GitHub wants it.
-pub(super) fn is_signed(header: &str) -> bool {
+pub fn is_signed(header: &str) -> bool {
     let Some(token) = header.strip_prefix("Bearer ") else { return false };
     let Some((signed, signature)) = token.rsplit_once('.') else { return false };
     let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, KEY.public_key().as_ref());

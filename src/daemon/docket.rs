@@ -1,0 +1,178 @@
+//! What is to be decided: the faults of each subject as one case, with who answers for it and what was decided so far.
+//! It must never show a deadline for what nobody said is to be worked off.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use provost_engine::govern::{CaseView, OpenFault};
+use provost_model::{Finding, FindingState, Motion, Record, RecordId, Resolution, Severity, Stage, Time};
+use provost_store::{
+    Go, StoreError,
+    inventory::{BaselineState, SourceRow},
+};
+
+use crate::{desk::Desk, output::CaseRow, rows::Rows, wire::Wiring};
+
+/// Everything that cases are made of, as of now.
+pub struct Docket<'a> {
+    desk: &'a Desk,
+    wiring: &'a Arc<Wiring>,
+    rows: Rows<'a>,
+    /// Since when the baseline of each source is worked off; `None` while it is not.
+    worked: BTreeMap<String, Option<Time>>,
+    now: Time,
+}
+
+/// The times of one fault on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Since when it is to be worked off.
+    pub since: Time,
+    /// When something was decided about it.
+    pub decided: Option<Time>,
+    /// When a later look proved that it is gone.
+    pub verified: Option<Time>,
+    /// Whether somebody answers for it.
+    pub owned: bool,
+}
+
+impl<'a> Docket<'a> {
+    /// The docket of a desk.
+    pub fn new(desk: &'a Desk, wiring: &'a Arc<Wiring>, now: Time) -> Result<Self, StoreError> {
+        let inventory = desk.house.inventory();
+        let mut worked = BTreeMap::new();
+        for name in inventory.source_names()? {
+            let since = worked_since(&inventory.source(&name)?);
+            worked.insert(name, since);
+        }
+        Ok(Self { desk, wiring, rows: Rows::new(inventory, &wiring.yardstick, now)?, worked, now })
+    }
+
+    /// The case of every subject of which something stands, in the order of subjects.
+    pub fn each(&self, each: &mut dyn FnMut(CaseRow) -> Result<Go, StoreError>) -> Result<(), StoreError> {
+        self.by_subject(&mut |subject, findings| match self.case(subject, findings)? {
+            Some(row) => each(row),
+            None => Ok(Go::On),
+        })
+    }
+
+    /// The times of every fault that stands, or stood and was settled by a decision or by proof.
+    pub fn ways(&self) -> Result<Vec<Way>, StoreError> {
+        let mut ways = Vec::new();
+        self.by_subject(&mut |subject, findings| {
+            let record = self.desk.house.inventory().record(subject, None)?;
+            let motions = self.desk.house.inventory().motions_of(subject, None)?;
+            let owned = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten().is_some();
+            for finding in findings {
+                let proven = matches!(finding.resolution, Some(Resolution::Fixed | Resolution::Gone));
+                let counts = proven || finding.resolution == Some(Resolution::Accepted) || is_open(finding);
+                let Some(since) = self.runs_since(finding, record.as_ref()).filter(|_| counts) else { continue };
+                let about = motions.iter().filter(|motion| motion.findings.iter().any(|(id, _)| *id == finding.id));
+                let decided = about.filter_map(Motion::agreed_at).filter(|at| *at >= since).min();
+                let verified = finding.resolved_at.filter(|_| proven);
+                ways.push(Way { since, decided: decided.or(verified), verified, owned });
+            }
+            Ok(Go::On)
+        })?;
+        Ok(ways)
+    }
+
+    /// The case of one subject; nothing if nothing of it stands.
+    pub fn case(&self, subject: RecordId, findings: &[Finding]) -> Result<Option<CaseRow>, StoreError> {
+        let Some(first) = findings.iter().find(|it| is_open(it)) else { return Ok(None) };
+        let record = self.desk.house.inventory().record(subject, None)?;
+        let faults: Vec<OpenFault<'_>> = findings
+            .iter()
+            .map(|finding| OpenFault { finding, runs_since: self.runs_since(finding, record.as_ref()) })
+            .collect();
+        let Some(view) = CaseView::of(&faults, &self.wiring.config.governance) else { return Ok(None) };
+        let motions = self.desk.house.inventory().motions_of(subject, None)?;
+        let about = |motion: &&Motion| {
+            motion.findings.iter().any(|(id, _)| findings.iter().any(|it| it.id == *id && is_open(it)))
+        };
+        // The latest that is under way; one that ended, or was refused, leaves the case as open as it was.
+        let under_way = motions.iter().rev().filter(about).find_map(|motion| {
+            let stage = motion.stage(self.now);
+            matches!(stage, Stage::Asked { .. } | Stage::InForce { .. }).then_some((motion.id, stage))
+        });
+        let owner = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten();
+        let (kind, name) = match (&record, &first.source) {
+            (Some(record), _) => (record.kind.name(), record.name()),
+            (None, Some(source)) => ("source", source.clone()),
+            (None, None) => ("store", "store".to_owned()),
+        };
+        Ok(Some(CaseRow {
+            id: subject,
+            kind,
+            name,
+            external_id: first.external_id.clone(),
+            source: match (&record, &first.source) {
+                (Some(record), _) => self.rows.sources(record),
+                (None, source) => source.iter().cloned().collect(),
+            },
+            severity: view.severity,
+            action: view.remedy,
+            owner: owner.map(|owner| owner.name).filter(|name| !name.is_empty()),
+            deadline: view.deadline,
+            overdue: view.deadline.is_some_and(|deadline| deadline < self.now),
+            rules: view.rules,
+            opened_at: view.opened_at,
+            stage: match under_way {
+                None => "open",
+                Some((_, Stage::Asked { .. })) => "asked",
+                Some(_) => "decided",
+            },
+            decision: under_way.map(|(id, _)| id),
+            baseline: view.baseline,
+        }))
+    }
+
+    /// Since when the deadline of a finding runs. What a first complete run found waits for a word, unless it is critical.
+    fn runs_since(&self, finding: &Finding, record: Option<&Record>) -> Option<Time> {
+        if !finding.baseline || finding.severity == Severity::Critical {
+            return Some(finding.opened_at);
+        }
+        let sources = record.map(|record| self.rows.sources(record)).unwrap_or_default();
+        let since: Option<Vec<Time>> = sources.iter().map(|name| self.worked.get(name).copied().flatten()).collect();
+        since.and_then(|all| all.into_iter().max()).map(|since| since.max(finding.opened_at))
+    }
+
+    fn by_subject(
+        &self,
+        each: &mut dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut held: Vec<Finding> = Vec::new();
+        let mut stopped = false;
+        self.desk.house.inventory().each_finding(None, &mut |finding| {
+            if held.first().is_some_and(|it| it.subject != finding.subject) {
+                stopped = each_of(&std::mem::take(&mut held), each)? == Go::Stop;
+                if stopped {
+                    return Ok(Go::Stop);
+                }
+            }
+            held.push(finding);
+            Ok(Go::On)
+        })?;
+        if !stopped {
+            each_of(&held, each)?;
+        }
+        Ok(())
+    }
+}
+
+fn each_of(
+    findings: &[Finding],
+    each: &mut dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError>,
+) -> Result<Go, StoreError> {
+    findings.first().map_or(Ok(Go::On), |first| each(first.subject, findings))
+}
+
+fn is_open(finding: &Finding) -> bool {
+    finding.state == FindingState::Open
+}
+
+/// Since when somebody said that what the first complete run of a source found is to be worked off.
+fn worked_since(row: &SourceRow) -> Option<Time> {
+    let said = format!("baseline {}", BaselineState::Working.word());
+    let word = row.words.iter().rev().find(|(_, words)| words.starts_with(&said));
+    word.filter(|_| row.baseline == BaselineState::Working).map(|(at, _)| *at)
+}

@@ -1,0 +1,261 @@
+//! Decisions: asked for, agreed to, refused, withdrawn; with what follows from each in the same commit.
+//! It must never write what follows apart from the decision, nor follow one that does not hold.
+
+use provost_engine::{
+    govern::{Asked, Decider, Governance, InForce, Next, Refusal, Request},
+    own::Roster,
+    severity::{Raiser, raisers},
+};
+use provost_model::{
+    DecisionId, Finding, FindingState, Motion, OwnerWord, Party, Purpose, Record, RecordId, Resolution, Ruling, Stage,
+    Time, field,
+};
+use provost_store::{
+    StoreError,
+    inventory::{Draft, Inventory},
+};
+use thiserror::Error;
+
+use crate::{house::House, ids::Ids};
+
+/// Why nothing was decided.
+#[derive(Debug, Error)]
+pub enum DecideError {
+    /// It may not be decided so, or not by that person.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// There is no such decision.
+    #[error("there is no such decision any more")]
+    Unknown,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who decides, by which policy.
+pub struct Desk<'a> {
+    /// Where.
+    pub house: &'a House,
+    /// Everybody who is known.
+    pub people: &'a Roster,
+    /// The policy.
+    pub governance: &'a Governance,
+    /// The user of this machine who asks.
+    pub uid: u32,
+}
+
+/// What somebody wants decided.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// About what.
+    pub subject: RecordId,
+    /// Rules whose findings it is about; all that stand if there are none.
+    pub rules: Vec<String>,
+    /// What is to hold.
+    pub ruling: Ruling,
+    /// Why.
+    pub purpose: Purpose,
+}
+
+/// What else can be said of a decision on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// Somebody agrees.
+    Approve,
+    /// Somebody does not.
+    Refuse,
+    /// It is not asked for, or does not hold, any more.
+    Withdraw,
+}
+
+type Done = Result<Result<Motion, DecideError>, StoreError>;
+
+impl Desk<'_> {
+    /// Asks for a decision; where nobody else has to agree, it holds at once.
+    pub fn ask(&self, wanted: &Wanted) -> Result<Motion, DecideError> {
+        let id = Ids.make(self.house.now()).map_err(StoreError::from)?;
+        self.in_one_piece(&|mut draft: Draft<'_>, by: &Decider, now: Time| -> Done {
+            let (record, identity) = subject(draft.inventory(), wanted.subject)?;
+            let findings = chosen(&draft.findings_of(wanted.subject)?, &wanted.rules);
+            let request = Request {
+                id,
+                subject: wanted.subject,
+                renewal: renewal(&draft.inventory().motions_of(wanted.subject, None)?, &findings),
+                findings,
+                ruling: wanted.ruling.clone(),
+                because: record.as_ref().map(|it| because(it, identity.as_ref())).unwrap_or_default(),
+                creator: record.as_ref().and_then(|record| self.creator(record)),
+                purpose: wanted.purpose.clone(),
+            };
+            match Next::ask(request, by, self.governance, now) {
+                Ok(next) => settle(&mut draft, next, now).and_then(|next| committed(draft, next)),
+                Err(refusal) => Ok(Err(refusal.into())),
+            }
+        })
+    }
+
+    /// Says something about a decision on its way.
+    pub fn say(
+        &self,
+        (subject_id, id): (RecordId, DecisionId),
+        what: Say,
+        purpose: &Purpose,
+    ) -> Result<Motion, DecideError> {
+        self.in_one_piece(&|mut draft: Draft<'_>, by: &Decider, now: Time| -> Done {
+            let Some(motion) = draft.motion(subject_id, id)? else { return Ok(Err(DecideError::Unknown)) };
+            let (record, _) = subject(draft.inventory(), subject_id)?;
+            let creator = record.as_ref().and_then(|record| self.creator(record));
+            let word = (purpose.clone(), creator.as_deref());
+            let over = match (what, motion.stage(now)) {
+                (Say::Approve, _) => {
+                    return match Asked::of(motion, now).and_then(|asked| asked.approve(by, word, now)) {
+                        Ok(next) => settle(&mut draft, next, now).and_then(|next| committed(draft, next)),
+                        Err(refusal) => Ok(Err(refusal.into())),
+                    };
+                }
+                (Say::Refuse, _) => Asked::of(motion, now).and_then(|asked| asked.refuse(by, word, now)),
+                (Say::Withdraw, Stage::Asked { .. }) => {
+                    Asked::of(motion, now).map(|asked| asked.withdraw(by, purpose.clone(), now))
+                }
+                (Say::Withdraw, _) => match InForce::of(motion, now) {
+                    Ok(held) => {
+                        take_back(&mut draft, held.motion(), by.person(), now)?;
+                        Ok(held.withdraw(by, purpose.clone(), now))
+                    }
+                    Err(refusal) => Err(refusal),
+                },
+            };
+            match over {
+                Ok(motion) => {
+                    draft.put_motion(&motion)?;
+                    draft.commit()?;
+                    Ok(Ok(motion))
+                }
+                Err(refusal) => Ok(Err(refusal.into())),
+            }
+        })
+    }
+
+    /// Reads, decides and commits as one; again where another process was faster.
+    fn in_one_piece(&self, step: &dyn Fn(Draft<'_>, &Decider, Time) -> Done) -> Result<Motion, DecideError> {
+        let done = self.house.again(|| {
+            // Findings are written by one at a time.
+            let _gavel = self.house.gavel();
+            let _pen = self.house.pen();
+            let now = self.house.now();
+            match Decider::of(self.people, self.uid, now) {
+                Ok(by) => step(Draft::new(self.house.inventory(), now), &by, now),
+                Err(refusal) => Ok(Err(refusal.into())),
+            }
+        });
+        done?
+    }
+
+    /// The person who made a record, where a provider or a log says so.
+    fn creator(&self, record: &Record) -> Option<String> {
+        let by = record.get(field::CREATED_BY).known()?;
+        let (id, party) = self.people.known(&by, Some(&record.realm))?;
+        (party == Party::Person).then(|| id.to_owned())
+    }
+}
+
+/// A record and the identity behind it; nothing for sources and the store.
+fn subject(inventory: Inventory<'_>, id: RecordId) -> Result<(Option<Record>, Option<Record>), StoreError> {
+    let record = inventory.record(id, None)?;
+    let key = record.as_ref().and_then(|record| record.identity.as_ref());
+    let identity = key.map(|key| inventory.resolve(key)).transpose()?.flatten();
+    let identity = identity.map(|id| inventory.record(id, None)).transpose()?.flatten();
+    Ok((record, identity))
+}
+
+/// Why more people have to agree, in words.
+fn because(record: &Record, identity: Option<&Record>) -> Vec<String> {
+    let counts = |it: &Raiser| matches!(it, Raiser::Privileged(_) | Raiser::Leaked(_));
+    raisers(record, identity).iter().filter(|it| counts(it)).map(Raiser::words).collect()
+}
+
+/// Findings that stand, of those rules.
+fn chosen(findings: &[Finding], rules: &[String]) -> Vec<(RecordId, String)> {
+    let wanted = |it: &&Finding| {
+        it.state == FindingState::Open
+            && (rules.is_empty() || rules.iter().any(|rule| rule.eq_ignore_ascii_case(&it.rule)))
+    };
+    findings.iter().filter(wanted).map(|it| (it.id, it.rule.clone())).collect()
+}
+
+/// How often one of these was accepted before.
+fn renewal(before: &[Motion], findings: &[(RecordId, String)]) -> u32 {
+    let same = |motion: &&Motion| {
+        let accepted = matches!(motion.ruling, Ruling::Accept { .. }) && motion.agreed_at().is_some();
+        accepted && motion.findings.iter().any(|it| findings.contains(it))
+    };
+    u32::try_from(before.iter().filter(same).count()).unwrap_or(u32::MAX)
+}
+
+/// Puts a step into a draft, and what follows from it if the decision holds now.
+fn settle(draft: &mut Draft<'_>, next: Next, now: Time) -> Result<Next, StoreError> {
+    draft.put_motion(next.motion())?;
+    if let Next::Holds(held) = &next {
+        let motion = held.motion();
+        match &motion.ruling {
+            Ruling::Accept { until, .. } | Ruling::Reject { until } => silence(draft, motion, (*until, now))?,
+            Ruling::Reassign { owner } => {
+                let step = motion.steps.first();
+                let word = OwnerWord {
+                    owner: Some(owner.clone()),
+                    by: motion.asker().unwrap_or_default().to_owned(),
+                    at: now,
+                    reason: step.map(|step| step.purpose.as_str().to_owned()).unwrap_or_default(),
+                };
+                draft.put_owner_word(motion.subject, &word)?;
+            }
+            // People act on it; that it was done is for the next look to see.
+            Ruling::Act { .. } => {}
+        }
+        // Whoever dies here leaves it to be judged again, which also notes when the acceptance ends.
+        draft.judge_at(motion.subject, Some(now));
+    }
+    Ok(next)
+}
+
+fn committed(draft: Draft<'_>, next: Next) -> Done {
+    match &next {
+        Next::Holds(held) => match held.decision() {
+            Some(decision) => drop(draft.commit_decided(decision)?),
+            None => return Ok(Err(DecideError::Unknown)),
+        },
+        Next::Waits(_) => drop(draft.commit()?),
+    }
+    Ok(Ok(next.motion().clone()))
+}
+
+/// Findings that stand are not told of until a date.
+fn silence(draft: &mut Draft<'_>, motion: &Motion, (until, now): (Time, Time)) -> Result<(), StoreError> {
+    let mut findings = draft.findings_of(motion.subject)?;
+    let about = |it: &Finding| motion.findings.iter().any(|(id, _)| *id == it.id);
+    for finding in findings.iter_mut().filter(|it| it.state == FindingState::Open && about(it)) {
+        finding.state = FindingState::Resolved;
+        finding.resolution = Some(Resolution::Accepted);
+        finding.resolved_at = Some(now);
+        finding.unconfirmed_since = None;
+        finding.until = Some(until);
+    }
+    draft.put_findings(motion.subject, &findings)
+}
+
+/// Undoes what followed from a decision that held until now.
+fn take_back(draft: &mut Draft<'_>, motion: &Motion, by: &str, now: Time) -> Result<(), StoreError> {
+    if let Some(until) = motion.ruling.silences_until() {
+        let mut findings = draft.findings_of(motion.subject)?;
+        let silent = |it: &Finding| it.resolution == Some(Resolution::Accepted) && it.until == Some(until);
+        let about = |it: &Finding| motion.findings.iter().any(|(id, _)| *id == it.id);
+        findings.iter_mut().filter(|it| silent(it) && about(it)).for_each(|it| it.until = Some(now));
+        draft.put_findings(motion.subject, &findings)?;
+    }
+    if matches!(motion.ruling, Ruling::Reassign { .. }) {
+        let reason = "the decision was withdrawn".to_owned();
+        draft.put_owner_word(motion.subject, &OwnerWord { owner: None, by: by.to_owned(), at: now, reason })?;
+    }
+    draft.judge_at(motion.subject, Some(now));
+    Ok(())
+}

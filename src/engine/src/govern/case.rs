@@ -1,0 +1,155 @@
+//! Everything that is wrong with one subject, as one case: one action, one owner, one deadline.
+//! It must never count what was found before anybody said that it is to be worked off.
+
+use provost_model::{Finding, FindingState, Remedy, Severity, Time};
+
+use super::Governance;
+
+/// A fault that stands, and since when it is to be worked off.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenFault<'a> {
+    /// The finding.
+    pub finding: &'a Finding,
+    /// Since when its deadline runs; `None` while it belongs to a baseline that nobody said is to be worked off.
+    pub runs_since: Option<Time>,
+}
+
+/// A case as far as findings say it: the owner and what was decided are beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseView {
+    /// As bad as its worst fault.
+    pub severity: Severity,
+    /// What its worst fault asks for.
+    pub remedy: Remedy,
+    /// Its rules, the worst first.
+    pub rules: Vec<String>,
+    /// Since when something of it stands.
+    pub opened_at: Time,
+    /// By when all of it is to be settled: the nearest of all deadlines. `None` while none runs.
+    pub deadline: Option<Time>,
+    /// Everything was found by a first complete run.
+    pub baseline: bool,
+}
+
+impl CaseView {
+    /// The case of these faults; `None` if none stands.
+    pub fn of(faults: &[OpenFault<'_>], governance: &Governance) -> Option<Self> {
+        let mut open: Vec<&OpenFault<'_>> = faults.iter().filter(|it| it.finding.state == FindingState::Open).collect();
+        // The worst first, then what asks for most, then by name: the same faults always make the same case.
+        open.sort_by(|one, other| {
+            let (one, other) = (one.finding, other.finding);
+            let worse = other.severity.cmp(&one.severity);
+            worse
+                .then_with(|| remedy_of(&other.rule).cmp(&remedy_of(&one.rule)))
+                .then_with(|| one.rule.cmp(&other.rule))
+        });
+        let worst = open.first()?.finding;
+        let ends = open.iter().filter_map(|it| Some(it.runs_since? + governance.deadline(it.finding.severity)));
+        Some(Self {
+            severity: worst.severity,
+            remedy: remedy_of(&worst.rule),
+            rules: open.iter().map(|it| it.finding.rule.clone()).collect(),
+            opened_at: open.iter().map(|it| it.finding.opened_at).min()?,
+            deadline: ends.min(),
+            baseline: open.iter().all(|it| it.finding.baseline),
+        })
+    }
+}
+
+/// What a rule's faults ask for, each by what is safe to begin with: disable before delete.
+pub fn remedy_of(rule: &str) -> Remedy {
+    match rule {
+        "OWN-NONE" | "OWN-LEFT" | "OWN-MOVED" | "AI-AGENT-UNGOV" => Remedy::Own,
+        "CRED-STALE" | "CRED-NEVER" | "CRED-MULTI-ACTIVE" | "ID-IDLE" | "ID-ORPHAN-CONSUMER" | "ROOT-KEY" => {
+            Remedy::Disable
+        }
+        "CRED-AGE"
+        | "CRED-EXPIRING"
+        | "CRED-LEAKED"
+        | "CRED-NO-EXPIRY"
+        | "CRED-EXPIRY-FAR"
+        | "CRED-REUSED"
+        | "CRED-REUSED-XENV"
+        | "CRED-WEAK-KEY"
+        | "CFG-PLAINTEXT-STORE"
+        | "AUTH-LEGACY" => Remedy::Rotate,
+        "CRED-EXPIRED-LEFT" | "CRED-INACTIVE-LEFT" => Remedy::Delete,
+        "PRIV-ADMIN" | "PRIV-ESCALATE" | "PRIV-SCOPE-BROAD" | "PRIV-UNUSED" | "TRUST-EXTERNAL" | "TRUST-OIDC-LOOSE" => {
+            Remedy::Restrict
+        }
+        // Settings of credentials, of sources and of the store.
+        _ => Remedy::Mend,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provost_model::{RecordId, Span};
+
+    use super::*;
+    use crate::rules::ALL;
+
+    fn finding(rule: &str, severity: Severity, opened: i64) -> Finding {
+        Finding {
+            id: RecordId::from_bytes([1; 16]),
+            rule: rule.to_owned(),
+            rule_version: 1,
+            subject: RecordId::from_bytes([2; 16]),
+            external_id: "x".into(),
+            source: None,
+            state: FindingState::Open,
+            severity,
+            severity_steps: Vec::new(),
+            opened_at: Time::from_seconds(opened),
+            opened_as_of: Time::from_seconds(opened),
+            resolved_at: None,
+            resolution: None,
+            unconfirmed_since: None,
+            baseline: false,
+            because: String::new(),
+            until: None,
+            policy: String::new(),
+        }
+    }
+
+    fn runs(finding: &Finding) -> OpenFault<'_> {
+        OpenFault { finding, runs_since: Some(finding.opened_at) }
+    }
+
+    #[test]
+    fn a_case_asks_for_what_its_worst_fault_asks_for_by_the_nearest_deadline() {
+        let governance = Governance::default();
+        let (old, worst) = (finding("CRED-AGE", Severity::Low, 0), finding("CRED-STALE", Severity::High, 5));
+        let case = CaseView::of(&[runs(&old), runs(&worst)], &governance).unwrap();
+        assert_eq!((case.severity, case.remedy), (Severity::High, Remedy::Disable));
+        assert_eq!(case.rules, ["CRED-STALE", "CRED-AGE"]);
+        assert_eq!(case.opened_at, Time::from_seconds(0));
+        assert_eq!(case.deadline, Some(Time::from_seconds(5) + Span::days(7)));
+        // An old low one may be due sooner than a young high one.
+        let young = finding("CRED-STALE", Severity::High, 90 * 86_400);
+        let case = CaseView::of(&[runs(&young), runs(&old)], &governance).unwrap();
+        assert_eq!(case.deadline, Some(Time::from_seconds(0) + Span::days(90)));
+    }
+
+    #[test]
+    fn of_a_baseline_no_deadline_runs_and_what_is_settled_makes_no_case() {
+        let governance = Governance::default();
+        let found = Finding { baseline: true, ..finding("CRED-AGE", Severity::High, 1) };
+        let case = CaseView::of(&[OpenFault { finding: &found, runs_since: None }], &governance).unwrap();
+        assert_eq!((case.deadline, case.baseline), (None, true));
+        let settled = Finding { state: FindingState::Resolved, ..finding("CRED-AGE", Severity::High, 1) };
+        assert_eq!(CaseView::of(&[runs(&settled)], &governance), None);
+        assert_eq!(CaseView::of(&[], &governance), None);
+    }
+
+    #[test]
+    fn every_rule_about_records_says_what_it_asks_for() {
+        // Settings are mended; whatever else a new rule asks for has to be said above.
+        let mended =
+            ["AUTH-NO-BINDING", "CRED-ROTATION-OFF", "CRED-ROTATION-STUCK", "CRED-USAGE-UNKNOWN", "STORE-ROOM"];
+        for rule in ALL {
+            let said = remedy_of(rule.id) != Remedy::Mend || mended.contains(&rule.id) || rule.id.starts_with("SRC-");
+            assert!(said, "{}", rule.id);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! From findings to a decision: what is wrong with one subject as one case, and who has to agree to what is done about it.
+//! It must never decide: people do, and it says whether they may.
+
+mod case;
+mod latency;
+mod motion;
+mod policy;
+
+pub use case::{CaseView, OpenFault, remedy_of};
+pub use latency::Latency;
+pub use motion::{Asked, Decider, InForce, Next, Refusal, Request};
+pub use policy::{Deadlines, Governance};

@@ -1,0 +1,133 @@
+//! Cases and decisions as their user meets them at a terminal.
+//! It must never depend on whose files the tests are: where they run as root, the place is given to somebody ordinary.
+
+use std::{fs, os::unix::process::CommandExt as _};
+
+use serde_json::Value;
+
+use crate::program::{Place, Said};
+
+/// A user that no machine has.
+const SOMEBODY: u32 = 61_001;
+
+/// A place of one ordinary user, who is Ann of the people file.
+struct Annes {
+    place: Place,
+    uid: u32,
+}
+
+impl Annes {
+    fn new() -> Self {
+        let (place, _) = Place::grown();
+        let own = rustix::process::getuid().as_raw();
+        let uid = if own == 0 { SOMEBODY } else { own };
+        let file = place.path("people.toml");
+        fs::write(&file, format!("[[persons]]\nid = \"ann\"\nuid = {uid}\n[[persons]]\nid = \"bob\"\nuid = 61002\n"))
+            .unwrap();
+        let known = fs::read_to_string(place.configuration()).unwrap();
+        place.write_configuration(&format!("[people]\nfile = {file:?}\n{known}"));
+        let annes = Self { place, uid };
+        if own == 0 {
+            // A copy: the program may lie where only root may look.
+            fs::copy(env!("CARGO_BIN_EXE_provost"), annes.place.path("provost")).unwrap();
+            give(&annes.place.path(""), uid);
+        }
+        annes
+    }
+
+    fn say(&self, words: &[&str]) -> Said {
+        let mut command = self.place.command(words);
+        if rustix::process::getuid().is_root() {
+            let mut own = std::process::Command::new(self.place.path("provost"));
+            own.args(words).env_clear().current_dir(self.place.path("")).stdin(std::process::Stdio::null());
+            own.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            own.uid(self.uid).gid(self.uid);
+            command = own;
+        }
+        Said::of(&command.output().unwrap())
+    }
+
+    fn done(&self, words: &[&str]) -> Said {
+        let said = self.say(words);
+        assert_eq!(said.status, 0, "{words:?}: {}{}", said.out, said.err);
+        said
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        serde_json::from_str(&self.done(&[words, &["-o", "json"]].concat()).out).unwrap()
+    }
+}
+
+/// Gives everything below a path to a user.
+fn give(path: &std::path::Path, uid: u32) {
+    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), uid));
+    }
+}
+
+#[test]
+fn a_case_is_seen_decided_and_taken_back() {
+    let annes = Annes::new();
+    annes.say(&["scan"]);
+    let cases = annes.json(&["cases", "list", "--where", "\"CRED-WEAK-KEY\" in rules && kind == \"ssh_key\""]);
+    let case = &cases.as_array().unwrap()[0];
+    let id = case["id"].as_str().unwrap();
+    assert_eq!((case["stage"].as_str(), case["decision"].is_null()), (Some("open"), true), "{case:#}");
+    assert!(case["baseline"] == true && case["deadline"].is_null(), "a first look waits for a word: {case:#}");
+    annes.done(&["baseline", "work", "tree"]);
+    let case = annes.json(&["cases", "show", id]);
+    assert!(case["case"]["deadline"].is_string(), "{case:#}");
+
+    let listed = annes.done(&["cases", "list"]);
+    assert!(listed.fits(), "{}", listed.out);
+    assert!(listed.err.contains("overdue") && !listed.err.contains("no deadline runs"), "{}", listed.err);
+
+    // Without a date, a reason or somebody who may, nothing is decided.
+    assert_eq!(annes.say(&["cases", "accept", id, "--reason", "x"]).status, 2);
+    let past = annes.say(&["cases", "accept", id, "--until", "2020-01-01", "--reason", "x"]);
+    assert!(past.status == 1 && past.err.contains("is past"), "{past:?}");
+    let unknown = annes.say(&["cases", "act", id, "--rule", "CRED-STOLE", "--reason", "x"]);
+    assert!(unknown.status == 2 && unknown.err.contains("CRED-WEAK-KEY"), "{unknown:?}");
+
+    let words = ["cases", "accept", id, "--until", "2099-01-01", "--reason", "replaced in spring"];
+    let long = annes.say(&words);
+    assert!(long.status == 1 && long.err.contains("365 days at most"), "{long:?}");
+    let year = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 300)).to_string();
+    let accept = ["cases", "accept", id, "--until", &year, "--control", "no route from outside", "--reason", "spring"];
+    let held = annes.json(&accept);
+    assert_eq!((held["stage"].as_str(), held["asked_by"].as_str()), (Some("in_force"), Some("ann")), "{held:#}");
+    let open = annes.json(&["cases", "show", id]);
+    assert!(open["case"].is_null() && open["findings"].as_array().unwrap().is_empty(), "{open:#}");
+    let shown = annes.done(&["cases", "show", id]);
+    assert!(shown.out.contains("spring") && shown.out.contains("no route from outside"), "{}", shown.out);
+
+    let decision = held["id"].as_str().unwrap();
+    let own = annes.say(&["cases", "approve", decision, "--reason", "x"]);
+    assert!(own.status == 1 && own.err.contains("in_force"), "{own:?}");
+    annes.done(&["cases", "withdraw", decision, "--reason", "the audit says no"]);
+    let open = annes.json(&["cases", "show", id]);
+    assert_eq!(open["case"]["stage"], "open", "{open:#}");
+    let act = annes.done(&["cases", "act", id, "--reason", "new key"]);
+    assert!(act.err.contains("rotate") && act.err.contains("proves"), "{}", act.err);
+    assert_eq!(annes.json(&["cases", "show", id])["case"]["stage"], "decided");
+
+    let all = annes.json(&["cases", "decisions"]);
+    let stages: Vec<&str> = all.as_array().unwrap().iter().map(|it| it["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["in_force", "withdrawn"]);
+    let latency = annes.json(&["cases", "latency"]);
+    assert!(latency["decided"]["settled"].as_u64().unwrap() >= 1, "{latency:#}");
+    assert!(annes.done(&["cases", "latency"]).fits() && annes.done(&["cases", "decisions"]).fits());
+}
+
+#[test]
+fn who_is_nobody_of_the_people_file_decides_nothing() {
+    let annes = Annes::new();
+    annes.say(&["scan"]);
+    let id = annes.json(&["cases", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let people = annes.place.path("people.toml");
+    fs::write(&people, "[[persons]]\nid = \"bob\"\nuid = 61002\n").unwrap();
+    let said = annes.say(&["cases", "act", &id, "--reason", "x"]);
+    assert!(said.status == 1 && said.err.contains(&format!("uid = {}", annes.uid)), "{said:?}");
+    assert!(annes.json(&["cases", "decisions"]).as_array().unwrap().is_empty());
+}
