@@ -12,6 +12,9 @@ use provost_store::{
 
 use crate::{desk::Desk, output::CaseRow, rows::Rows, wire::Wiring};
 
+/// Called with the findings of one subject.
+type OfSubject<'a> = dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError> + 'a;
+
 /// Everything that cases are made of, as of now.
 pub struct Docket<'a> {
     desk: &'a Desk,
@@ -136,10 +139,7 @@ impl<'a> Docket<'a> {
         since.and_then(|all| all.into_iter().max()).map(|since| since.max(finding.opened_at))
     }
 
-    fn by_subject(
-        &self,
-        each: &mut dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError>,
-    ) -> Result<(), StoreError> {
+    fn by_subject(&self, each: &mut OfSubject<'_>) -> Result<(), StoreError> {
         let mut held: Vec<Finding> = Vec::new();
         let mut stopped = false;
         self.desk.house.inventory().each_finding(None, &mut |finding| {
@@ -159,10 +159,7 @@ impl<'a> Docket<'a> {
     }
 }
 
-fn each_of(
-    findings: &[Finding],
-    each: &mut dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError>,
-) -> Result<Go, StoreError> {
+fn each_of(findings: &[Finding], each: &mut OfSubject<'_>) -> Result<Go, StoreError> {
     findings.first().map_or(Ok(Go::On), |first| each(first.subject, findings))
 }
 

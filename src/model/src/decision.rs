@@ -213,14 +213,14 @@ impl<T> Recorded<T> {
 
 impl Order {
     /// The order that follows from a recorded decision; it uses the decision up. A standing decision orders telling only;
-    /// a decision to change nothing orders nothing and is given back.
-    pub fn from_recorded(decision: Recorded<Decision>) -> Result<Self, Recorded<Decision>> {
+    /// a decision to change nothing orders nothing.
+    pub fn from_recorded(decision: Recorded<Decision>) -> Option<Self> {
         let remedy = match decision.what() {
             Decision::Ruled { ruling: Ruling::Act { remedy }, .. } => *remedy,
-            Decision::Ruled { .. } => return Err(decision),
+            Decision::Ruled { .. } => return None,
             Decision::Standing { .. } => Remedy::Tell,
         };
-        Ok(Self { decision, remedy })
+        Some(Self { decision, remedy })
     }
 
     /// What to do.
@@ -266,7 +266,7 @@ mod tests {
             Ruling::Reject { until },
             Ruling::Reassign { owner: "bob".into() },
         ] {
-            assert!(order(ruled(ruling)).is_err());
+            assert!(order(ruled(ruling)).is_none());
         }
     }
 
