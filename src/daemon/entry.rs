@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     archive,
-    cli::{self, Cli, Command, Exit, Rules, Screen, StoreAction},
+    cli::{self, Cli, Command, Evidence, Exit, Rules, Screen, StoreAction},
     clock::WallClock,
     commands::{Asked, CommandError, Meter, Parcel, answer, needs_store, no_parcel},
     config::{self, Config, Environment, Paths, Problem, Source},
     connector,
     desk::Desk,
-    logging,
+    evidence, logging,
     manifests::Known,
     output::{Look, Progress},
     quickstart, recording,
@@ -81,6 +81,7 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
         Command::Check { name } => check(name, entry, &paths, screen),
         Command::Record { source, to } => recording::run((source, to.as_deref()), entry, &paths, screen),
         Command::Connector(action) => connector::run(action, entry, &paths, screen),
+        Command::Evidence(Evidence::Verify { file, head }) => evidence::verify(file, head, screen),
         Command::Quickstart(wanted) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             quickstart::run(entry, &paths, wanted, screen)

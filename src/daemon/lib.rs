@@ -12,6 +12,7 @@ pub mod connector;
 pub mod desk;
 pub mod docket;
 pub mod entry;
+pub mod evidence;
 pub mod filter;
 pub mod house;
 pub mod ids;

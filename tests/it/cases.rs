@@ -117,6 +117,29 @@ fn a_case_is_seen_decided_and_taken_back() {
     let all = annes.json(&["cases", "decisions"]);
     let stages: Vec<&str> = all.as_array().unwrap().iter().map(|it| it["stage"].as_str().unwrap()).collect();
     assert_eq!(stages, ["in_force", "withdrawn"]);
+    // What was decided is proven by a file of its own, with or without people in it.
+    let file = annes.place.path("evidence.ndjson");
+    let whole = annes.done(&["evidence", "export"]);
+    fs::write(&file, &whole.out).unwrap();
+    let head = annes.json(&["evidence", "head"])[0]["head"].as_str().unwrap().to_owned();
+    let path = file.to_str().unwrap();
+    let checked = annes.done(&["evidence", "verify", path, "--head", &head]);
+    assert!(checked.out.contains("all of them hold") && checked.out.contains("Not excluded"), "{}", checked.out);
+    assert!(whole.out.lines().count() == 3 && whole.out.contains("no route from outside"), "{}", whole.out);
+    let redacted = annes.done(&["evidence", "export", "--redacted", "--subject", id]);
+    assert!(!redacted.out.contains("ann") && !redacted.out.contains("no route"), "{}", redacted.out);
+    fs::write(&file, &redacted.out).unwrap();
+    annes.done(&["evidence", "verify", path, "--head", &head]);
+    // A word changed, and a tail that was cut off.
+    fs::write(&file, whole.out.replacen("no route", "one route", 1)).unwrap();
+    let forged = annes.say(&["evidence", "verify", path]);
+    assert!(forged.status == 1 && forged.out.contains("line 1") && forged.out.contains("changed"), "{forged:?}");
+    let cut: Vec<&str> = whole.out.lines().take(2).collect();
+    fs::write(&file, cut.join("\n")).unwrap();
+    let short = annes.say(&["evidence", "verify", path, "--head", &head]);
+    assert!(short.status == 1 && short.out.contains("cut off"), "{short:?}");
+    assert_eq!(annes.say(&["evidence", "verify", path]).status, 0, "without a head that cannot be told");
+
     let latency = annes.json(&["cases", "latency"]);
     assert!(latency["decided"]["settled"].as_u64().unwrap() >= 1, "{latency:#}");
     assert!(annes.done(&["cases", "latency"]).fits() && annes.done(&["cases", "decisions"]).fits());

@@ -3,6 +3,7 @@
 
 mod cases;
 mod connector;
+mod evidence;
 mod rules;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::output::Format;
 
 pub use cases::{About, Cases, DecisionWord};
 pub use connector::Connector;
+pub use evidence::Evidence;
 pub use rules::{Rules, WhatIf};
 
 /// One authoritative inventory of non-human identities, what is wrong with them, and proof.
@@ -98,6 +100,9 @@ pub enum Command {
     /// What is to be decided, and what people decided
     #[command(subcommand)]
     Cases(Cases),
+    /// Proof of what was decided
+    #[command(subcommand)]
+    Evidence(Evidence),
     /// What is looked for, and what other thresholds would open and close
     #[command(subcommand)]
     Rules(Rules),
@@ -511,6 +516,7 @@ mod tests {
             "provost cases accept 0193ab --until 2026-12-31 --rule CRED-STALE --reason known",
             "provost cases act 0193ab --remedy disable --reason leaver",
             "provost cases approve 0193ab --reason checked",
+            "provost evidence verify x --head 0000000000000000000000000000000000000000000000000000000000000000",
             "provost rules list -o json",
             "provost rules what-if stricter.toml --at 2026-10-01 --limit 0",
             "provost owners list --conflicts --below 0.6",

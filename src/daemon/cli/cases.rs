@@ -134,7 +134,8 @@ pub fn list(rows: Vec<CaseRow>, filter: Option<&Filter>, screen: &mut Screen<'_>
     screen.rows(rows)?;
     if screen.is_table() {
         let word = if all == 1 { "case" } else { "cases" };
-        screen.remark(&format!("{all} {word}, {overdue} overdue, of {unowned} nobody answers for the subject"))?;
+        let nobody = if unowned > 0 { format!(", of {unowned} nobody answers for the subject") } else { String::new() };
+        screen.remark(&format!("{all} {word}, {overdue} overdue{nobody}"))?;
         if waiting > 0 {
             screen.remark(&format!(
                 "of {waiting} no deadline runs: a first complete run found them; see: provost baseline work SOURCE"
@@ -253,6 +254,9 @@ pub fn latency(stages: &Stages, screen: &mut Screen<'_>) -> Result<Exit, CliErro
 
 /// A length of time as ages are shown.
 fn length(seconds: i64) -> String {
+    if seconds < 30 {
+        return "at once".to_owned();
+    }
     age::since(Time::from_seconds(0), Time::from_seconds(seconds))
 }
 

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod config;
 pub mod connector;
 pub mod custody;
+pub mod evidence;
 mod exit;
 pub mod findings;
 pub mod inventory;
@@ -25,8 +26,9 @@ pub mod status;
 pub mod store;
 
 pub use args::{
-    About, Baseline, Cases, Cli, Cluster, Command, ConfigAction, Connector, DecisionWord, Findings, Global, Inventory,
-    Named, Owners, Parting, Quickstart, Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf, When,
+    About, Baseline, Cases, Cli, Cluster, Command, ConfigAction, Connector, DecisionWord, Evidence, Findings, Global,
+    Inventory, Named, Owners, Parting, Quickstart, Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf,
+    When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -97,7 +97,11 @@ fn named(asked: &Asked<'_>, subject: RecordId, screen: &Screen<'_>) -> Result<(S
 }
 
 /// The subject that is called so: a source by its name, the store, or a record.
-fn subject(asked: &Asked<'_>, typed: &str, screen: &mut Screen<'_>) -> Result<Result<RecordId, Exit>, CommandError> {
+pub(super) fn subject(
+    asked: &Asked<'_>,
+    typed: &str,
+    screen: &mut Screen<'_>,
+) -> Result<Result<RecordId, Exit>, CommandError> {
     if asked.desk.house.inventory().source_names()?.iter().any(|name| name == typed) {
         return Ok(Ok(source_subject(typed)));
     }

@@ -4,6 +4,7 @@
 mod cases;
 mod cluster;
 pub mod custody;
+mod evidence;
 mod findings;
 mod inventory;
 mod links;
@@ -23,7 +24,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{self, CliError, Command, Exit, Screen, StoreAction},
+    cli::{self, CliError, Command, Evidence, Exit, Screen, StoreAction},
     config::Problem,
     desk::{Desk, LookError},
     jobs::{WriteError, decide::DecideError, snapshot::SnapshotError},
@@ -90,6 +91,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Inventory(_)
         | Command::Findings(_)
         | Command::Cases(_)
+        | Command::Evidence(Evidence::Export { .. } | Evidence::Head)
         | Command::Rules(_)
         | Command::Owners(_)
         | Command::Snapshot(_)
@@ -101,6 +103,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Run
         | Command::Check { .. }
         | Command::Connector(_)
+        | Command::Evidence(Evidence::Verify { .. })
         | Command::Store(StoreAction::Restore { .. } | StoreAction::Migrate { .. } | StoreAction::Rollback { .. })
         | Command::Config(_)
         | Command::Record { .. }
@@ -117,6 +120,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Inventory(action) => inventory::inventory(asked, action, screen),
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
         Command::Cases(action) => cases::cases(asked, action, screen),
+        Command::Evidence(action) => evidence::evidence(asked, action, screen),
         Command::Rules(action) => rules::rules(asked, action, screen).await,
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),

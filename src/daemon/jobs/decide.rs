@@ -68,6 +68,10 @@ pub enum Say {
     Withdraw,
 }
 
+/// Whose chain of evidence decisions are in. They are few: daemons that share a store share it too, and whoever is slower
+/// reads its end again.
+const WRITER: &str = "decisions";
+
 type Done = Result<Result<Motion, DecideError>, StoreError>;
 
 impl Desk<'_> {
@@ -127,7 +131,7 @@ impl Desk<'_> {
             };
             match over {
                 Ok(motion) => {
-                    draft.put_motion(&motion)?;
+                    put(&mut draft, &motion, now)?;
                     draft.commit()?;
                     Ok(Ok(motion))
                 }
@@ -194,7 +198,7 @@ fn renewal(before: &[Motion], findings: &[(RecordId, String)]) -> u32 {
 
 /// Puts a step into a draft, and what follows from it if the decision holds now.
 fn settle(draft: &mut Draft<'_>, next: Next, now: Time) -> Result<Next, StoreError> {
-    draft.put_motion(next.motion())?;
+    put(draft, next.motion(), now)?;
     if let Next::Holds(held) = &next {
         let motion = held.motion();
         match &motion.ruling {
@@ -216,6 +220,39 @@ fn settle(draft: &mut Draft<'_>, next: Next, now: Time) -> Result<Next, StoreErr
         draft.judge_at(motion.subject, Some(now));
     }
     Ok(next)
+}
+
+/// Writes a step of a decision down, as it is and as evidence.
+fn put(draft: &mut Draft<'_>, motion: &Motion, now: Time) -> Result<(), StoreError> {
+    draft.put_motion(motion)?;
+    let Some(step) = motion.steps.last() else { return Ok(()) };
+    let rules: Vec<&str> = motion.findings.iter().map(|(_, rule)| rule.as_str()).collect();
+    let (mut remedy, mut owner, mut control) = (None, None, None);
+    match &motion.ruling {
+        Ruling::Act { remedy: it } => remedy = Some(it.word().to_owned()),
+        Ruling::Accept { control: it, .. } => control.clone_from(it),
+        Ruling::Reassign { owner: it } => owner = Some(it.clone()),
+        Ruling::Reject { .. } => {}
+    }
+    let holds = matches!(motion.stage(now), Stage::InForce { .. });
+    let facts = [
+        ("decision", Some(motion.id.to_string())),
+        ("subject", Some(motion.subject.to_string())),
+        ("ruling", Some(motion.ruling.word().to_owned())),
+        ("remedy", remedy),
+        ("until", motion.ruling.silences_until().map(|until| until.to_string())),
+        ("control", control),
+        ("owner", owner),
+        ("rules", Some(rules.join(" "))),
+        ("needs", Some(motion.needs.to_string())),
+        ("because", Some(motion.because.join("; ")).filter(|words| !words.is_empty())),
+        ("by", Some(step.by.clone())),
+        ("uid", Some(step.uid.to_string())),
+        ("purpose", Some(step.purpose.as_str().to_owned())),
+        ("policy", Some(motion.policy.clone())),
+        ("holds", Some(holds.to_string())),
+    ];
+    draft.witness(WRITER, (now, &format!("decision.{}", step.what.word())), &facts)
 }
 
 fn committed(draft: Draft<'_>, next: Next) -> Done {

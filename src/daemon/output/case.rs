@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Longest name in a table.
-const NAME_MOST: usize = 24;
+const NAME_MOST: usize = 22;
 
 /// One case as it is listed. Field names and order are pinned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -6,6 +6,7 @@ pub mod codec;
 mod contract;
 mod embedded;
 mod engines;
+pub mod evidence;
 mod format;
 pub mod inventory;
 mod journal;

@@ -3,6 +3,7 @@
 
 mod awaits;
 mod draft;
+mod evidence;
 mod index;
 mod links;
 mod many;
@@ -92,6 +93,8 @@ const TENDED: &[u8] = b"tended";
 const UNJUDGED: &[u8] = b"unjudged/";
 /// With a daemon's id behind it: [`MemberRow`].
 const MEMBER: &[u8] = b"member/";
+/// With a writer's name behind it: the end of its chain of evidence.
+const CHAIN: &[u8] = b"evidence/";
 /// With a source's name behind it: the machine on which alone it can be looked at.
 const MACHINE: &[u8] = b"machine_of/";
 

@@ -1,0 +1,63 @@
+//! `evidence export|head`: what stands in the chains of a store.
+//! It must never leave an entry out of a chain that it writes out: what is not meant goes without its facts.
+
+use std::collections::BTreeMap;
+
+use provost_store::{Go, evidence::ChainEnd};
+
+use super::{Asked, CommandError, cases::subject};
+use crate::cli::{self, Evidence, Exit, Screen, evidence::HeadRow};
+
+/// Facts about people, and their words.
+const OF_PEOPLE: [&str; 6] = ["by", "uid", "purpose", "control", "owner", "because"];
+
+/// Answers one of them.
+pub(super) fn evidence(asked: &Asked<'_>, action: &Evidence, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    match action {
+        Evidence::Export { subject, since, until, redacted } => {
+            let about = match subject.as_deref().map(|typed| self::subject(asked, typed, screen)).transpose()? {
+                Some(Ok(subject)) => Some(subject.to_string()),
+                Some(Err(exit)) => return Ok(exit),
+                None => None,
+            };
+            let (mut count, mut failed) = (0_u64, None);
+            asked.desk.house.inventory().each_exhibit(&mut |exhibit| {
+                if since.is_some_and(|since| exhibit.at < since) {
+                    return Ok(Go::On);
+                }
+                if until.is_some_and(|until| exhibit.at > until) || asked.stop.is_cancelled() {
+                    return Ok(Go::Stop);
+                }
+                let is_meant = about.as_deref().is_none_or(|about| exhibit.fact("subject") == Some(about));
+                let shown = match (is_meant, redacted) {
+                    (false, _) => exhibit.stub(),
+                    (true, true) => exhibit.without(&|name| OF_PEOPLE.contains(&name)),
+                    (true, false) => exhibit,
+                };
+                count += u64::from(is_meant);
+                if let Err(error) = cli::evidence::exhibit(&shown, screen) {
+                    failed = Some(error);
+                    return Ok(Go::Stop);
+                }
+                Ok(Go::On)
+            })?;
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            screen.remark(&format!("{count} entries; check them with: provost evidence verify FILE --head HASH"))?;
+            Ok(Exit::Done)
+        }
+        Evidence::Head => heads(asked, screen),
+        Evidence::Verify { .. } => Err(CommandError::Usage("a file is checked without a daemon".to_owned())),
+    }
+}
+
+fn heads(asked: &Asked<'_>, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+    let mut ends: BTreeMap<String, ChainEnd> = BTreeMap::new();
+    asked.desk.house.inventory().each_exhibit(&mut |exhibit| {
+        ends.insert(exhibit.writer.clone(), exhibit.end());
+        Ok(Go::On)
+    })?;
+    let row = |(writer, end): (String, ChainEnd)| HeadRow { writer, entries: end.count, head: end.head.to_string() };
+    Ok(cli::evidence::heads(&ends.into_iter().map(row).collect::<Vec<_>>(), screen)?)
+}
