@@ -81,7 +81,9 @@ fn dispatch(entry: &Entry, cli: &Cli, screen: &mut Screen<'_>, no_colour: bool) 
         Command::Check { name } => check(name, entry, &paths, screen),
         Command::Record { source, to } => recording::run((source, to.as_deref()), entry, &paths, screen),
         Command::Connector(action) => connector::run(action, entry, &paths, screen),
-        Command::Evidence(Evidence::Verify { file, head }) => evidence::verify(file, head, screen),
+        Command::Evidence(Evidence::Verify { file, head, checkpoint, key }) => {
+            evidence::verify(file, (head, checkpoint, key), screen)
+        }
         Command::Quickstart(wanted) => {
             logging::begin(&entry.environment, entry.err_terminal, true);
             quickstart::run(entry, &paths, wanted, screen)

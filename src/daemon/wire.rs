@@ -13,8 +13,8 @@ use std::{
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
-use provost_store::{OpenOptions, Postgres, PostgresOptions, Shown, Store, StoreError, inventory};
-use secrecy::{ExposeSecret as _, SecretString};
+use provost_store::{OpenOptions, Postgres, PostgresOptions, Shown, Store, StoreError, evidence::Signer, inventory};
+use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +58,9 @@ pub enum WireError {
     /// The key for fingerprints cannot be had.
     #[error("the key for fingerprints: {0}")]
     FingerprintKey(String),
+    /// The key for checkpoints of evidence is not to be had.
+    #[error("evidence.key: {0}")]
+    EvidenceKey(String),
 }
 
 /// Everything that follows from one configuration; replaced as a whole by a reload.
@@ -87,6 +90,12 @@ impl Wiring {
             wiring.connector(source)?;
         }
         Ok(wiring)
+    }
+
+    /// Whoever signs checkpoints of evidence.
+    pub fn signer(&self) -> Result<Signer, WireError> {
+        let seed = key_of(&self.config.evidence_key, &self.environment).map_err(WireError::EvidenceKey)?;
+        Signer::of_seed(&seed).ok_or_else(|| WireError::EvidenceKey("it makes no key".to_owned()))
     }
 
     /// Opens the store, waiting that long for another process to give it back.
@@ -279,15 +288,20 @@ fn misspelt(said: &str) -> Option<&'static str> {
 
 /// The key for fingerprints: made at first start where the configuration names a file that is not there.
 fn fingerprint_key(config: &Config, environment: &Environment) -> Result<FingerprintKey, WireError> {
-    let failed = |error: &dyn std::fmt::Display| WireError::FingerprintKey(error.to_string());
-    if let Reference::File(path) = &config.fingerprint_key {
-        make_key(path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
+    let key = key_of(&config.fingerprint_key, environment).map_err(WireError::FingerprintKey)?;
+    Ok(FingerprintKey::new(config.fingerprint_key_id.clone(), *key))
+}
+
+/// The key that a reference leads to; a file that is not there is made.
+fn key_of(reference: &Reference, environment: &Environment) -> Result<Zeroizing<[u8; 32]>, String> {
+    if let Reference::File(path) = reference {
+        make_key(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let secret = config.fingerprint_key.resolve(environment).map_err(|error| failed(&error))?;
-    let mut key = [0; 32];
-    hex::decode_to_slice(secret.expose_secret().trim(), &mut key)
-        .map_err(|_| WireError::FingerprintKey("it must be 64 hexadecimal digits".into()))?;
-    Ok(FingerprintKey::new(config.fingerprint_key_id.clone(), key))
+    let secret = reference.resolve(environment).map_err(|error| error.to_string())?;
+    let mut key = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(secret.expose_secret().trim(), key.as_mut())
+        .map_err(|_| "it must be 64 hexadecimal digits".to_owned())?;
+    Ok(key)
 }
 
 fn make_key(path: &Path) -> io::Result<()> {

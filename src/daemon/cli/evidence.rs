@@ -3,21 +3,16 @@
 
 use std::io;
 
-use provost_store::evidence::{Exhibit, Report};
+use provost_store::evidence::{Checkpoint, Exhibit, Report};
 use serde::Serialize;
 
 use super::{CliError, Exit, Screen};
 use crate::output::Cell;
 
-/// The end of a chain.
-#[derive(Clone, Debug, Serialize)]
-pub struct HeadRow {
-    /// Whose chain it is.
-    pub writer: String,
-    /// Entries in it.
-    pub entries: u64,
-    /// The hash of the last.
-    pub head: String,
+/// A line that holds a checkpoint.
+#[derive(Serialize)]
+struct Line<'a> {
+    checkpoint: &'a Checkpoint,
 }
 
 /// Shows what came of checking a file.
@@ -32,7 +27,14 @@ pub fn verified(report: &Report, screen: &mut Screen<'_>) -> Result<Exit, CliErr
         screen.line(&format!("{writer}: entries {first} to {last}, the last is {}", chain.head))?;
     }
     match &report.first_bad {
-        None => screen.line(&format!("{} entries, all of them hold", report.entries))?,
+        None => {
+            let vouched = match report.checkpoints {
+                0 => String::new(),
+                1 => ", 1 signed checkpoint".to_owned(),
+                more => format!(", {more} signed checkpoints"),
+            };
+            screen.line(&format!("{} entries, all of them hold{vouched}", report.entries))?;
+        }
         Some(bad) => {
             let entry = bad.entry.as_ref().map(|(writer, number)| format!(", entry {number} of {writer}"));
             screen.line(&format!("line {}{}: {}", bad.line, entry.unwrap_or_default(), bad.said))?;
@@ -49,23 +51,28 @@ pub fn exhibit(exhibit: &Exhibit, screen: &mut Screen<'_>) -> io::Result<()> {
     screen.value(exhibit)
 }
 
-/// Shows the ends of chains.
-pub fn heads(rows: &[HeadRow], screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+/// Writes one checkpoint: as a file of evidence has it.
+pub fn checkpoint(checkpoint: &Checkpoint, screen: &mut Screen<'_>) -> io::Result<()> {
+    screen.value(&Line { checkpoint })
+}
+
+/// Shows checkpoints.
+pub fn heads(rows: &[Checkpoint], screen: &mut Screen<'_>) -> Result<Exit, CliError> {
     if !screen.is_table() {
-        screen.value(rows)?;
+        rows.iter().try_for_each(|row| checkpoint(row, screen))?;
         return Ok(Exit::Done);
     }
-    if rows.is_empty() {
+    let Some(first) = rows.first() else {
         screen.remark("there is no evidence yet: nobody decided anything")?;
-    }
+        return Ok(Exit::Done);
+    };
+    let key = first.key.to_string();
     let cells = rows.iter().map(|row| {
         let cell = |text: &str| Cell::new(text);
-        vec![cell(&row.writer), cell(&row.entries.to_string()), cell(&row.head)]
+        vec![cell(&row.writer), cell(&row.count.to_string()), cell(&row.head.to_string())]
     });
-    screen.section(
-        "Ends of chains, to be kept elsewhere",
-        &["chain", "entries", "hash of the last"],
-        cells.collect(),
-    )?;
+    screen.section("Ends of chains", &["chain", "entries", "hash of the last"], cells.collect())?;
+    screen.pairs(&[("\nkey", key)])?;
+    screen.remark("to be kept elsewhere, signed: provost evidence head -o ndjson")?;
     Ok(Exit::Done)
 }

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use provost_store::{Go, evidence::ChainEnd};
+use provost_store::{
+    Go,
+    evidence::{ChainEnd, Checkpoint},
+};
 
 use super::{Asked, CommandError, cases::subject};
-use crate::cli::{self, Evidence, Exit, Screen, evidence::HeadRow};
+use crate::cli::{self, Evidence, Exit, Screen};
 
 /// Facts about people, and their words.
 const OF_PEOPLE: [&str; 6] = ["by", "uid", "purpose", "control", "owner", "because"];
@@ -20,7 +23,7 @@ pub(super) fn evidence(asked: &Asked<'_>, action: &Evidence, screen: &mut Screen
                 Some(Err(exit)) => return Ok(exit),
                 None => None,
             };
-            let (mut count, mut failed) = (0_u64, None);
+            let (mut count, mut failed, mut ends) = (0_u64, None, BTreeMap::new());
             asked.desk.house.inventory().each_exhibit(&mut |exhibit| {
                 if since.is_some_and(|since| exhibit.at < since) {
                     return Ok(Go::On);
@@ -35,6 +38,7 @@ pub(super) fn evidence(asked: &Asked<'_>, action: &Evidence, screen: &mut Screen
                     (true, false) => exhibit,
                 };
                 count += u64::from(is_meant);
+                ends.insert(shown.writer.clone(), shown.end());
                 if let Err(error) = cli::evidence::exhibit(&shown, screen) {
                     failed = Some(error);
                     return Ok(Go::Stop);
@@ -44,20 +48,28 @@ pub(super) fn evidence(asked: &Asked<'_>, action: &Evidence, screen: &mut Screen
             if let Some(error) = failed {
                 return Err(error.into());
             }
+            // Of a part that ends earlier, no checkpoint is made: what came later is not in it.
+            let signed = if until.is_none() { checkpoints(asked)? } else { Vec::new() };
+            let ends_so = |it: &&Checkpoint| ends.get(&it.writer).is_some_and(|end| end.head == it.head);
+            signed.iter().filter(ends_so).try_for_each(|it| cli::evidence::checkpoint(it, screen))?;
             screen.remark(&format!("{count} entries; check them with: provost evidence verify FILE --head HASH"))?;
             Ok(Exit::Done)
         }
-        Evidence::Head => heads(asked, screen),
+        Evidence::Head => Ok(cli::evidence::heads(&checkpoints(asked)?, screen)?),
         Evidence::Verify { .. } => Err(CommandError::Usage("a file is checked without a daemon".to_owned())),
     }
 }
 
-fn heads(asked: &Asked<'_>, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
+/// A signed checkpoint of each chain as it is now.
+fn checkpoints(asked: &Asked<'_>) -> Result<Vec<Checkpoint>, CommandError> {
     let mut ends: BTreeMap<String, ChainEnd> = BTreeMap::new();
     asked.desk.house.inventory().each_exhibit(&mut |exhibit| {
         ends.insert(exhibit.writer.clone(), exhibit.end());
         Ok(Go::On)
     })?;
-    let row = |(writer, end): (String, ChainEnd)| HeadRow { writer, entries: end.count, head: end.head.to_string() };
-    Ok(cli::evidence::heads(&ends.into_iter().map(row).collect::<Vec<_>>(), screen)?)
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (signer, now) = (asked.desk.wiring().signer()?, asked.desk.house.now());
+    Ok(ends.iter().map(|(writer, end)| signer.sign(writer, end, now)).collect())
 }

@@ -214,6 +214,6 @@ pub fn of_wire(error: &WireError) -> Exit {
     match error {
         WireError::Store(error) => of_store(error),
         WireError::NoPlace { .. } => Exit::Failed,
-        WireError::Setting { .. } | WireError::FingerprintKey(_) => Exit::Usage,
+        WireError::Setting { .. } | WireError::FingerprintKey(_) | WireError::EvidenceKey(_) => Exit::Usage,
     }
 }

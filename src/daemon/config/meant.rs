@@ -62,6 +62,8 @@ pub struct Config {
     pub fingerprint_key: Reference,
     /// The key's id.
     pub fingerprint_key_id: String,
+    /// Where the key for checkpoints of evidence is.
+    pub evidence_key: Reference,
     thresholds: Table,
     weights: Table,
     half_lives: Table,
@@ -198,6 +200,7 @@ impl Config {
             snapshots,
             fingerprint_key: typed.fingerprints.key.unwrap_or_else(|| Reference::File(paths.fingerprint_key.clone())),
             fingerprint_key_id: key_id,
+            evidence_key: typed.evidence.key.unwrap_or_else(|| Reference::File(paths.evidence_key.clone())),
             thresholds: typed.thresholds,
             weights: typed.owners.weights,
             half_lives: typed.owners.half_life_days,

@@ -30,6 +30,8 @@ pub struct Paths {
     pub store: PathBuf,
     /// The key for fingerprints, outside the store so that no backup of the store carries it.
     pub fingerprint_key: PathBuf,
+    /// The key for checkpoints of evidence.
+    pub evidence_key: PathBuf,
     /// The daemon's socket.
     pub socket: PathBuf,
 }
@@ -49,6 +51,7 @@ impl Paths {
             file_named: named.is_some(),
             store: "/var/lib/provost".into(),
             fingerprint_key: "/var/lib/provost-keys/fingerprint.key".into(),
+            evidence_key: "/var/lib/provost-keys/evidence.key".into(),
             socket: "/run/provost/provost.sock".into(),
         }
     }
@@ -63,6 +66,7 @@ impl Paths {
             file_named: named.is_some(),
             socket: runtime.unwrap_or_else(|| store.clone()).join("provost.sock"),
             fingerprint_key: config.join("fingerprint.key"),
+            evidence_key: config.join("evidence.key"),
             store,
         })
     }

@@ -35,6 +35,8 @@ pub struct Typed {
     pub snapshots: TypedSnapshots,
     /// How secrets are recognised in several places.
     pub fingerprints: TypedFingerprints,
+    /// How evidence is vouched for.
+    pub evidence: TypedEvidence,
 }
 
 /// `[store]`.
@@ -117,30 +119,22 @@ pub struct TypedPeople {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TypedGovernance {
-    /// How long a fault may stand before it is overdue, by severity.
-    pub deadlines: TypedDeadlines,
+    /// How long a fault of that severity may stand before it is overdue; `24h` by default.
+    pub deadline_critical: Option<String>,
+    /// How long a fault of that severity may stand before it is overdue; `7d` by default.
+    pub deadline_high: Option<String>,
+    /// How long a fault of that severity may stand before it is overdue; `30d` by default.
+    pub deadline_medium: Option<String>,
+    /// How long a fault of that severity may stand before it is overdue; `90d` by default.
+    pub deadline_low: Option<String>,
+    /// How long a fault of that severity may stand before it is overdue; `180d` by default.
+    pub deadline_info: Option<String>,
     /// How long a risk may be taken at most, such as `365d`, which is the default.
     pub longest_exception: Option<String>,
     /// How often the same risk may be taken again; 2 by default.
     pub renewals: Option<u32>,
     /// How many people beside whoever asks have to agree where the subject is privileged or leaked; 2 by default.
     pub approvals: Option<u8>,
-}
-
-/// `[governance.deadlines]`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TypedDeadlines {
-    /// `24h` by default.
-    pub critical: Option<String>,
-    /// `7d` by default.
-    pub high: Option<String>,
-    /// `30d` by default.
-    pub medium: Option<String>,
-    /// `90d` by default.
-    pub low: Option<String>,
-    /// `180d` by default.
-    pub info: Option<String>,
 }
 
 /// `[snapshots]`.
@@ -165,6 +159,15 @@ pub struct TypedFingerprints {
     pub key: Option<Reference>,
     /// The key's id, printed before each fingerprint; `k1` by default. A new key needs a new id.
     pub id: Option<String>,
+}
+
+/// `[evidence]`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TypedEvidence {
+    /// Where the private key is that signs checkpoints: 64 hexadecimal digits. A `file:` that does not exist is made when
+    /// the first is signed.
+    pub key: Option<Reference>,
 }
 
 /// One entry of `[[sources]]`. Whatever is not listed here belongs to the connector.

@@ -17,6 +17,12 @@ pub enum Evidence {
         /// The hash of the last entry, as it was kept elsewhere; may be repeated, one for each chain
         #[arg(long, value_name = "HASH", value_parser = hash)]
         head: Vec<Hash>,
+        /// File of checkpoints that were kept elsewhere: what provost evidence head -o ndjson printed; may be repeated
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+        /// Public key whose checkpoints are believed, and no other's; may be repeated
+        #[arg(long, value_name = "KEY", value_parser = hash)]
+        key: Vec<Hash>,
     },
     /// Write evidence out, one entry a line
     Export {
@@ -33,10 +39,10 @@ pub enum Evidence {
         #[arg(long)]
         redacted: bool,
     },
-    /// Show the end of each chain, to be kept elsewhere
+    /// Show a signed checkpoint of each chain, to be kept elsewhere
     Head,
 }
 
 fn hash(text: &str) -> Result<Hash, String> {
-    Hash::parse(text).ok_or_else(|| "a hash has 64 hexadecimal digits; see: provost evidence head".to_owned())
+    Hash::parse(text).ok_or_else(|| "it has 64 hexadecimal digits; see: provost evidence head".to_owned())
 }

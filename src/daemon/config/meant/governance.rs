@@ -25,18 +25,18 @@ impl Check {
             }
             i64::try_from(length.as_secs()).unwrap_or(i64::MAX)
         };
-        let (said, of) = (&typed.deadlines, usual.deadlines);
+        let of = usual.deadlines;
         let deadlines = Deadlines {
-            critical: length("deadlines.critical", said.critical.as_ref(), of.critical),
-            high: length("deadlines.high", said.high.as_ref(), of.high),
-            medium: length("deadlines.medium", said.medium.as_ref(), of.medium),
-            low: length("deadlines.low", said.low.as_ref(), of.low),
-            info: length("deadlines.info", said.info.as_ref(), of.info),
+            critical: length("deadline_critical", typed.deadline_critical.as_ref(), of.critical),
+            high: length("deadline_high", typed.deadline_high.as_ref(), of.high),
+            medium: length("deadline_medium", typed.deadline_medium.as_ref(), of.medium),
+            low: length("deadline_low", typed.deadline_low.as_ref(), of.low),
+            info: length("deadline_info", typed.deadline_info.as_ref(), of.info),
         };
         let longest_exception = length("longest_exception", typed.longest_exception.as_ref(), usual.longest_exception);
         let Deadlines { critical, high, medium, low, info } = deadlines;
         if !(critical <= high && high <= medium && medium <= low && low <= info) {
-            self.fault("governance.deadlines", "a worse fault may not stand longer than a milder one");
+            self.fault("governance", "a worse fault may not stand longer than a milder one");
         }
         let renewals = typed.renewals.unwrap_or(usual.renewals);
         if renewals > RENEWALS_MAX {
@@ -52,7 +52,7 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::typed::TypedDeadlines, *};
+    use super::*;
 
     fn meant(typed: &TypedGovernance) -> (Governance, Vec<String>) {
         let mut check = Check::default();
@@ -64,10 +64,11 @@ mod tests {
     fn nothing_said_is_the_usual_and_what_is_said_holds() {
         assert_eq!(meant(&TypedGovernance::default()), (Governance::default(), Vec::new()));
         let typed = TypedGovernance {
-            deadlines: TypedDeadlines { critical: Some("4h".into()), ..TypedDeadlines::default() },
+            deadline_critical: Some("4h".into()),
             longest_exception: Some("90d".into()),
             renewals: Some(0),
             approvals: Some(1),
+            ..TypedGovernance::default()
         };
         let (governance, problems) = meant(&typed);
         assert_eq!(problems, [""; 0]);
@@ -78,17 +79,15 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_said_all_at_once() {
         let typed = TypedGovernance {
-            deadlines: TypedDeadlines {
-                low: Some("1h".into()),
-                info: Some("soon".into()),
-                ..TypedDeadlines::default()
-            },
+            deadline_low: Some("1h".into()),
+            deadline_info: Some("soon".into()),
             longest_exception: Some("10000d".into()),
             renewals: Some(99),
             approvals: Some(0),
+            ..TypedGovernance::default()
         };
         let (_, problems) = meant(&typed);
-        for said in ["governance.deadlines:", "deadlines.info", "longest_exception", "renewals", "approvals"] {
+        for said in ["governance: a worse", "deadline_info", "longest_exception", "renewals", "approvals"] {
             assert!(problems.iter().any(|it| it.contains(said)), "{said}: {problems:?}");
         }
     }

@@ -12,14 +12,19 @@
 //! The first entry of a chain follows thirty-two zeros. A salt is made at random for each fact, so that a digest that is
 //! left in the place of a fact tells nothing of it.
 
+mod checkpoint;
 mod verify;
 
 use std::fmt;
 
 use provost_model::Time;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
 use sha2::{Digest as _, Sha256};
 
+pub use checkpoint::{Checkpoint, Signer};
 pub use verify::{Bad, ChainReport, Report, Verifier};
 
 /// The stream in which every entry of a store stands, for good.
@@ -27,6 +32,13 @@ pub const STREAM: &str = "evidence";
 
 /// Begins what is hashed of an entry.
 const DOMAIN: &[u8] = b"provost evidence 1\n";
+
+/// Chance beside a fact.
+type Salt = Digits<16>;
+
+/// Bytes that are written in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Digits<const N: usize>([u8; N]);
 
 /// A hash of the chain, or of a fact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +56,7 @@ pub struct Fact {
     pub value: Option<String>,
     /// Sixteen bytes of chance in hexadecimal digits; left out with the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    salt: Option<String>,
+    salt: Option<Salt>,
     /// Its digest.
     pub digest: Hash,
 }
@@ -83,7 +95,7 @@ impl Fact {
     /// A fact with its salt.
     pub fn new(name: &str, value: &str, salt: [u8; 16]) -> Self {
         let digest = digest(&salt, name, value);
-        Self { name: name.to_owned(), value: Some(value.to_owned()), salt: Some(hex::encode(salt)), digest }
+        Self { name: name.to_owned(), value: Some(value.to_owned()), salt: Some(Digits(salt)), digest }
     }
 
     /// Whether it is told, and then whether its digest is that of what it says.
@@ -91,11 +103,11 @@ impl Fact {
         match (&self.value, &self.salt) {
             (None, None) => Ok(false),
             (Some(value), Some(salt)) => {
-                let salt: [u8; 16] = hex::decode(salt)
-                    .ok()
-                    .and_then(|bytes| bytes.try_into().ok())
-                    .ok_or("a salt is not sixteen bytes")?;
-                if digest(&salt, &self.name, value) == self.digest { Ok(true) } else { Err("a fact was changed") }
+                if digest(&salt.0, &self.name, value) == self.digest {
+                    Ok(true)
+                } else {
+                    Err("a fact was changed")
+                }
             }
             _ => Err("a fact is half left out"),
         }
@@ -179,7 +191,7 @@ fn put(hash: &mut Sha256, text: &str) {
 impl Hash {
     /// The hash of these hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        hex::decode(text).ok()?.try_into().ok().map(Self)
+        Digits::parse(&text.to_ascii_lowercase()).map(|digits| Self(digits.0))
     }
 }
 
@@ -191,14 +203,66 @@ impl fmt::Display for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(self.0))
+        Digits(self.0).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("a hash is thirty-two bytes in hexadecimal digits"))
+        Digits::deserialize(deserializer).map(|digits| Self(digits.0))
+    }
+}
+
+impl<const N: usize> Serialize for Digits<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Digits<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfText<const N: usize>;
+        impl<const N: usize> Visitor<'_> for OfText<N> {
+            type Value = Digits<N>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} bytes in hexadecimal digits")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Digits<N>, E> {
+                Digits::parse(text).ok_or_else(|| E::custom(format!("expected {N} bytes in hexadecimal digits")))
+            }
+        }
+        deserializer.deserialize_str(OfText)
+    }
+}
+
+/// Stands for what is no digit: a number that no digit has.
+const NONE: u8 = 0xff;
+
+/// What a digit stands for.
+fn value(sign: u8) -> u8 {
+    match sign {
+        b'0'..=b'9' => sign - b'0',
+        b'a'..=b'f' => sign - b'a' + 10,
+        _ => NONE,
+    }
+}
+
+impl<const N: usize> Digits<N> {
+    /// Small digits alone: one value has one form.
+    fn parse(text: &str) -> Option<Self> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        if pairs.len() != N {
+            return None;
+        }
+        let (mut bytes, mut wrong) = ([0; N], 0);
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (value(*high), value(*low));
+            wrong |= (high | low) & 0xf0;
+            *byte = (high << 4) | (low & 0x0f);
+        }
+        (wrong == 0).then_some(Self(bytes))
     }
 }
 

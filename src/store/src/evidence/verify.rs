@@ -1,14 +1,23 @@
 //! Whether a file of evidence holds: entry by entry, without the store that it came from.
 //! It must never say that all is well without saying what could not be excluded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{ChainEnd, Exhibit, Hash};
+use super::{ChainEnd, Checkpoint, Exhibit, Hash};
 
 /// Longest line taken, in bytes.
 const LINE_MAX: usize = 1 << 20;
+/// How a line begins that holds a checkpoint.
+const CHECKPOINT: &[u8] = b"{\"checkpoint\":";
+
+/// A line that holds a checkpoint.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    checkpoint: Checkpoint,
+}
 
 /// Goes through a file line by line.
 #[derive(Debug, Default)]
@@ -17,6 +26,13 @@ pub struct Verifier {
     chains: BTreeMap<String, Chain>,
     left_out: u64,
     first_bad: Option<Bad>,
+    /// Keys whose checkpoints are believed; any if there are none.
+    keys: BTreeSet<Hash>,
+    /// Checkpoints that were kept elsewhere and are not met yet.
+    expected: BTreeMap<(String, u64), Hash>,
+    /// Up to which entry a checkpoint vouches for a chain.
+    vouched: BTreeMap<String, u64>,
+    checkpoints: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +75,8 @@ pub struct Report {
     pub entries: u64,
     /// The chains.
     pub chains: Vec<ChainReport>,
+    /// Checkpoints that hold.
+    pub checkpoints: u64,
     /// Facts that were left out: their digests are in the chain, what they said is not in the file.
     pub left_out: u64,
     /// The first entry that does not hold.
@@ -68,6 +86,48 @@ pub struct Report {
 }
 
 impl Verifier {
+    /// Believes checkpoints of that key, and from then on of no other that is not named too.
+    pub fn trust(&mut self, key: Hash) {
+        self.keys.insert(key);
+    }
+
+    /// Expects what a line says that was kept elsewhere: a checkpoint that an entry of the file has to meet.
+    pub fn expect(&mut self, line: &[u8]) -> Result<(), String> {
+        let line: Line = serde_json::from_slice(line).map_err(|error| format!("it is no checkpoint ({error})"))?;
+        self.believed(&line.checkpoint)?;
+        self.expected.insert((line.checkpoint.writer, line.checkpoint.count), line.checkpoint.head);
+        Ok(())
+    }
+
+    fn believed(&self, checkpoint: &Checkpoint) -> Result<(), String> {
+        if !self.keys.is_empty() && !self.keys.contains(&checkpoint.key) {
+            return Err(format!("the checkpoint is of another key, {}", checkpoint.key));
+        }
+        if checkpoint.is_signed() { Ok(()) } else { Err("the signature of the checkpoint does not hold".to_owned()) }
+    }
+
+    /// A checkpoint in the file itself: of the chain as it is at that line.
+    fn checked(&mut self, line: &[u8]) -> Result<(), String> {
+        let line: Line = serde_json::from_slice(line).map_err(|error| format!("it is no checkpoint ({error})"))?;
+        let checkpoint = line.checkpoint;
+        self.believed(&checkpoint)?;
+        let end = self.chains.get(&checkpoint.writer).map(|chain| chain.end).unwrap_or_default();
+        if (checkpoint.count, checkpoint.head) != (end.count, end.head) {
+            let (writer, count) = (&checkpoint.writer, checkpoint.count);
+            return Err(format!(
+                "the checkpoint is of {writer} at entry {count}, and what stands before it is not that"
+            ));
+        }
+        self.vouch(&checkpoint.writer, checkpoint.count);
+        Ok(())
+    }
+
+    fn vouch(&mut self, writer: &str, count: u64) {
+        self.checkpoints += 1;
+        let vouched = self.vouched.entry(writer.to_owned()).or_default();
+        *vouched = count.max(*vouched);
+    }
+
     /// Takes the next line. After the first that does not hold nothing is looked at any more; gives whether to go on.
     pub fn take(&mut self, line: &[u8]) -> bool {
         self.lines += 1;
@@ -77,7 +137,14 @@ impl Verifier {
         if line.len() > LINE_MAX {
             return self.bad(None, format!("it is longer than {} KiB", LINE_MAX >> 10));
         }
-        let entry: Exhibit = match serde_json::from_slice(line) {
+        if line.trim_ascii_start().starts_with(CHECKPOINT) {
+            return match self.checked(line) {
+                Ok(()) => true,
+                Err(said) => self.bad(None, said),
+            };
+        }
+        let Ok(text) = std::str::from_utf8(line) else { return self.bad(None, "it is no text".to_owned()) };
+        let entry: Exhibit = match serde_json::from_str(text) {
             Ok(entry) => entry,
             Err(error) => return self.bad(None, format!("it is no entry ({error})")),
         };
@@ -112,7 +179,17 @@ impl Verifier {
                 chain.end = entry.end();
             }
         }
-        Ok(())
+        if self.expected.is_empty() {
+            return Ok(());
+        }
+        match self.expected.remove(&(entry.writer.clone(), entry.sequence)) {
+            Some(head) if head != entry.hash => Err("it is not the entry that a checkpoint vouches for".to_owned()),
+            Some(_) => {
+                self.vouch(&entry.writer, entry.sequence);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn bad(&mut self, entry: Option<(String, u64)>, said: String) -> bool {
@@ -125,6 +202,7 @@ impl Verifier {
         let mut not_excluded = Vec::new();
         let mut first_bad = self.first_bad;
         let mut unmet: Vec<&Hash> = heads.iter().collect();
+        let mut vouched_whole = !self.keys.is_empty();
         for (writer, chain) in &self.chains {
             if chain.first > 1 {
                 not_excluded
@@ -134,15 +212,35 @@ impl Verifier {
             unmet.retain(|head| **head != chain.end.head);
             if unmet.len() == before && first_bad.is_none() {
                 not_excluded.push(format!(
-                    "that entries of {writer} after {} were cut off: give --head with its last hash, kept elsewhere",
+                    "that entries of {writer} after {} were cut off: give --head with its last hash, or a later --checkpoint, \
+                     kept elsewhere",
                     chain.end.count
                 ));
+            }
+            vouched_whole &= self.vouched.get(writer) == Some(&chain.end.count);
+        }
+        for (writer, count) in self.expected.keys() {
+            match self.chains.get(writer) {
+                Some(chain) if *count < chain.first => {
+                    not_excluded
+                        .push(format!("what a checkpoint says of {writer} at entry {count}: it is not in the file"));
+                }
+                _ if first_bad.is_none() => {
+                    let said =
+                        format!("a checkpoint vouches for entry {count} of {writer}, which is not there: cut off");
+                    first_bad = Some(Bad { line: self.lines, entry: Some((writer.clone(), *count)), said });
+                }
+                _ => {}
             }
         }
         if self.left_out > 0 {
             not_excluded.push(format!("what the {} facts said that were left out", self.left_out));
         }
-        not_excluded.push("that a whole chain was written anew by whoever can write where it is kept".to_owned());
+        if !vouched_whole {
+            let said = "that a whole chain was written anew by whoever can write where it is kept: give --key, of which a \
+                        checkpoint vouches for its last entry";
+            not_excluded.push(said.to_owned());
+        }
         if let (None, Some(head)) = (&first_bad, unmet.first()) {
             let said = format!("no chain ends with {head}: its tail was cut off, or it is another chain");
             first_bad = Some(Bad { line: self.lines, entry: None, said });
@@ -155,7 +253,8 @@ impl Verifier {
         };
         let chains: Vec<ChainReport> = self.chains.into_iter().map(chain).collect();
         let entries = chains.iter().map(|chain| chain.last + 1 - chain.first).sum();
-        Report { holds: first_bad.is_none(), entries, chains, left_out: self.left_out, first_bad, not_excluded }
+        let (left_out, checkpoints) = (self.left_out, self.checkpoints);
+        Report { holds: first_bad.is_none(), entries, chains, checkpoints, left_out, first_bad, not_excluded }
     }
 }
 
@@ -165,7 +264,7 @@ mod tests {
     use provost_model::Time;
 
     use super::*;
-    use crate::evidence::Fact;
+    use crate::evidence::{Fact, Signer};
 
     fn lines(count: u64) -> Vec<String> {
         let mut end = ChainEnd::default();
@@ -237,6 +336,51 @@ mod tests {
         // The last one cut off and written anew without a head is what cannot be found.
         assert_eq!(at(&all[..8]), None);
         assert!(!verify(&["{".repeat(LINE_MAX + 1)], &[]).holds);
+    }
+
+    fn checkpoint(signer: &Signer, of: &str) -> String {
+        let end = entry(of).end();
+        let checkpoint = signer.sign("local", &end, Time::from_seconds(99));
+        format!("{{\"checkpoint\":{}}}", serde_json::to_string(&checkpoint).unwrap())
+    }
+
+    #[test]
+    fn a_checkpoint_vouches_for_what_stands_before_it_and_finds_what_was_cut_off() {
+        let (all, signer) = (lines(9), Signer::of_seed(&[3; 32]).unwrap());
+        let signed = [all.as_slice(), &[checkpoint(&signer, &all[8])]].concat();
+        let with = |lines: &[String], key: Option<Hash>, kept: &[String]| {
+            let mut verifier = Verifier::default();
+            key.into_iter().for_each(|key| verifier.trust(key));
+            kept.iter().for_each(|line| verifier.expect(line.as_bytes()).unwrap());
+            lines.iter().all(|line| verifier.take(line.as_bytes()));
+            verifier.report(&[])
+        };
+        let anew = |report: &Report| report.not_excluded.iter().any(|it| it.contains("written anew"));
+        let trusted = with(&signed, Some(signer.key()), &[]);
+        assert!(trusted.holds && trusted.checkpoints == 1 && !anew(&trusted), "{trusted:?}");
+        assert!(anew(&with(&signed, None, &[])), "anybody can make a key");
+        assert!(anew(&with(&all, Some(signer.key()), &[])), "no checkpoint vouches for it");
+        let stranger = Signer::of_seed(&[4; 32]).unwrap();
+        let other = with(&signed, Some(stranger.key()), &[]);
+        assert!(other.first_bad.unwrap().said.contains("another key"));
+        // It was put behind another entry than the one it was made for.
+        let misplaced = [&all[..5], &[checkpoint(&signer, &all[8])], &all[5..]].concat();
+        assert_eq!(with(&misplaced, None, &[]).first_bad.unwrap().line, 6);
+        // Kept elsewhere, one finds the cut and the change; an older one is met on the way.
+        let kept = [checkpoint(&signer, &all[6])];
+        assert!(with(&all, None, &kept).holds && with(&all, None, &kept).checkpoints == 1);
+        let cut = with(&all[..6], None, &kept);
+        assert!(!cut.holds && cut.first_bad.unwrap().said.contains("entry 7"));
+        let mut forged = entry(&all[6]);
+        forged.at = Time::from_seconds(1_000);
+        forged.hash = forged.computed();
+        let forged = [&all[..6], &[serde_json::to_string(&forged).unwrap()]].concat();
+        assert_eq!(with(&forged, None, &kept).first_bad.unwrap().line, 7);
+        let later = with(&all[7..], None, &kept);
+        assert!(later.holds && later.not_excluded.iter().any(|it| it.contains("at entry 7")), "{later:?}");
+        let mut verifier = Verifier::default();
+        let broken = kept[0].replace("\"count\":7", "\"count\":8");
+        assert!(verifier.expect(broken.as_bytes()).unwrap_err().contains("signature"));
     }
 
     #[test]
