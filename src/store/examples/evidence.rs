@@ -1,4 +1,6 @@
 //! How fast evidence is checked, and whether a changed byte is found in a long chain.
+//! It must never be a test: it prints figures.
+//!
 //! `cargo run --release -p provost-store --example evidence [ENTRIES]`
 
 #![allow(
