@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use provost_engine::govern::{CaseView, OpenFault};
-use provost_model::{Finding, FindingState, Motion, Record, RecordId, Resolution, Severity, Stage, Time};
+use provost_model::{Finding, FindingState, Motion, Record, RecordId, Resolution, Ruling, Severity, Stage, Time};
 use provost_store::{
     Go, StoreError,
     inventory::{BaselineState, SourceRow},
@@ -69,7 +69,9 @@ impl<'a> Docket<'a> {
                 let proven = matches!(finding.resolution, Some(Resolution::Fixed | Resolution::Gone));
                 let counts = proven || finding.resolution == Some(Resolution::Accepted) || is_open(finding);
                 let Some(since) = self.runs_since(finding, record.as_ref()).filter(|_| counts) else { continue };
-                let about = motions.iter().filter(|motion| motion.findings.iter().any(|(id, _)| *id == finding.id));
+                let decides = |motion: &&Motion| !matches!(motion.ruling, Ruling::Reassign { .. });
+                let answers = |motion: &&Motion| motion.findings.iter().any(|(id, _)| *id == finding.id);
+                let about = motions.iter().filter(decides).filter(answers);
                 let decided = about.filter_map(Motion::agreed_at).filter(|at| *at >= since).min();
                 let verified = finding.resolved_at.filter(|_| proven);
                 ways.push(Way { since, decided: decided.or(verified), verified, owned });
@@ -89,13 +91,17 @@ impl<'a> Docket<'a> {
             .collect();
         let Some(view) = CaseView::of(&faults, &self.wiring.config.governance) else { return Ok(None) };
         let motions = self.desk.house.inventory().motions_of(subject, None)?;
+        // The latest that is under way, of those asked for since a fault stands. A risk that was taken, and yet stands, became
+        // worse than what was taken; who answers is no decision about the fault; what ended or was refused leaves it open.
         let about = |motion: &&Motion| {
-            motion.findings.iter().any(|(id, _)| findings.iter().any(|it| it.id == *id && is_open(it)))
+            let asked_at = motion.steps.first().map(|step| step.at);
+            let answers = |it: &Finding| motion.findings.iter().any(|(id, _)| *id == it.id);
+            findings.iter().any(|it| is_open(it) && answers(it) && asked_at >= Some(it.opened_at))
         };
-        // The latest that is under way; one that ended, or was refused, leaves the case as open as it was.
-        let under_way = motions.iter().rev().filter(about).find_map(|motion| {
-            let stage = motion.stage(self.now);
-            matches!(stage, Stage::Asked { .. } | Stage::InForce { .. }).then_some((motion.id, stage))
+        let under_way = motions.iter().rev().filter(about).find_map(|motion| match motion.stage(self.now) {
+            Stage::Asked { .. } => Some((motion.id, "asked")),
+            Stage::InForce { .. } if matches!(motion.ruling, Ruling::Act { .. }) => Some((motion.id, "decided")),
+            _ => None,
         });
         let owner = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten();
         let (kind, name) = match (&record, &first.source) {
@@ -119,11 +125,7 @@ impl<'a> Docket<'a> {
             overdue: view.deadline.is_some_and(|deadline| deadline < self.now),
             rules: view.rules,
             opened_at: view.opened_at,
-            stage: match under_way {
-                None => "open",
-                Some((_, Stage::Asked { .. })) => "asked",
-                Some(_) => "decided",
-            },
+            stage: under_way.map_or("open", |(_, stage)| stage),
             decision: under_way.map(|(id, _)| id),
             baseline: view.baseline,
         }))

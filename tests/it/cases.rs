@@ -110,13 +110,20 @@ fn a_case_is_seen_decided_and_taken_back() {
     annes.done(&["cases", "withdraw", decision, "--reason", "the audit says no"]);
     let open = annes.json(&["cases", "show", id]);
     assert_eq!(open["case"]["stage"], "open", "{open:#}");
+    annes.done(&["cases", "reassign", id, "--to", "bob", "--reason", "his host"]);
+    let given = annes.json(&["cases", "show", id]);
+    assert_eq!(
+        (given["case"]["stage"].as_str(), given["case"]["owner"].as_str()),
+        (Some("open"), Some("bob")),
+        "{given:#}"
+    );
     let act = annes.done(&["cases", "act", id, "--reason", "new key"]);
     assert!(act.err.contains("rotate") && act.err.contains("proves"), "{}", act.err);
     assert_eq!(annes.json(&["cases", "show", id])["case"]["stage"], "decided");
 
     let all = annes.json(&["cases", "decisions"]);
     let stages: Vec<&str> = all.as_array().unwrap().iter().map(|it| it["stage"].as_str().unwrap()).collect();
-    assert_eq!(stages, ["in_force", "withdrawn"]);
+    assert_eq!(stages, ["in_force", "in_force", "withdrawn"]);
     // What was decided is proven by a file of its own, with or without people in it.
     let file = annes.place.path("evidence.ndjson");
     let whole = annes.done(&["evidence", "export"]);
@@ -133,7 +140,7 @@ fn a_case_is_seen_decided_and_taken_back() {
     assert!(checked.out.contains("signed checkpoint") && !checked.out.contains("written anew"), "{}", checked.out);
     let checked = annes.done(&["evidence", "verify", path, "--head", &head]);
     assert!(checked.out.contains("all of them hold") && checked.out.contains("Not excluded"), "{}", checked.out);
-    assert!(whole.out.lines().count() == 4 && whole.out.contains("no route from outside"), "{}", whole.out);
+    assert!(whole.out.lines().count() == 5 && whole.out.contains("no route from outside"), "{}", whole.out);
     let redacted = annes.done(&["evidence", "export", "--redacted", "--subject", id]);
     assert!(!redacted.out.contains("ann") && !redacted.out.contains("no route"), "{}", redacted.out);
     fs::write(&file, &redacted.out).unwrap();
