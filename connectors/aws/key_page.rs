@@ -81,7 +81,12 @@ fn keys(list: &mut ScopedDecoder<'_, '_>, into: &mut Vec<KeyFound>) -> Result<()
 fn fault(body: &[u8]) -> Result<(Option<String>, Option<String>), XmlDecodeError> {
     let mut document = Document::try_from(body)?;
     let mut root = document.root_element()?;
-    let (mut code, mut message) = (None, None);
+    let mut said = (None, None);
+    // S3's answer is nothing but the error.
+    if root.start_el().local() == "Error" {
+        words(&mut root, &mut said)?;
+        return Ok(said);
+    }
     while let Some(mut tag) = root.next_tag() {
         // EC2 keeps its error in a list of one.
         let mut tag = match tag.start_el().local() {
@@ -92,15 +97,24 @@ fn fault(body: &[u8]) -> Result<(Option<String>, Option<String>), XmlDecodeError
             },
             _ => continue,
         };
-        while let Some(mut part) = tag.next_tag() {
-            match part.start_el().local() {
-                "Code" => code = Some(try_data(&mut part)?.into_owned()),
-                "Message" => message = Some(try_data(&mut part)?.into_owned()),
-                _ => {}
-            }
+        words(&mut tag, &mut said)?;
+    }
+    Ok(said)
+}
+
+/// Code and message among the parts of an error.
+fn words(
+    error: &mut ScopedDecoder<'_, '_>,
+    (code, message): &mut (Option<String>, Option<String>),
+) -> Result<(), XmlDecodeError> {
+    while let Some(mut part) = error.next_tag() {
+        match part.start_el().local() {
+            "Code" => *code = Some(try_data(&mut part)?.into_owned()),
+            "Message" => *message = Some(try_data(&mut part)?.into_owned()),
+            _ => {}
         }
     }
-    Ok((code, message))
+    Ok(())
 }
 
 fn expect(at: &ScopedDecoder<'_, '_>, name: &'static str) -> Result<(), XmlDecodeError> {

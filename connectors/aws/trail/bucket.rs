@@ -11,6 +11,7 @@ use provost_model::Why;
 
 use crate::aws::{
     call::with_query,
+    key_page,
     session::Session,
     settings::Trail,
     signed::{Request, failed},
@@ -81,6 +82,7 @@ impl<'a> Bucket<'a> {
             body: &[],
         };
         let way = self.session.way(false).await?;
+        let fault = |answer: &HttpResponse| key_page::error(answer.body().bytes().unwrap_or_default());
         self.session.patiently(operation, || way.send(&request, fault)).await
     }
 }
@@ -134,23 +136,6 @@ fn listing(body: &[u8]) -> Result<Listing, XmlDecodeError> {
         (Some(true), Some(next)) => Ok(Listing { next: Some(next), ..listing }),
         _ => Err(XmlDecodeError::custom("no end")),
     }
-}
-
-fn fault(answer: &HttpResponse) -> (Option<String>, Option<String>) {
-    fn read(body: &[u8]) -> Result<(Option<String>, Option<String>), XmlDecodeError> {
-        let mut document = Document::try_from(body)?;
-        let mut root = document.root_element()?;
-        let (mut code, mut message) = (None, None);
-        while let Some(mut tag) = root.next_tag() {
-            match tag.start_el().local() {
-                "Code" => code = Some(try_data(&mut tag)?.into_owned()),
-                "Message" => message = Some(try_data(&mut tag)?.into_owned()),
-                _ => {}
-            }
-        }
-        Ok((code, message))
-    }
-    read(answer.body().bytes().unwrap_or_default()).unwrap_or_default()
 }
 
 #[cfg(test)]

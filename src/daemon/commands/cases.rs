@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use provost_engine::{
-    govern::{Latency, remedy_of},
+    govern::{Latency, asked_for},
     source_subject, store_subject,
 };
 use provost_model::{Finding, FindingState, Motion, Purpose, RecordId, Ruling};
@@ -18,7 +18,7 @@ use crate::{
     },
     docket::Docket,
     filter::Filter,
-    jobs::decide::{Desk, Say, Wanted},
+    jobs::decide::{Desk, Say, Wanted, is_meant},
     output::{CaseRow, FindingRow, inventory::id_matches},
     rows::Rows,
 };
@@ -111,12 +111,6 @@ pub(super) fn subject(
     called(asked.desk, typed, screen)
 }
 
-/// What the worst of these faults asks for.
-fn asked_for(faults: &[Finding]) -> provost_model::Remedy {
-    let worst = faults.iter().max_by_key(|it| (it.severity, remedy_of(&it.rule)));
-    worst.map_or(provost_model::Remedy::Mend, |it| remedy_of(&it.rule))
-}
-
 /// Asks for a decision about a subject. `ruling` is given its open faults that are meant.
 fn decide(
     asked: &Asked<'_>,
@@ -129,7 +123,7 @@ fn decide(
         Err(exit) => return Ok(exit),
     };
     let mut faults = asked.desk.house.inventory().findings_of(subject)?;
-    faults.retain(|it| it.state == FindingState::Open);
+    faults.retain(|it| is_meant(it, &[]));
     let known = |rule: &String| faults.iter().any(|it| it.rule.eq_ignore_ascii_case(rule));
     if let Some(unknown) = about.rules.iter().find(|rule| !known(rule)) {
         let rules: Vec<&str> = faults.iter().map(|it| it.rule.as_str()).collect();
@@ -137,7 +131,7 @@ fn decide(
             if rules.is_empty() { "nothing stands".to_owned() } else { format!("there stand {}", rules.join(", ")) };
         return Err(CommandError::Usage(format!("nothing that {unknown} found stands of {}: {there}", about.id)));
     }
-    faults.retain(|it| about.rules.is_empty() || about.rules.iter().any(|rule| it.rule.eq_ignore_ascii_case(rule)));
+    faults.retain(|it| is_meant(it, &about.rules));
     let wanted =
         Wanted { subject, rules: about.rules.clone(), ruling: ruling(&faults)?, purpose: purpose(&about.reason)? };
     with_desk(asked, |desk| desk.ask(&wanted), screen)

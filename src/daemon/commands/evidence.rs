@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use provost_store::{
-    Go,
-    evidence::{ChainEnd, Checkpoint},
-};
+use provost_store::{Go, evidence::Checkpoint};
 
 use super::{Asked, CommandError, cases::subject};
 use crate::cli::{self, Evidence, Exit, Screen};
@@ -62,11 +59,7 @@ pub(super) fn evidence(asked: &Asked<'_>, action: &Evidence, screen: &mut Screen
 
 /// A signed checkpoint of each chain as it is now.
 fn checkpoints(asked: &Asked<'_>) -> Result<Vec<Checkpoint>, CommandError> {
-    let mut ends: BTreeMap<String, ChainEnd> = BTreeMap::new();
-    asked.desk.house.inventory().each_exhibit(&mut |exhibit| {
-        ends.insert(exhibit.writer.clone(), exhibit.end());
-        Ok(Go::On)
-    })?;
+    let ends = asked.desk.house.inventory().chain_ends()?;
     if ends.is_empty() {
         return Ok(Vec::new());
     }

@@ -178,13 +178,15 @@ fn because(record: &Record, identity: Option<&Record>) -> Vec<String> {
     raisers(record, identity).iter().filter(|it| counts(it)).map(Raiser::words).collect()
 }
 
-/// Findings that stand, of those rules.
+/// Whether a finding stands, and one of those rules found it; any if there are none.
+pub fn is_meant(finding: &Finding, rules: &[String]) -> bool {
+    let named = || rules.iter().any(|rule| rule.eq_ignore_ascii_case(&finding.rule));
+    finding.state == FindingState::Open && (rules.is_empty() || named())
+}
+
+/// Findings that are meant, each with its rule.
 fn chosen(findings: &[Finding], rules: &[String]) -> Vec<(RecordId, String)> {
-    let wanted = |it: &&Finding| {
-        it.state == FindingState::Open
-            && (rules.is_empty() || rules.iter().any(|rule| rule.eq_ignore_ascii_case(&it.rule)))
-    };
-    findings.iter().filter(wanted).map(|it| (it.id, it.rule.clone())).collect()
+    findings.iter().filter(|it| is_meant(it, rules)).map(|it| (it.id, it.rule.clone())).collect()
 }
 
 /// How often one of these was accepted before.

@@ -1,6 +1,8 @@
 //! Everything that is wrong with one subject, as one case: one action, one owner, one deadline.
 //! It must never count what was found before anybody said that it is to be worked off.
 
+use std::cmp::Ordering;
+
 use provost_model::{Finding, FindingState, Remedy, Severity, Time};
 
 use super::Governance;
@@ -35,14 +37,7 @@ impl CaseView {
     /// The case of these faults; `None` if none stands.
     pub fn of(faults: &[OpenFault<'_>], governance: &Governance) -> Option<Self> {
         let mut open: Vec<&OpenFault<'_>> = faults.iter().filter(|it| it.finding.state == FindingState::Open).collect();
-        // The worst first, then what asks for most, then by name: the same faults always make the same case.
-        open.sort_by(|one, other| {
-            let (one, other) = (one.finding, other.finding);
-            let worse = other.severity.cmp(&one.severity);
-            worse
-                .then_with(|| remedy_of(&other.rule).cmp(&remedy_of(&one.rule)))
-                .then_with(|| one.rule.cmp(&other.rule))
-        });
+        open.sort_by(|one, other| worse_first(one.finding, other.finding));
         let worst = open.first()?.finding;
         let ends = open.iter().filter_map(|it| Some(it.runs_since? + governance.deadline(it.finding.severity)));
         Some(Self {
@@ -54,6 +49,18 @@ impl CaseView {
             baseline: open.iter().all(|it| it.finding.baseline),
         })
     }
+}
+
+/// The worst first, then what asks for most, then by name: the same faults always make the same case.
+fn worse_first(one: &Finding, other: &Finding) -> Ordering {
+    let worse = other.severity.cmp(&one.severity);
+    worse.then_with(|| remedy_of(&other.rule).cmp(&remedy_of(&one.rule))).then_with(|| one.rule.cmp(&other.rule))
+}
+
+/// What the worst of these faults asks for; a setting to be mended where there are none.
+pub fn asked_for(faults: &[Finding]) -> Remedy {
+    let worst = faults.iter().min_by(|one, other| worse_first(one, other));
+    worst.map_or(Remedy::Mend, |it| remedy_of(&it.rule))
 }
 
 /// What a rule's faults ask for, each by what is safe to begin with: disable before delete.

@@ -6,7 +6,7 @@ mod latency;
 mod motion;
 mod policy;
 
-pub use case::{CaseView, OpenFault, remedy_of};
+pub use case::{CaseView, OpenFault, asked_for, remedy_of};
 pub use latency::Latency;
 pub use motion::{Asked, Decider, InForce, Next, Refusal, Request};
 pub use policy::{Deadlines, Governance};

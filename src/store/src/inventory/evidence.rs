@@ -5,7 +5,7 @@ use provost_model::Time;
 
 use super::{CHAIN, Draft, Inventory, META, rows};
 use crate::{
-    Go, Op, StoreError,
+    Go, KeyRange, Op, StoreError,
     evidence::{ChainEnd, Exhibit, Fact, STREAM},
 };
 
@@ -28,6 +28,17 @@ impl Inventory<'_> {
                 }
             }
         }
+    }
+
+    /// The end of every chain, by writer.
+    pub fn chain_ends(&self) -> Result<Vec<(String, ChainEnd)>, StoreError> {
+        let mut writers = Vec::new();
+        self.store.scan(META, &KeyRange::prefix(CHAIN), None, &mut |key, _| {
+            let name = key.strip_prefix(CHAIN).unwrap_or_default();
+            writers.push(String::from_utf8_lossy(name).into_owned());
+            Ok(Go::On)
+        })?;
+        writers.into_iter().map(|writer| self.chain_end(&writer).map(|end| (writer, end))).collect()
     }
 
     /// The end of a writer's chain.
@@ -102,6 +113,11 @@ mod tests {
             .unwrap();
         let wanted = [("one", 1), ("two", 1), ("one", 2), ("one", 3)].map(|(writer, at)| (writer.to_owned(), at));
         assert_eq!(seen, wanted);
+        let ends = inventory.chain_ends().unwrap();
+        assert_eq!(
+            ends.iter().map(|(writer, end)| (writer.as_str(), end.count)).collect::<Vec<_>>(),
+            [("one", 3), ("two", 1)]
+        );
         let heads = ["one", "two"].map(|writer| inventory.chain_end(writer).unwrap().head);
         let report = verifier.report(&heads);
         assert!(report.holds && report.entries == 4, "{report:?}");
