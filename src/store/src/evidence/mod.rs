@@ -237,12 +237,33 @@ impl<'de, const N: usize> Deserialize<'de> for Digits<N> {
     }
 }
 
+/// Stands for what is no digit: a number that no digit has.
+const NONE: u8 = 0xff;
+
+/// What a digit stands for.
+fn value(sign: u8) -> u8 {
+    match sign {
+        b'0'..=b'9' => sign - b'0',
+        b'a'..=b'f' => sign - b'a' + 10,
+        _ => NONE,
+    }
+}
+
 impl<const N: usize> Digits<N> {
-    /// Small digits alone: one value has one form.
+    /// Small digits alone: one value has one form. By hand: a file is digits for the most part, and with the library's reader it
+    /// is checked at two thirds of the speed (measured: 107,000 to 126,000 entries a second for 165,000 to 208,000).
     fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; N];
-        let is_small = !text.bytes().any(|sign| sign.is_ascii_uppercase());
-        (is_small && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(Self(bytes))
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        if pairs.len() != N {
+            return None;
+        }
+        let (mut bytes, mut wrong) = ([0; N], 0);
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (value(*high), value(*low));
+            wrong |= (high | low) & 0xf0;
+            *byte = (high << 4) | (low & 0x0f);
+        }
+        (wrong == 0).then_some(Self(bytes))
     }
 }
 
