@@ -1,50 +1,11 @@
 //! The hands: how orders reach the world, and what an act that went wrong asks of its caller.
 //! It must never act on anything but an [`Order`](provost_model::Order), nor repeat a step whose answer was ambiguous.
 
-use std::time::Duration;
+mod letter;
+mod outcome;
+pub mod sinks;
+mod wording;
 
-use thiserror::Error;
-
-/// Why an external step did not end well, named by what the caller does next (promise 6).
-#[derive(Debug, Error)]
-pub enum ActionError {
-    /// Nothing happened out there: the same step may be tried again.
-    #[error("not done yet, try again{}: {said}", after.map(|it| format!(" in {} s", it.as_secs())).unwrap_or_default())]
-    Retry {
-        /// How long the other side asked to wait.
-        after: Option<Duration>,
-        /// What it said, without secrets.
-        said: String,
-    },
-    /// Nothing happened out there, and trying again will not help.
-    #[error("not possible: {said}")]
-    GiveUp {
-        /// What the other side said, without secrets.
-        said: String,
-    },
-    /// It may have happened or not: look before anything else. Never repeat blindly.
-    #[error("cannot tell whether it happened; look first: {said}")]
-    Ambiguous {
-        /// What is known of the answer, without secrets.
-        said: String,
-    },
-}
-
-impl ActionError {
-    /// Whether the same step may be sent again without looking first.
-    pub fn may_repeat(&self) -> bool {
-        matches!(self, Self::Retry { .. })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ambiguous_answer_is_never_repeated_blindly() {
-        assert!(!ActionError::Ambiguous { said: "connection cut after the request was sent".into() }.may_repeat());
-        assert!(!ActionError::GiveUp { said: "403".into() }.may_repeat());
-        assert!(ActionError::Retry { after: None, said: "503".into() }.may_repeat());
-    }
-}
+pub use letter::{Baseline, Case, Count, Event, Fault, Letter};
+pub use outcome::ActionError;
+pub use wording::{Dialect, Wording, WordingError};

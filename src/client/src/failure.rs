@@ -58,6 +58,9 @@ pub enum Refused {
     /// The operation is not among the reads the connector declared.
     #[error("{0} is not a read this source declares: refused before sending")]
     NotARead(String),
+    /// The operation is not among the acts that whoever acts declared.
+    #[error("{0} is not an act that is declared: refused before sending")]
+    NotAnAct(String),
     /// The run has sent as many calls as it may.
     #[error("the {0} calls this source may send in a run are used up")]
     Budget(u64),
@@ -87,7 +90,7 @@ pub enum Refused {
 impl Refused {
     fn why(&self) -> Why {
         match self {
-            Refused::NotARead(_) => Why::Denied,
+            Refused::NotARead(_) | Refused::NotAnAct(_) => Why::Denied,
             Refused::Budget(_) | Refused::TooLarge(_) => Why::TooLarge,
             Refused::Slow(_) | Refused::Cut | Refused::Unreached(_) => Why::Unavailable,
             Refused::Spared(_) => Why::Throttled,

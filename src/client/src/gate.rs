@@ -75,7 +75,7 @@ impl Gate {
     /// The same by another way out.
     pub fn by(egress: Egress, pace: Pace, limits: Limits) -> Result<Self, String> {
         // Not everything has TLS: a machine's own metadata service, and servers that stand in for a provider's.
-        let wire = Wire::new(&egress, &limits, true)?;
+        let wire = Wire::new(&egress, (&limits, limits.in_flight.max(1)), true)?;
         let flight = Semaphore::new(limits.in_flight.max(1));
         Ok(Self(Arc::new(Inner { wire, pace, tally: Tally::default(), dated: Dated::default(), limits, flight })))
     }

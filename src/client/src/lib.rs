@@ -25,4 +25,6 @@ pub use operation::{CREDENTIAL_CALLS, INSTANCE_CALLS, operation_of};
 pub use pace::{Mode, Pace};
 pub use retry::{Patience, with_patience};
 pub use tally::Call;
-pub use web::{Answer, Ask, Authority, Body, Budget, End, Gap, Luck, Page, Pages, Paging, Provider, Web, authority};
+pub use web::{
+    Answer, Ask, Authority, Body, Budget, End, Fate, Gap, Luck, Page, Pages, Paging, Provider, Undone, Web, authority,
+};

@@ -263,11 +263,10 @@ impl Row for DifferenceRow {
 
 #[cfg(test)]
 mod tests {
+    use provost_model::door::corpus::HOSTILE;
+
     use super::*;
-    use crate::{
-        cli::screen::fake::written,
-        output::{door::corpus::HOSTILE, inventory::samples::NOW},
-    };
+    use crate::{cli::screen::fake::written, output::inventory::samples::NOW};
 
     fn difference(change: &'static str, former: Option<Severity>, name: &str) -> DifferenceRow {
         DifferenceRow {

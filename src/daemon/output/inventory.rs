@@ -292,11 +292,10 @@ pub(crate) mod samples {
 
 #[cfg(test)]
 mod tests {
+    use provost_model::door::corpus::HOSTILE;
+
     use super::{samples::*, *};
-    use crate::output::{
-        door::corpus::HOSTILE,
-        write::{Format, Look, write_rows},
-    };
+    use crate::output::write::{Format, Look, write_rows};
 
     fn written(row: InventoryRow, format: Format) -> String {
         let mut out = Vec::new();

@@ -117,9 +117,9 @@ fn drawn(cell: Cell) -> Drawn {
 
 #[cfg(test)]
 mod tests {
+    use provost_model::{Time, door::corpus::HOSTILE};
+
     use super::*;
-    use crate::output::door::corpus::HOSTILE;
-    use provost_model::Time;
 
     fn look(colour: bool) -> Look {
         Look { width: 100, colour, now: Time::from_seconds(0) }

@@ -6,6 +6,7 @@ mod change;
 mod clock;
 mod correlation;
 mod decision;
+pub mod door;
 mod entity;
 pub mod field;
 mod finding;

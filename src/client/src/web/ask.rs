@@ -31,6 +31,13 @@ pub enum Body {
     Json(Value),
     /// As an HTML form, in that order.
     Form(Vec<(String, String)>),
+    /// These very bytes, for whoever signs them.
+    Raw {
+        /// Of what kind they are.
+        kind: &'static str,
+        /// The bytes.
+        bytes: Bytes,
+    },
 }
 
 /// A question.
@@ -74,6 +81,11 @@ impl Ask {
     /// A declared read with method LIST.
     pub fn list(read: impl Into<String>, values: &[&str]) -> Self {
         Self::get(read, values)
+    }
+
+    /// A declared act with these values in the holes of its path, and a body if there is one.
+    pub fn act(act: impl Into<String>, values: &[&str], body: Option<Body>) -> Self {
+        Self { body, ..Self::get(act, values) }
     }
 
     /// A declared read with method POST.
@@ -174,6 +186,7 @@ impl Body {
                 });
                 (form.into(), HeaderValue::from_static("application/x-www-form-urlencoded"))
             }
+            Body::Raw { kind, bytes } => (bytes.clone(), HeaderValue::from_static(kind)),
         }
     }
 }
@@ -195,6 +208,7 @@ impl fmt::Debug for Body {
         f.write_str(match self {
             Body::Json(_) => "Json(…)",
             Body::Form(_) => "Form(…)",
+            Body::Raw { .. } => "Raw(…)",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The gate for providers spoken to in plain HTTP: declared reads leave, paced and counted, and whole answers come back.
 //! It must never open a connection for a call that was not declared, nor carry a credential to an origin it is not for.
 
+mod act;
 mod answer;
 mod ask;
 pub mod authority;
@@ -17,6 +18,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -28,6 +30,7 @@ use url::Url;
 
 pub(crate) use self::wire::Wire;
 pub use self::{
+    act::{Fate, Undone},
     answer::{Answer, Gap},
     ask::{Ask, Body},
     budget::Budget,
@@ -77,6 +80,8 @@ pub struct Provider {
     /// The only calls that pass: `GET /orgs/{org}/installations`, `POST https://login.example.org/{tenant}/token`. `{x}` is
     /// one segment or a part of one, `{x...}` one segment or more.
     pub reads: Vec<String>,
+    /// The only calls that may change something there, and only for an order ([`Web::act`]): `PUT /rooms/{room}/send/{id}`.
+    pub acts: Vec<String>,
     /// The only GraphQL documents that pass, each of one query.
     pub documents: Vec<&'static str>,
     /// Headers of every call, such as a version of the interface.
@@ -101,6 +106,7 @@ impl Default for Provider {
             origin: String::new(),
             also: Vec::new(),
             reads: Vec::new(),
+            acts: Vec::new(),
             documents: Vec::new(),
             headers: Vec::new(),
             pace: Mode::Full,
@@ -131,6 +137,7 @@ struct Inner {
     base: String,
     also: HashSet<Origin>,
     reads: HashMap<String, Arc<Template>>,
+    acts: HashMap<String, Arc<Template>>,
     documents: HashSet<&'static str>,
     headers: HeaderMap,
     authority: Arc<dyn Authority>,
@@ -143,6 +150,18 @@ struct Inner {
     wire: Wire,
     patience: Patience,
     luck: Luck,
+}
+
+/// A call that got no answer, and how long it should wait.
+struct Missed {
+    refused: Refused,
+    wait: Option<Duration>,
+}
+
+impl Missed {
+    fn setback(&self, operation: &str) -> Setback {
+        Setback { failure: Failure::refused(operation, &self.refused), wait: self.wait }
+    }
 }
 
 /// A question that passed the gate.
@@ -167,14 +186,19 @@ impl Web {
             }
             also.insert(origin);
         }
-        let mut reads = HashMap::new();
-        for text in &provider.reads {
-            let template = Template::parse(text)?;
-            if template.elsewhere().is_some_and(|it| *it != origin && !also.contains(it)) {
-                return Err(format!("{text:?} is at an origin that is not among the source's own"));
+        let named = |declared: &[String], parse: fn(&str) -> Result<Template, String>| {
+            let mut calls = HashMap::new();
+            for text in declared {
+                let template = parse(text)?;
+                if template.elsewhere().is_some_and(|it| *it != origin && !also.contains(it)) {
+                    return Err(format!("{text:?} is at an origin that is not among the source's own"));
+                }
+                calls.insert(text.clone(), Arc::new(template));
             }
-            reads.insert(text.clone(), Arc::new(template));
-        }
+            Ok(calls)
+        };
+        let reads = named(&provider.reads, Template::parse)?;
+        let acts = named(&provider.acts, Template::parse_act)?;
         for document in &provider.documents {
             graphql::one_query(document)?;
         }
@@ -184,12 +208,15 @@ impl Web {
         put(&mut headers, &provider.headers)?;
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let plain = also.iter().chain([&origin]).any(|it| it.as_str().starts_with("http://"));
-        let wire = Wire::new(&provider.egress, &provider.limits, plain)?;
+        // A connection that was closed meanwhile makes what is sent on it uncertain: whoever acts takes a new one each time.
+        let idle = if acts.is_empty() { provider.limits.in_flight.max(1) } else { 0 };
+        let wire = Wire::new(&provider.egress, (&provider.limits, idle), plain)?;
         Ok(Self(Arc::new(Inner {
             origin,
             base,
             also,
             reads,
+            acts,
             documents: provider.documents.into_iter().collect(),
             headers,
             authority,
@@ -208,7 +235,7 @@ impl Web {
     /// Asks until there is an answer or patience ends: an `Ok` is a success (2xx), or a 304 to a question with an entity
     /// tag. Waiting ends when the future is dropped.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, Failure> {
-        let passed = self.passed(&ask).map_err(|refused| {
+        let passed = self.passed_read(&ask).map_err(|refused| {
             tracing::warn!(read = ask.read, refused = %refused, "refused a call before sending");
             Failure::refused(&ask.read, &refused)
         })?;
@@ -243,7 +270,7 @@ impl Web {
     }
 
     /// The question as it may be sent, or why not. Opens no connection.
-    fn passed(&self, ask: &Ask) -> Result<Passed, Refused> {
+    fn passed_read(&self, ask: &Ask) -> Result<Passed, Refused> {
         let inner = &self.0;
         let template = inner.reads.get(&ask.read).ok_or_else(|| Refused::NotARead(ask.read.clone()))?.clone();
         let registered = ask.document.is_some_and(|document| inner.documents.contains(document));
@@ -253,6 +280,12 @@ impl Web {
         if ask.body.is_some() != (template.method() == "POST") {
             return Err(Refused::Unfit("a body goes with POST, and only there".to_owned()));
         }
+        self.passed(ask, template)
+    }
+
+    /// The call as it is sent. Opens no connection.
+    fn passed(&self, ask: &Ask, template: Arc<Template>) -> Result<Passed, Refused> {
+        let inner = &self.0;
         let mut url = match &ask.place {
             Place::Values(values) => self.place(&template, values)?,
             Place::Link(link) => self.linked(&template, link)?,
@@ -349,7 +382,8 @@ impl Web {
         headers.extend(signature);
         let (mut template, mut url) = (passed.template.clone(), passed.url.clone());
         for _ in 0..=REDIRECTS {
-            let answer = self.sent(&template, (&url, headers.clone(), passed.body.clone())).await?;
+            let answer = self.sent(&template, (&url, headers.clone(), passed.body.clone())).await;
+            let answer = answer.map_err(|missed| missed.setback(template.text()))?;
             if !is_redirect(answer.status()) {
                 return Ok((url, answer));
             }
@@ -389,17 +423,15 @@ impl Web {
         &self,
         template: &Template,
         (url, headers, body): (&Url, HeaderMap, Bytes),
-    ) -> Result<Response<Bytes>, Setback> {
+    ) -> Result<Response<Bytes>, Missed> {
         let (inner, operation) = (&self.0, template.text());
-        let refused = |refused: Refused| Setback::from(Failure::refused(operation, &refused));
+        let refused = |refused: Refused| Missed { refused, wait: None };
         let method = reqwest::Method::from_bytes(template.method().as_bytes());
         let method = method.map_err(|_| refused(Refused::Unfit("its method is none".to_owned())))?;
         // The budget first: whoever waits for a new window must not keep others from their turn.
         let ticket = inner.budgets.admit(operation, inner.patience.window).await;
-        let _ticket = ticket.map_err(|wait| Setback {
-            failure: Failure::refused(operation, &Refused::Spared(wait.as_secs())),
-            wait: Some(wait),
-        })?;
+        let spared = |wait: Duration| Missed { refused: Refused::Spared(wait.as_secs()), wait: Some(wait) };
+        let _ticket = ticket.map_err(spared)?;
         let sent = inner.pace.turn(operation).await;
         let _place = inner.flight.acquire().await.map_err(|_| refused(Refused::Cut))?;
         if !inner.tally.admit(inner.limits.calls) {

@@ -1,5 +1,5 @@
-//! A read as it is declared: a method and a path with holes, such as `GET /orgs/{org}/installations`.
-//! It must never let a value change the path it is put into, nor know a method that only ever writes.
+//! A call as it is declared: a method and a path with holes, such as `GET /orgs/{org}/installations`.
+//! It must never let a value change the path it is put into, nor take a method that only ever writes for one of a read.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -7,6 +7,8 @@ use super::origin::Origin;
 
 /// Methods a read may have. POST is there for searches, look-ups and tokens; a connector names each of them.
 const METHODS: [&str; 4] = ["GET", "HEAD", "LIST", "POST"];
+/// Methods an act may have.
+const ACTS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
 /// What stands in a segment as it is (RFC 3986, 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Signs of a declared path beside letters and digits.
@@ -37,12 +39,22 @@ enum Segment {
 }
 
 impl Template {
-    /// Reads a declaration.
+    /// Reads the declaration of a read.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |said: &str| format!("{text:?} declares no read: {said}");
+        Self::declared(text, ("read", METHODS))
+    }
+
+    /// Reads the declaration of an act.
+    pub(crate) fn parse_act(text: &str) -> Result<Self, String> {
+        Self::declared(text, ("act", ACTS))
+    }
+
+    fn declared(text: &str, (what, methods): (&str, [&str; 4])) -> Result<Self, String> {
+        let wrong = |said: &str| format!("{text:?} declares no {what}: {said}");
         let (method, place) = text.split_once(' ').ok_or_else(|| wrong("expected a method and a path"))?;
-        if !METHODS.contains(&method) {
-            return Err(wrong("the method must be GET, HEAD, LIST or POST"));
+        if !methods.contains(&method) {
+            let [first, second, third, last] = methods;
+            return Err(wrong(&format!("the method must be {first}, {second}, {third} or {last}")));
         }
         let (elsewhere, path) = match place.find("://") {
             None => (None, place),

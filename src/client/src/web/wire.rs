@@ -71,15 +71,16 @@ impl<S: Service<R>, R> Service<R> for Counting<S> {
 }
 
 impl Wire {
-    /// A transport by that way out. `plain` says whether anything may go without TLS at all.
-    pub(crate) fn new(egress: &Egress, limits: &Limits, plain: bool) -> Result<Self, String> {
+    /// A transport by that way out, which keeps so many idle connections. `plain` says whether anything may go without TLS
+    /// at all.
+    pub(crate) fn new(egress: &Egress, (limits, idle): (&Limits, usize), plain: bool) -> Result<Self, String> {
         let opened = Opened::default();
         if let Some(cassette) = &egress.cassette {
             return Ok(Self { way: Way::Cassette(cassette.clone()), recorder: None, opened });
         }
         let client = reqwest::Client::builder()
             .connect_timeout(limits.connect)
-            .pool_max_idle_per_host(limits.in_flight.max(1))
+            .pool_max_idle_per_host(idle)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)

@@ -1,5 +1,6 @@
 //! The web client against a provider on this machine: what leaves, what is refused, what comes back.
 
+mod act;
 mod authority;
 mod cassette;
 mod door;
