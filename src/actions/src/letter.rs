@@ -1,26 +1,8 @@
 //! What is told: cases with who owns each, what is wrong, why it matters, what to do and by when.
 //! It must never carry the value of a secret; it has what findings say, and those have none.
 
-use provost_model::{Remedy, Severity, Time};
+use provost_model::{Event, Remedy, Severity, Time};
 use serde::Serialize;
-
-/// Why a case is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    /// It is new.
-    Opened,
-    /// It became worse.
-    Worse,
-    /// Something else about it changed: its owner, its faults, what was decided.
-    Changed,
-    /// Its deadline is past.
-    Overdue,
-    /// Nothing of it stands any more.
-    Settled,
-    /// Somebody closed its ticket, and it stands all the same.
-    Unproven,
-}
 
 /// One message: about one case, or about many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,42 +105,12 @@ pub struct Baseline {
     pub work: String,
 }
 
-impl Event {
-    /// Every event.
-    pub const ALL: [Event; 6] =
-        [Event::Opened, Event::Worse, Event::Changed, Event::Overdue, Event::Settled, Event::Unproven];
-
-    /// The word used in interfaces.
-    pub fn word(self) -> &'static str {
-        match self {
-            Event::Opened => "opened",
-            Event::Worse => "worse",
-            Event::Changed => "changed",
-            Event::Overdue => "overdue",
-            Event::Settled => "settled",
-            Event::Unproven => "unproven",
-        }
-    }
-
-    /// The event of that word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.word() == word)
-    }
-
-    /// As a message begins with it.
-    pub fn said(self) -> &'static str {
-        match self {
-            Event::Opened => "new",
-            Event::Worse => "worse",
-            Event::Changed => "changed",
-            Event::Overdue => "overdue",
-            Event::Settled => "settled",
-            Event::Unproven => "closed without proof",
-        }
-    }
-}
-
 impl Letter {
+    /// One that has everything a letter can have: to see a template, or a sink, at work.
+    pub fn sample() -> Self {
+        crate::wording::sample()
+    }
+
     /// How many cases it is about.
     pub fn total(&self) -> u64 {
         self.counts.iter().map(|count| count.cases).sum()
@@ -185,13 +137,17 @@ impl Letter {
                 (1, Some(worst), _) => parts.push(format!("1 {} case {}", worst.word(), event.said())),
                 (_, Some(worst), _) => {
                     let of_worst: u64 = of_event.iter().filter(|it| it.severity == worst).map(|it| it.cases).sum();
-                    parts.push(format!("{cases} cases {}, {of_worst} of them {}", event.said(), worst.word()));
+                    parts.push(match of_worst == cases {
+                        true => format!("{cases} {} cases {}", worst.word(), event.said()),
+                        false => format!("{cases} cases {}, {of_worst} of them {}", event.said(), worst.word()),
+                    });
                 }
             }
         }
         for baseline in &self.baselines {
             let cases: u64 = baseline.counts.iter().map(|(_, cases)| cases).sum();
-            parts.push(format!("{}: {cases} cases found by the first complete run", baseline.source));
+            let word = if cases == 1 { "case" } else { "cases" };
+            parts.push(format!("{cases} {word} found by the first complete run of {}", baseline.source));
         }
         if !self.uncertain.is_empty() {
             let letters = self.uncertain.len();

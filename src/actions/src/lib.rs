@@ -4,8 +4,11 @@
 mod letter;
 mod outcome;
 pub mod sinks;
+#[cfg(test)]
+mod testing;
 mod wording;
 
-pub use letter::{Baseline, Case, Count, Event, Fault, Letter};
+pub use letter::{Baseline, Case, Count, Fault, Letter};
 pub use outcome::ActionError;
+pub use provost_model::Event;
 pub use wording::{Dialect, Wording, WordingError};

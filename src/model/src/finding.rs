@@ -93,6 +93,10 @@ pub struct Finding {
 }
 
 impl Severity {
+    /// Every severity, the mildest first.
+    pub const ALL: [Severity; 5] =
+        [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
     /// The word used in interfaces.
     pub fn word(self) -> &'static str {
         match self {

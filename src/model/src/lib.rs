@@ -19,6 +19,7 @@ mod record;
 mod run;
 mod scope;
 mod secret;
+mod telling;
 mod time;
 
 pub use believed::Believed;
@@ -38,4 +39,5 @@ pub use record::{Because, Presence, Record, Standing, Statement, Status};
 pub use run::{CallCount, Outcome, Run, RunId, ScopeReport, Trouble, Why};
 pub use scope::{Cover, Cursor, PartId, Scope, ScopeNo, Sighting};
 pub use secret::{Fingerprint, MalformedFingerprint};
+pub use telling::{About, CaseNote, Delivery, DeliveryId, Digest, Event, Leaving, Told};
 pub use time::{MalformedTime, Span, Time};

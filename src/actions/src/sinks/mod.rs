@@ -1,6 +1,22 @@
 //! Where letters go: chats, mail, webhooks, logs. One file each, with its `SPEC`, listed in [`ALL`].
 //! It must never send a letter twice where the first may have arrived, unless the other side can tell.
 
+mod address;
+mod chat_webhook;
+mod mail;
+mod matrix;
+mod place;
+mod secret;
+mod settings;
+mod slack;
+mod slack_webhook;
+mod syslog;
+#[cfg(test)]
+mod tests;
+mod tickets;
+mod trust;
+mod webhook;
+
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
@@ -10,8 +26,20 @@ use serde_json::{Map, Value};
 
 use crate::{ActionError, Letter};
 
-/// Every sink there is.
-pub const ALL: &[&SinkSpec] = &[];
+/// Every sink there is, by name.
+pub const ALL: &[&SinkSpec] = &[
+    &chat_webhook::SPEC,
+    &tickets::github::SPEC,
+    &tickets::gitlab::SPEC,
+    &tickets::jira::SPEC,
+    &mail::SPEC,
+    &matrix::SPEC,
+    &tickets::roundup::SPEC,
+    &slack::SPEC,
+    &slack_webhook::SPEC,
+    &syslog::SPEC,
+    &webhook::SPEC,
+];
 
 /// What can be said of a letter whose delivery gave no clear answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

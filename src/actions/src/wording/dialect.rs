@@ -27,7 +27,8 @@ impl Dialect {
         }
     }
 
-    /// A text of our own: it has no marks, and may have signs that a reader would take for one.
+    /// A text of our own: it has no marks but back-ticks around what is typed, and may have signs that a reader would take for
+    /// one.
     pub fn ours(self, text: &str) -> String {
         match self {
             Dialect::Plain => text.to_owned(),
@@ -35,7 +36,7 @@ impl Dialect {
             Dialect::Markdown => {
                 let mut safe = String::with_capacity(text.len());
                 for letter in text.chars() {
-                    if matches!(letter, '\\' | '`' | '*' | '_' | '~' | '[' | ']' | '<' | '>' | '|') {
+                    if matches!(letter, '\\' | '*' | '_' | '~' | '[' | ']' | '<' | '>' | '|') {
                         safe.push('\\');
                     }
                     safe.push(letter);

@@ -1,3 +1,6 @@
+//! Letters as text: what people read, and what no text from outside can do to it.
+//! It must never know how a dialect escapes, only what came of it.
+
 use provost_model::door::{corpus::HOSTILE, is_hidden};
 
 use super::*;
@@ -27,7 +30,7 @@ fn a_message_says_who_owns_it_what_is_wrong_why_it_matters_what_to_do_by_when_an
          high, new: access key AKIAIOSFODNN7EXAMPLE in aws-prod\n\
          Wrong: not used for a long time (CRED-STALE): last used 2026-05-03, 210 days ago; limit 45\n\
          Why it matters: A key nobody uses is a door nobody watches.\n\
-         What to do: disable. Disable it, wait, then delete it.\n\
+         What to do (disable): Disable it, wait, then delete it.\n\
          Owner: payments\n\
          Due: Sun 2026-12-06 13:00 UTC, in 7 days\n\
          Decide: provost cases show 01234567"
@@ -45,7 +48,15 @@ fn a_message_says_who_owns_it_what_is_wrong_why_it_matters_what_to_do_by_when_an
     letter.counts[0].event = crate::Event::Settled;
     let settled = words.words(&letter).unwrap();
     assert!(settled.starts_with("1 high case settled\n"), "{settled}");
-    assert!(settled.contains("Nothing of it stands any more; it was: not used for a long time."), "{settled}");
+    let proven =
+        "in aws-prod\nNothing of it stands any more, as a later look proved; it was: not used for a long time.\nDecide";
+    assert!(settled.contains(proven), "{settled}");
+    letter.cases[0].stage = "accepted".into();
+    let accepted = words.words(&letter).unwrap();
+    assert!(
+        accepted.contains("in aws-prod\nThe risk was accepted until a date; it comes back by itself; it was: not"),
+        "{accepted}"
+    );
 }
 
 #[test]
@@ -54,8 +65,11 @@ fn a_digest_counts_what_it_leaves_out_and_says_what_may_be_missing() {
     let mut letter = sample();
     letter.counts[0].cases = 400;
     let text = words.words(&letter).unwrap();
-    assert!(text.starts_with("400 cases new, 400 of them high; aws-prod: 3 cases found by the first complete run; 1 earlier message may be missing\n"), "{text}");
-    assert!(text.contains("First complete run of aws-prod: 3 high. Nothing of it has a deadline yet"), "{text}");
+    assert!(text.starts_with("400 high cases new; 3 cases found by the first complete run of aws-prod; 1 earlier message may be missing\n"), "{text}");
+    assert!(
+        text.contains("The first complete run of aws-prod found 3 high. Nothing of it has a deadline yet"),
+        "{text}"
+    );
     assert!(text.contains("To have it worked off: provost baseline work aws-prod\n"), "{text}");
     assert!(text.contains("1 earlier message got no clear answer and may be missing: 01234567-89ab-"), "{text}");
     assert!(text.ends_with("399 more cases. Everything: provost cases list"), "{text}");

@@ -432,7 +432,9 @@ impl Web {
         let ticket = inner.budgets.admit(operation, inner.patience.window).await;
         let spared = |wait: Duration| Missed { refused: Refused::Spared(wait.as_secs()), wait: Some(wait) };
         let _ticket = ticket.map_err(spared)?;
-        let sent = inner.pace.turn(operation).await;
+        // Whoever acts has a pace of its own, by what each letter or step is worth; here only what others are left is kept.
+        let paced = !inner.acts.contains_key(operation);
+        let sent = if paced { Some(inner.pace.turn(operation).await) } else { None };
         let _place = inner.flight.acquire().await.map_err(|_| refused(Refused::Cut))?;
         if !inner.tally.admit(inner.limits.calls) {
             return Err(refused(Refused::Budget(inner.limits.calls)));
@@ -449,10 +451,10 @@ impl Web {
         let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         inner.dated.note(text("date"));
         inner.budgets.learn(operation, &answer, throttled);
-        if throttled {
-            inner.pace.was_throttled(operation, sent);
-        } else {
-            inner.pace.went_well(operation);
+        match sent {
+            Some(sent) if throttled => inner.pace.was_throttled(operation, sent),
+            Some(_) => inner.pace.went_well(operation),
+            None => {}
         }
         Ok(answer)
     }

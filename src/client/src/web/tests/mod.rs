@@ -4,6 +4,7 @@ mod act;
 mod authority;
 mod cassette;
 mod door;
+#[path = "../../../../../tests/servers/loopback/mod.rs"]
 mod loopback;
 mod pages;
 mod way;

@@ -1,8 +1,6 @@
 //! The way out: whose certificates are trusted, and which proxy stands between.
 
-use super::*;
-
-const AUTHORITY: &[u8] = include_bytes!("authority.pem");
+use super::{loopback::AUTHORITY, *};
 
 #[tokio::test]
 async fn only_who_is_trusted_is_spoken_to() {

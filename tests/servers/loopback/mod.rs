@@ -18,25 +18,25 @@ use tokio_rustls::TlsAcceptor;
 
 /// What was asked.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) method: String,
+pub struct Asked {
+    pub method: String,
     /// Path and query, as they came.
-    pub(super) target: String,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: String,
+    pub target: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
 }
 
 impl Asked {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 }
 
 /// What is answered: raw bytes, and whether the connection ends there.
-pub(super) struct Reply(Vec<u8>, bool);
+pub struct Reply(Vec<u8>, bool);
 
 impl Reply {
-    pub(super) fn new(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
+    pub fn new(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let mut head = format!("HTTP/1.1 {status} X\r\n");
         for (name, value) in headers {
@@ -48,38 +48,40 @@ impl Reply {
         Self([format!("{head}\r\n").as_bytes(), body].concat(), false)
     }
 
-    pub(super) fn json(body: &str) -> Self {
+    pub fn json(body: &str) -> Self {
         Self::new(200, &[("content-type", "application/json")], body)
     }
 
     /// The same, cut off so many bytes before the end.
-    pub(super) fn cut(mut self, bytes: usize) -> Self {
+    pub fn cut(mut self, bytes: usize) -> Self {
         self.0.truncate(self.0.len() - bytes);
         Self(self.0, true)
     }
 
     /// Never ends.
-    pub(super) fn nothing() -> Self {
+    pub fn nothing() -> Self {
         Self(Vec::new(), false)
     }
 }
 
-pub(super) struct Loopback {
-    pub(super) origin: String,
+pub struct Loopback {
+    pub origin: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     accepted: Arc<AtomicU64>,
 }
 
-/// A certificate for 127.0.0.1 with its key, by an authority that nobody else trusts (`authority.pem`).
+/// The authority of the certificate of a server over TLS, which nobody else trusts.
+pub const AUTHORITY: &[u8] = include_bytes!("authority.pem");
+/// A certificate for 127.0.0.1 with its key, by that authority.
 const SERVER: &[u8] = include_bytes!("server.pem");
 
 impl Loopback {
-    pub(super) async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+    pub async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         Self::serving(None, answer).await
     }
 
     /// The same over TLS.
-    pub(super) async fn secure(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+    pub async fn secure(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let certificate = CertificateDer::from_pem_slice(SERVER).unwrap();
         let key = PrivateKeyDer::from_pem_slice(SERVER).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -110,15 +112,15 @@ impl Loopback {
         Self { origin, asked, accepted }
     }
 
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    pub(super) fn targets(&self) -> Vec<String> {
+    pub fn targets(&self) -> Vec<String> {
         self.asked().into_iter().map(|it| it.target).collect()
     }
 
-    pub(super) fn accepted(&self) -> u64 {
+    pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
 }

@@ -1,0 +1,143 @@
+//! Against the makers' own descriptions: a server that refuses whatever they do not allow.
+//! GitLab's has no issues in it, and Jira's server shows an issue as any that could be, not as it was made.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Write as _},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use super::*;
+use crate::testing::loopback::{Loopback, Reply};
+
+struct Described {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Described {
+    fn drop(&mut self) {
+        // It ends with the test; whether it was still there does not matter.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Described {
+    /// Starts it, or says loudly why not.
+    fn start(name: &str) -> Option<Self> {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let shared = std::env::var_os("PROVOST_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+        let (script, spec) = (shared.join("specs/specserver.py"), shared.join("specs").join(name));
+        if !script.exists() || !spec.exists() {
+            skipped(&format!("{} is not there", spec.display()));
+            return None;
+        }
+        let python = std::env::var_os("PROVOST_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+        let mut child = Command::new(python)
+            .arg(script)
+            .arg("--spec")
+            .arg(spec)
+            .args(["--n", "13", "--seed", "7", "--token", "t"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut line = String::new();
+        let read = BufReader::new(child.stdout.take()?).read_line(&mut line);
+        let told: Value = serde_json::from_str(&line).unwrap_or_default();
+        let mut started = Self { address: String::new(), child };
+        let Some(address) = told["listening"].as_str().filter(|_| read.is_ok()) else {
+            skipped("the server does not start: it wants python3 with jsonschema");
+            return None;
+        };
+        started.address = address.trim_start_matches("http://").to_owned();
+        Some(started)
+    }
+
+    /// What it holds against us.
+    fn violations(&self) -> Value {
+        serde_json::from_str(&self.pass("GET", "/__violations", &[], "").1).unwrap()
+    }
+
+    fn pass(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
+        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+        for (name, value) in headers.iter().filter(|(name, _)| !["host", "connection", "content-length"].contains(name))
+        {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        let mut answer = String::new();
+        io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "a test that proves nothing says so")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED, nothing is proved against the trackers' descriptions: {why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn github_takes_a_whole_life_without_a_word() {
+    let Some(server) = Described::start("github.json") else { return };
+    let sink = sink(&github::SPEC, &format!("http://{}", server.address));
+    // Its repository is any that could be: one that takes no issues too.
+    let checked = sink.check().await;
+    assert!(matches!(checked, Ok(_) | Err(ActionError::GiveUp { .. })), "{checked:?}");
+    let opened = from_long_ago(letter(Event::Opened, 1, None));
+    let made = sink.deliver(&order(), &opened).await.unwrap();
+    assert_eq!(sink.look_up(&opened).await.unwrap().as_ref(), Some(&made), "a list that shows what was made");
+    let key = key(&made);
+    for (number, event) in [(2, Event::Worse), (3, Event::Settled), (4, Event::Unproven)] {
+        let told = from_long_ago(letter(event, number, Some(&key)));
+        sink.deliver(&order(), &told).await.unwrap();
+        assert!(sink.look_up(&told).await.unwrap().is_some(), "{event:?}");
+        assert_eq!(closed(&ticket(&*sink, &key).await), event == Event::Settled, "{event:?}");
+    }
+    assert_eq!(server.violations(), json!([]));
+    assert_eq!(ticket(&*sink, "999999").await, Ticket::Gone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jira_takes_every_call_without_a_word() {
+    let Some(server) = Described::start("jira.json") else { return };
+    let server = std::sync::Arc::new(server);
+    // The server knows no issue that was made: it stands for the description of each call, and the state comes from here.
+    let (described, done) = (server.clone(), std::sync::Mutex::new(false));
+    let front = Loopback::start(move |asked| {
+        let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, is)| (name.as_str(), is.as_str())).collect();
+        let (status, body) = described.pass(&asked.method, &asked.target, &headers, &asked.body);
+        let mut done = done.lock().unwrap();
+        let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        let is_transitions = asked.target.ends_with("/transitions");
+        if asked.method == "POST" && is_transitions {
+            *done = !*done;
+        } else if is_transitions && status == 200 {
+            let (new, end) = (
+                json!({"id": "1", "name": "n", "to": {"name": "To Do", "statusCategory": {"key": "new"}}}),
+                json!({"id": "2",
+                "name": "d", "to": {"name": "Done", "statusCategory": {"key": "done"}}}),
+            );
+            answer = json!({ "transitions": [new, end] });
+        } else if asked.target.contains("?fields=status") && status == 200 {
+            let key = if *done { "done" } else { "new" };
+            answer = json!({"fields": {"status": {"name": "x", "statusCategory": {"key": key}}}});
+        } else if asked.target.contains("/issuetypes") && status == 200 {
+            answer["issueTypes"][0]["name"] = "Task".into();
+        }
+        Reply::new(status, &[], if status == 204 { String::new() } else { answer.to_string() })
+    })
+    .await;
+    let sink = sink(&jira::SPEC, &front.origin);
+    sink.check().await.unwrap();
+    let made = sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap();
+    let key = key(&made);
+    for (number, event) in [(2, Event::Worse), (3, Event::Settled), (4, Event::Unproven)] {
+        sink.deliver(&order(), &letter(event, number, Some(&key))).await.unwrap();
+        assert_eq!(closed(&ticket(&*sink, &key).await), event == Event::Settled, "{event:?}");
+    }
+    assert_eq!(server.violations(), json!([]));
+}

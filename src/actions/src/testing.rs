@@ -1,0 +1,73 @@
+//! What tests of sinks share: an order, a letter, a provider on this machine.
+//! It must never be built into the program.
+
+use std::sync::Arc;
+
+use provost_model::{Clock, Decision, Order, Recorded, Time};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::{
+    Letter,
+    sinks::{Handed, Secrets},
+};
+
+#[path = "../../../tests/servers/loopback/mod.rs"]
+#[allow(dead_code, reason = "shared with rooms that use more of it")]
+pub(crate) mod loopback;
+
+/// The time that tests have.
+pub(crate) const NOW: Time = Time::from_seconds(1_795_000_000);
+
+struct Standing;
+
+impl Clock for Standing {
+    fn now(&self) -> Time {
+        NOW
+    }
+}
+
+struct Vault;
+
+impl Secrets for Vault {
+    fn check(&self, reference: &str) -> Result<(), String> {
+        let known = ["env:", "file:", "credential:"];
+        if known.iter().any(|scheme| reference.starts_with(scheme)) {
+            Ok(())
+        } else {
+            Err("a secret is never written here".to_owned())
+        }
+    }
+
+    fn get(&self, reference: &str) -> Result<SecretString, String> {
+        reference.strip_prefix("env:").map(SecretString::from).ok_or_else(|| "not a reference".to_owned())
+    }
+}
+
+/// An order to tell.
+#[allow(clippy::disallowed_methods, reason = "a test that needs an order has no store")]
+pub(crate) fn order() -> Order {
+    let decision = Decision::Standing { policy: "p".into(), by: "ann".into() };
+    Order::from_recorded(Recorded::attest(decision, 1, NOW)).unwrap()
+}
+
+/// A letter with everything in it.
+pub(crate) fn letter() -> Letter {
+    crate::wording::sample()
+}
+
+/// What a sink of these settings is handed. The secret that `env:x` leads to is `x`.
+pub(crate) fn handed(settings: Value) -> Handed {
+    let settings = match settings {
+        Value::Object(settings) => settings,
+        _ => Map::new(),
+    };
+    Handed {
+        name: "test".into(),
+        settings,
+        template: None,
+        hostname: "daemon.example".into(),
+        secrets: Arc::new(Vault),
+        clock: Arc::new(Standing),
+    }
+}
