@@ -1,24 +1,24 @@
 //! What is to be decided: the faults of each subject as one case, with who answers for it and what was decided so far.
 //! It must never show a deadline for what nobody said is to be worked off.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use provost_engine::govern::{CaseView, OpenFault};
 use provost_model::{Finding, FindingState, Motion, Record, RecordId, Resolution, Ruling, Severity, Stage, Time};
 use provost_store::{
     Go, StoreError,
-    inventory::{BaselineState, SourceRow},
+    inventory::{BaselineState, Inventory, SourceRow},
 };
 
-use crate::{desk::Desk, output::CaseRow, rows::Rows, wire::Wiring};
+use crate::{house::House, output::CaseRow, rows::Rows, wire::Wiring};
 
 /// Called with the findings of one subject.
 type OfSubject<'a> = dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError> + 'a;
 
 /// Everything that cases are made of, as of now.
 pub struct Docket<'a> {
-    desk: &'a Desk,
-    wiring: &'a Arc<Wiring>,
+    inventory: Inventory<'a>,
+    wiring: &'a Wiring,
     rows: Rows<'a>,
     /// Since when the baseline of each source is worked off; `None` while it is not.
     worked: BTreeMap<String, Option<Time>>,
@@ -39,15 +39,15 @@ pub struct Way {
 }
 
 impl<'a> Docket<'a> {
-    /// The docket of a desk.
-    pub fn new(desk: &'a Desk, wiring: &'a Arc<Wiring>, now: Time) -> Result<Self, StoreError> {
-        let inventory = desk.house.inventory();
+    /// The docket of a house.
+    pub fn new(house: &'a House, wiring: &'a Wiring, now: Time) -> Result<Self, StoreError> {
+        let inventory = house.inventory();
         let mut worked = BTreeMap::new();
         for name in inventory.source_names()? {
             let since = worked_since(&inventory.source(&name)?);
             worked.insert(name, since);
         }
-        Ok(Self { desk, wiring, rows: Rows::new(inventory, &wiring.yardstick, now)?, worked, now })
+        Ok(Self { inventory, wiring, rows: Rows::new(inventory, &wiring.yardstick, now)?, worked, now })
     }
 
     /// The case of every subject of which something stands, in the order of subjects.
@@ -62,9 +62,10 @@ impl<'a> Docket<'a> {
     pub fn ways(&self) -> Result<Vec<Way>, StoreError> {
         let mut ways = Vec::new();
         self.by_subject(&mut |subject, findings| {
-            let record = self.desk.house.inventory().record(subject, None)?;
-            let motions = self.desk.house.inventory().motions_of(subject, None)?;
-            let owned = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten().is_some();
+            let record = self.inventory.record(subject, None)?;
+            let motions = self.inventory.motions_of(subject, None)?;
+            let owner = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten();
+            let owned = owner.is_some() && !is_unowned(findings);
             for finding in findings {
                 let proven = matches!(finding.resolution, Some(Resolution::Fixed | Resolution::Gone));
                 let counts = proven || finding.resolution == Some(Resolution::Accepted) || is_open(finding);
@@ -84,13 +85,13 @@ impl<'a> Docket<'a> {
     /// The case of one subject; nothing if nothing of it stands.
     pub fn case(&self, subject: RecordId, findings: &[Finding]) -> Result<Option<CaseRow>, StoreError> {
         let Some(first) = findings.iter().find(|it| is_open(it)) else { return Ok(None) };
-        let record = self.desk.house.inventory().record(subject, None)?;
+        let record = self.inventory.record(subject, None)?;
         let faults: Vec<OpenFault<'_>> = findings
             .iter()
             .map(|finding| OpenFault { finding, runs_since: self.runs_since(finding, record.as_ref()) })
             .collect();
         let Some(view) = CaseView::of(&faults, &self.wiring.config.governance) else { return Ok(None) };
-        let motions = self.desk.house.inventory().motions_of(subject, None)?;
+        let motions = self.inventory.motions_of(subject, None)?;
         // The latest that is under way, of those asked for since a fault stands. A risk that was taken, and yet stands, became
         // worse than what was taken; who answers is no decision about the fault; what ended or was refused leaves it open.
         let about = |motion: &&Motion| {
@@ -120,7 +121,8 @@ impl<'a> Docket<'a> {
             },
             severity: view.severity,
             action: view.remedy,
-            owner: owner.map(|owner| owner.name).filter(|name| !name.is_empty()),
+            // The best guess is nobody who answers, while the rule about owners says so.
+            owner: owner.map(|owner| owner.name).filter(|name| !name.is_empty() && !is_unowned(findings)),
             deadline: view.deadline,
             overdue: view.deadline.is_some_and(|deadline| deadline < self.now),
             rules: view.rules,
@@ -144,7 +146,7 @@ impl<'a> Docket<'a> {
     fn by_subject(&self, each: &mut OfSubject<'_>) -> Result<(), StoreError> {
         let mut held: Vec<Finding> = Vec::new();
         let mut stopped = false;
-        self.desk.house.inventory().each_finding(None, &mut |finding| {
+        self.inventory.each_finding(None, &mut |finding| {
             if held.first().is_some_and(|it| it.subject != finding.subject) {
                 stopped = each_of(&std::mem::take(&mut held), each)? == Go::Stop;
                 if stopped {
@@ -163,6 +165,10 @@ impl<'a> Docket<'a> {
 
 fn each_of(findings: &[Finding], each: &mut OfSubject<'_>) -> Result<Go, StoreError> {
     findings.first().map_or(Ok(Go::On), |first| each(first.subject, findings))
+}
+
+fn is_unowned(findings: &[Finding]) -> bool {
+    findings.iter().any(|it| is_open(it) && it.rule == "OWN-NONE")
 }
 
 fn is_open(finding: &Finding) -> bool {

@@ -21,9 +21,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     archive,
     cluster::{self, Then, Work},
+    couriers::Couriers,
     desk::{Desk, LookError},
     house::House,
-    jobs::{WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source, upkeep},
+    jobs::{
+        WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source, upkeep, vouch::Vouched,
+    },
     tenancy::Hold,
     wire::{self, Wiring},
 };
@@ -32,11 +35,16 @@ use crate::{
 const TICK: &str = "* * * * * *";
 /// How often sources are judged and what is due by time alone is looked for, in ticks.
 const HOUSE_KEEPING: u64 = 60;
+/// How often the ends of evidence are told to the log, in ticks; and after how many the first time.
+const VOUCH: u64 = 3_600;
+const VOUCH_FIRST: u64 = 30;
 /// How often daemons that are gone are forgotten, in ticks.
 const FORGET: u64 = 10;
 /// Turns that one daemon does for all: judging what is due, and judging sources.
 const EVALUATE: &str = "evaluate";
 const ASSESS: &str = "assess";
+/// Telling people, which one daemon does for all: no sink hears it from two of them.
+const TELL: &str = "tell";
 /// How many records are judged anew between two words about it.
 const TELL_EVERY: u64 = 10_000;
 
@@ -59,6 +67,7 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     let mut looking = JoinSet::new();
     let mut keeping: Option<JoinHandle<()>> = None;
     let mut backing: Option<JoinHandle<()>> = None;
+    let (mut couriers, mut vouched) = (Couriers::default(), Vouched::default());
     let (mut rounds, mut to_keep, mut clock_trusted) = (0_u64, false, true);
     loop {
         tokio::select! {
@@ -93,6 +102,12 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
             keeping = Some(tokio::spawn(keep_house(Arc::clone(&desk), turns, clock_trusted, stop.child_token())));
             to_keep = false;
         }
+        if let Some(house) = shift.turn(&desk, TELL) {
+            couriers.round(&house, &plan.wiring, &stop).await;
+            if rounds % VOUCH == VOUCH_FIRST {
+                vouched.tell(&house, &plan.wiring);
+            }
+        }
         match cluster::claim_snapshot(&desk) {
             Ok(Some(hold)) => take_snapshot(&desk, hold).await,
             Ok(None) => {}
@@ -111,6 +126,7 @@ pub async fn run(desk: Arc<Desk>, stop: CancellationToken, alive: Arc<AtomicU64>
     let drain = desk.wiring().config.daemon.drain;
     let drained = tokio::time::timeout(drain, async {
         while looking.join_next().await.is_some() {}
+        couriers.home().await;
         if let Some(keeping) = keeping {
             let _ = keeping.await;
         }

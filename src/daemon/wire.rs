@@ -2,6 +2,7 @@
 //! It must never read a setting that the configuration did not check, nor keep a secret longer than it takes to hand it on.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt},
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use provost_actions::sinks::{Handed, Sink};
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
@@ -20,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::WallClock,
-    config::{Address, Config, Environment, MalformedReference, Reference, Schedule, Source, scrubbed},
+    config::{Address, Config, Environment, MalformedReference, Reference, Schedule, Source, scrubbed, telling},
     house::House,
     jobs::{assess::Watched, judge::Yardstick, owners::Known as PeopleKnown, scan::Looking},
     manifests::Known,
@@ -63,6 +65,9 @@ pub enum WireError {
     EvidenceKey(String),
 }
 
+/// Sinks by name, each with how it is configured.
+type Sinks = BTreeMap<String, (telling::Sink, Arc<dyn Sink>)>;
+
 /// Everything that follows from one configuration; replaced as a whole by a reload.
 pub struct Wiring {
     /// The configuration.
@@ -73,6 +78,7 @@ pub struct Wiring {
     pub environment: Environment,
     fingerprints: Arc<FingerprintKey>,
     connectors: Known,
+    sinks: Sinks,
 }
 
 impl Wiring {
@@ -84,12 +90,18 @@ impl Wiring {
         let people = PeopleKnown::new(Arc::clone(&config.people));
         let connectors = Known::of(&config.manifests);
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
-        let wiring =
-            Self { config, yardstick: Yardstick { policy, owning, people }, environment, fingerprints, connectors };
+        let sinks = sinks_of(&config, &environment)?;
+        let yardstick = Yardstick { policy, owning, people };
+        let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }
         Ok(wiring)
+    }
+
+    /// A sink of that name, and how it is configured.
+    pub fn sink(&self, name: &str) -> Option<(telling::Sink, Arc<dyn Sink>)> {
+        self.sinks.get(name).cloned()
     }
 
     /// Whoever signs checkpoints of evidence.
@@ -201,6 +213,35 @@ impl provost_connectors::Secrets for Secrets {
         let reference: Reference = reference.parse().map_err(|error: MalformedReference| error.to_string())?;
         reference.resolve(&self.0).map_err(|error| error.to_string())
     }
+}
+
+impl provost_actions::sinks::Secrets for Secrets {
+    fn check(&self, reference: &str) -> Result<(), String> {
+        provost_connectors::Secrets::check(self, reference)
+    }
+
+    fn get(&self, reference: &str) -> Result<SecretString, String> {
+        provost_connectors::Secrets::get(self, reference)
+    }
+}
+
+/// The sinks of a configuration, each built once, so that a bad setting shows now.
+fn sinks_of(config: &Config, environment: &Environment) -> Result<Sinks, WireError> {
+    let mut sinks = BTreeMap::new();
+    for sink in &config.sinks {
+        let handed = Handed {
+            name: sink.name.clone(),
+            settings: sink.settings.clone(),
+            template: sink.template.clone(),
+            hostname: hostname().unwrap_or_else(|| "localhost".to_owned()),
+            secrets: Arc::new(Secrets(environment.clone())),
+            clock: Arc::new(WallClock),
+        };
+        let built = (sink.spec.build)(&handed);
+        let built = built.map_err(|said| WireError::Setting { setting: format!("sink {:?}", sink.name), said })?;
+        sinks.insert(sink.name.clone(), (sink.clone(), Arc::from(built)));
+    }
+    Ok(sinks)
 }
 
 /// Opens the store in a database. What this daemon keeps for itself alone stays in its own directory.

@@ -38,6 +38,14 @@ fn the_tables_of_the_readme_are_what_the_code_says() {
     holds(("README.md", "manifests"), &manifests);
     let example = include_str!("../../connectors/manifests/docker-hub.toml");
     holds(("README.md", "a manifest"), &format!("```toml\n{example}```\n"));
+    let mut sinks =
+        String::from("| sink | where letters go | without a clear answer | checked against |\n|---|---|---|---|\n");
+    for spec in provost_actions::sinks::ALL {
+        let (name, about, delivery) = (spec.name, spec.about.trim_end_matches('.'), spec.delivery.word());
+        let checked = provost::cli::telling::checked(spec.checked);
+        writeln!(sinks, "| `{name}` | {about} | {delivery}: {} | {checked} |", spec.because).unwrap();
+    }
+    holds(("README.md", "sinks"), &sinks);
     let mut rules = String::from("| rule | severity | what is wrong |\n|---|---|---|\n");
     for rule in provost_engine::rules::ALL {
         writeln!(rules, "| {} | {} | {} |", rule.id, rule.severity, rule.title).unwrap();
@@ -84,5 +92,18 @@ fn every_connectors_example_is_a_configuration_that_builds() {
         provost::wire::Wiring::new(config, environment.clone())
             .unwrap_or_else(|error| panic!("{}: {error}", spec.name));
         assert!(!spec.reads.is_empty() && !spec.permissions.is_empty() && !spec.kinds.is_empty(), "{}", spec.name);
+    }
+}
+
+#[test]
+fn every_sinks_example_is_a_configuration_that_parses() {
+    use provost::config::{Environment, Paths, parse};
+    let home = tempfile::tempdir().unwrap();
+    let environment = Environment::new([("HOME".to_owned(), home.path().display().to_string())], 1000);
+    let paths = Paths::find(None, &environment).unwrap();
+    for spec in provost_actions::sinks::ALL {
+        let config = parse(spec.example, &paths).unwrap_or_else(|problems| panic!("{}: {problems:?}", spec.name));
+        assert_eq!((config.sinks.len(), config.sinks[0].spec.name), (1, spec.name));
+        assert!(!spec.because.is_empty() && !spec.documentation.is_empty() && !spec.acts.is_empty(), "{}", spec.name);
     }
 }

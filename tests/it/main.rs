@@ -21,6 +21,9 @@ mod docs;
 mod formats;
 mod github;
 mod links;
+#[path = "../servers/loopback/mod.rs"]
+#[allow(dead_code, reason = "shared with rooms that use more of it")]
+mod loopback;
 mod moves;
 #[path = "../stores/old.rs"]
 mod old;
@@ -33,5 +36,6 @@ mod postgres;
 mod program;
 mod secrets;
 mod systemd;
+mod telling;
 mod vault;
 mod whatif;

@@ -5,6 +5,8 @@ mod cases;
 mod connector;
 mod evidence;
 mod rules;
+mod store;
+mod telling;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,8 @@ pub use cases::{About, Cases, DecisionWord};
 pub use connector::Connector;
 pub use evidence::Evidence;
 pub use rules::{Rules, WhatIf};
+pub use store::StoreAction;
+pub use telling::{Chosen, Outbox, Routes, Sinks};
 
 /// One authoritative inventory of non-human identities, what is wrong with them, and proof.
 #[derive(Clone, Debug, Parser)]
@@ -103,6 +107,15 @@ pub enum Command {
     /// Proof of what was decided
     #[command(subcommand)]
     Evidence(Evidence),
+    /// Where people are told of cases
+    #[command(subcommand)]
+    Sinks(Sinks),
+    /// Which cases are told of where
+    #[command(subcommand)]
+    Routes(Routes),
+    /// Letters on their way to sinks, and what became of them
+    #[command(subcommand)]
+    Outbox(Outbox),
     /// What is looked for, and what other thresholds would open and close
     #[command(subcommand)]
     Rules(Rules),
@@ -375,47 +388,6 @@ pub enum Baseline {
 pub enum Cluster {
     /// Show which daemons are at work on the store, and who does what
     Status,
-}
-
-/// `store`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum StoreAction {
-    /// Write everything the store holds at this moment into a file, while others go on using it
-    Backup {
-        /// The file; it must not be there yet
-        file: PathBuf,
-    },
-    /// Put a backup where the store is to be; nobody may have the store open
-    Restore {
-        /// The backup
-        #[arg(required_unless_present = "latest", conflicts_with = "latest")]
-        file: Option<PathBuf>,
-        /// The newest whole backup of store.backups, and what the segments of streams hold beyond it
-        #[arg(long)]
-        latest: bool,
-        /// Set a store that is there and not empty aside, and restore the backup in its place
-        #[arg(long)]
-        force: bool,
-    },
-    /// Copy the store to another engine or to PostgreSQL, and compare; nobody may have the store open
-    Migrate {
-        /// To what
-        #[arg(long, value_name = "ENGINE", value_parser = PossibleValuesParser::new(["sled", "redb", "postgres"]))]
-        to: String,
-        /// The new directory; for postgres an address without a password, or where one is: env:NAME, file:/path
-        place: String,
-    },
-    /// Go back to the copy made before the store was brought to a later format, for the release before; nobody may have
-    /// the store open
-    Rollback {
-        /// Even if that leaves commits out; the store that is there is set aside
-        #[arg(long)]
-        lose_commits: bool,
-    },
-    /// Read everything through and say what is wrong
-    Check,
-    /// Rewrite what is live and give the rest of the room back, while others go on using the store
-    Compact,
 }
 
 /// `config`.

@@ -61,6 +61,25 @@ pub struct WholeCase {
     pub findings: Vec<crate::output::FindingRow>,
     /// What was decided, or asked for, the oldest first.
     pub decisions: Vec<DecisionRow>,
+    /// The tickets about it.
+    pub tickets: Vec<TicketShown>,
+}
+
+/// A ticket of a case.
+#[derive(Clone, Debug, Serialize)]
+pub struct TicketShown {
+    /// The route that told of the case.
+    pub route: String,
+    /// What the tracker calls it.
+    pub key: String,
+    /// open, closed, gone; and the tracker's own word for it.
+    pub status: String,
+    /// Who works on it, in the tracker's words.
+    pub assignee: Option<String>,
+    /// How many comments it has, where the tracker tells.
+    pub comments: Option<u64>,
+    /// When that was new.
+    pub seen_at: Time,
 }
 
 /// How long each stage takes.
@@ -180,6 +199,14 @@ pub fn show(whole: &WholeCase, findings: &[Finding], screen: &mut Screen<'_>) ->
         ]
     });
     screen.section("Faults", &["severity", "rule", "since", "because"], faults.collect())?;
+    if !whole.tickets.is_empty() {
+        screen.prose("\nTickets")?;
+    }
+    for it in &whole.tickets {
+        let assignee = it.assignee.as_ref().map(|who| format!(", {who} works on it")).unwrap_or_default();
+        let since = age::since(it.seen_at, now);
+        screen.told(&format!("{} (route {}): {}{assignee}; seen so {since}", it.key, it.route, it.status))?;
+    }
     if !whole.decisions.is_empty() {
         screen.prose("\nDecisions")?;
     }

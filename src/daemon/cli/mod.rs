@@ -24,11 +24,12 @@ pub mod snapshot;
 pub mod sources;
 pub mod status;
 pub mod store;
+pub mod telling;
 
 pub use args::{
-    About, Baseline, Cases, Cli, Cluster, Command, ConfigAction, Connector, DecisionWord, Evidence, Findings, Global,
-    Inventory, Named, Owners, Parting, Quickstart, Rules, Scan, Selection, Snapshot, Sources, StoreAction, Two, WhatIf,
-    When,
+    About, Baseline, Cases, Chosen, Cli, Cluster, Command, ConfigAction, Connector, DecisionWord, Evidence, Findings,
+    Global, Inventory, Named, Outbox, Owners, Parting, Quickstart, Routes, Rules, Scan, Selection, Sinks, Snapshot,
+    Sources, StoreAction, Two, WhatIf, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

@@ -1,24 +1,25 @@
 //! `cases …`: what is to be decided, and what people decide about it.
 //! It must never decide for anybody: who asks is who the socket says it is.
 
-use std::sync::Arc;
-
 use provost_engine::{
     govern::{Latency, asked_for},
     source_subject, store_subject,
 };
 use provost_model::{Finding, FindingState, Motion, Purpose, RecordId, Ruling};
-use provost_store::Go;
+use provost_store::{Go, inventory::TicketRow};
 
 use super::{Asked, CommandError, inventory::called, owners::live};
 use crate::{
     cli::{
         self, Cases, Exit, Screen,
-        cases::{DecisionRow, Stages, WholeCase},
+        cases::{DecisionRow, Stages, TicketShown, WholeCase},
     },
     docket::Docket,
     filter::Filter,
-    jobs::decide::{Desk, Say, Wanted, is_meant},
+    jobs::{
+        decide::{Desk, Say, Wanted, is_meant},
+        tickets,
+    },
     output::{CaseRow, FindingRow, inventory::id_matches},
     rows::Rows,
 };
@@ -53,7 +54,7 @@ pub(super) fn cases(asked: &Asked<'_>, action: &Cases, screen: &mut Screen<'_>) 
 fn list(asked: &Asked<'_>, filter: Option<&str>, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
     let filter = filter.map(Filter::compile::<CaseRow>).transpose().map_err(cli::CliError::from)?;
     let (wiring, mut rows) = (asked.desk.wiring(), Vec::new());
-    Docket::new(asked.desk, &wiring, screen.look.now)?.each(&mut |row| {
+    Docket::new(&asked.desk.house, &wiring, screen.look.now)?.each(&mut |row| {
         rows.push(row);
         Ok(if asked.stop.is_cancelled() { Go::Stop } else { Go::On })
     })?;
@@ -67,7 +68,7 @@ fn show(asked: &Asked<'_>, typed: &str, screen: &mut Screen<'_>) -> Result<Exit,
     };
     let (house, wiring, now) = (&asked.desk.house, asked.desk.wiring(), screen.look.now);
     let mut findings = house.inventory().findings_of(subject)?;
-    let case = Docket::new(asked.desk, &wiring, now)?.case(subject, &findings)?;
+    let case = Docket::new(&asked.desk.house, &wiring, now)?.case(subject, &findings)?;
     findings.retain(|it| it.state == FindingState::Open);
     findings.sort_by_key(|it| std::cmp::Reverse(it.severity));
     let (name, about) = named(asked, subject, screen)?;
@@ -77,8 +78,19 @@ fn show(asked: &Asked<'_>, typed: &str, screen: &mut Screen<'_>) -> Result<Exit,
         about,
         findings: findings.iter().map(FindingRow::from).collect(),
         decisions: motions.iter().map(|motion| DecisionRow::of(motion, name.clone(), now)).collect(),
+        tickets: tickets::of(house, &wiring, subject)?.into_iter().map(shown).collect(),
     };
     Ok(cli::cases::show(&whole, &findings, screen)?)
+}
+
+fn shown((route, row): (String, TicketRow)) -> TicketShown {
+    let stands = match (row.there, row.closed) {
+        (false, _) => "gone",
+        (true, true) => "closed",
+        (true, false) => "open",
+    };
+    let status = if row.status.is_empty() { stands.to_owned() } else { format!("{stands} ({})", row.status) };
+    TicketShown { route, key: row.key, status, assignee: row.assignee, comments: row.comments, seen_at: row.seen_at }
 }
 
 /// What a subject is called, and the same in a line.
@@ -192,7 +204,7 @@ fn decisions(asked: &Asked<'_>, screen: &mut Screen<'_>) -> Result<Exit, Command
 
 fn latency(asked: &Asked<'_>, screen: &mut Screen<'_>) -> Result<Exit, CommandError> {
     let (wiring, now) = (asked.desk.wiring(), screen.look.now);
-    let ways = Docket::new(asked.desk, &Arc::clone(&wiring), now)?.ways()?;
+    let ways = Docket::new(&asked.desk.house, &wiring, now)?.ways()?;
     let stages = Stages {
         // Since when somebody is known is not kept yet: at once, or not at all.
         owner_known: Latency::of(ways.iter().map(|it| (it.since, it.owned.then_some(it.since))), now),

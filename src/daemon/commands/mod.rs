@@ -15,6 +15,7 @@ mod snapshot;
 mod sources;
 mod status;
 mod store;
+mod telling;
 
 use std::{io, sync::Arc};
 
@@ -92,6 +93,9 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Findings(_)
         | Command::Cases(_)
         | Command::Evidence(Evidence::Export { .. } | Evidence::Head)
+        | Command::Sinks(_)
+        | Command::Routes(_)
+        | Command::Outbox(_)
         | Command::Rules(_)
         | Command::Owners(_)
         | Command::Snapshot(_)
@@ -121,6 +125,9 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Findings(action) => findings::findings(asked.desk, action, screen),
         Command::Cases(action) => cases::cases(asked, action, screen),
         Command::Evidence(action) => evidence::evidence(asked, action, screen),
+        Command::Sinks(action) => telling::sinks(asked, action, screen).await,
+        Command::Routes(action) => telling::routes(asked, action, screen),
+        Command::Outbox(action) => telling::outbox(asked, action, screen),
         Command::Rules(action) => rules::rules(asked, action, screen).await,
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),

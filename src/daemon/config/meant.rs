@@ -2,6 +2,7 @@
 //! It must never stop at the first problem: one look shows them all.
 
 mod governance;
+pub mod telling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,6 +65,12 @@ pub struct Config {
     pub fingerprint_key_id: String,
     /// Where the key for checkpoints of evidence is.
     pub evidence_key: Reference,
+    /// Where people are told of cases.
+    pub sinks: Vec<telling::Sink>,
+    /// Which cases are told of where.
+    pub routes: Vec<telling::Path>,
+    /// Whose file the configuration is, if it is one.
+    pub configured_by: Option<u32>,
     thresholds: Table,
     weights: Table,
     half_lives: Table,
@@ -172,7 +179,7 @@ struct Check(Vec<Problem>);
 
 impl Config {
     /// What a typed configuration means.
-    pub fn mean(typed: Typed, paths: &Paths) -> Result<Self, Vec<Problem>> {
+    pub fn mean(mut typed: Typed, paths: &Paths) -> Result<Self, Vec<Problem>> {
         let mut check = Check::default();
         let store = check.store(&typed, paths);
         let owner_tags = check.tags("owners.tags", typed.owners.tags.clone(), &["owner", "team", "contact"]);
@@ -181,6 +188,8 @@ impl Config {
         let people_file = typed.people.file.as_ref().map(|file| check.path("people.file", Some(file), PathBuf::new()));
         let governance = check.governance(&typed.governance);
         let snapshots = check.snapshots(&typed.snapshots, &store);
+        let sinks = check.sinks(std::mem::take(&mut typed.sinks), paths.file.parent());
+        let routes = check.routes(std::mem::take(&mut typed.routes), &sinks);
         let key_id = typed.fingerprints.id.unwrap_or_else(|| "k1".to_owned());
         if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(|it| it.is_ascii_alphanumeric()) {
             check.fault("fingerprints.id", "an id has 1 to 16 letters and digits, such as k1");
@@ -201,6 +210,9 @@ impl Config {
             fingerprint_key: typed.fingerprints.key.unwrap_or_else(|| Reference::File(paths.fingerprint_key.clone())),
             fingerprint_key_id: key_id,
             evidence_key: typed.evidence.key.unwrap_or_else(|| Reference::File(paths.evidence_key.clone())),
+            sinks,
+            routes,
+            configured_by: None,
             thresholds: typed.thresholds,
             weights: typed.owners.weights,
             half_lives: typed.owners.half_life_days,
@@ -414,10 +426,7 @@ impl Check {
     }
 
     fn schedule(&mut self, at: &str, cron: Option<&str>, zone: Option<&str>) -> Option<Schedule> {
-        let time_zone = zone.map(|zone| {
-            TimeZone::get(zone).map_err(|_| "there is no such time zone; write one such as Europe/Paris".to_owned())
-        });
-        let time_zone = self.or(&format!("{at}.time_zone"), time_zone, TimeZone::UTC);
+        let time_zone = self.time_zone(&format!("{at}.time_zone"), zone);
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = cron.map(|text| {
             let five = "five fields: minute, hour, day of month, month, day of week, such as 17 */6 * * *";
@@ -425,6 +434,13 @@ impl Check {
         });
         let cron = self.or(&format!("{at}.schedule"), cron, None)?;
         Some(Schedule { cron, time_zone })
+    }
+
+    fn time_zone(&mut self, setting: &str, zone: Option<&str>) -> TimeZone {
+        let time_zone = zone.map(|zone| {
+            TimeZone::get(zone).map_err(|_| "there is no such time zone; write one such as Europe/Paris".to_owned())
+        });
+        self.or(setting, time_zone, TimeZone::UTC)
     }
 
     fn tags(&mut self, setting: &str, typed: Option<Vec<String>>, default: &[&str]) -> Vec<String> {

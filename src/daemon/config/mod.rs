@@ -15,6 +15,7 @@ mod text;
 mod typed;
 
 pub use address::Address;
+pub use meant::telling;
 pub use meant::{Config, DaemonSettings, Schedule, Snapshots, Source, StoreChoice};
 pub use paths::{Paths, Scene};
 pub use policy::{thresholds_in, thresholds_of};
@@ -26,7 +27,7 @@ pub use text::{example, schema};
 pub use typed::Typed;
 pub(crate) use typed::scrubbed;
 
-use std::path::Path;
+use std::{os::unix::fs::MetadataExt as _, path::Path};
 
 /// Longest configuration file read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -45,6 +46,16 @@ pub fn load(paths: &Paths) -> Result<Config, Vec<Problem>> {
         Err(error) => return Err(vec![Problem::of_file(&paths.file, &error)]),
     };
     let mut config = parse(&text, paths)?;
+    config.configured_by = std::fs::metadata(&paths.file).ok().map(|about| about.uid());
+    let unread = |sink: &mut telling::Sink| {
+        let error = sink.read_template().err()?;
+        let file = sink.template_file.as_ref()?;
+        Some(Problem::new(format!("sinks {}.template", sink.name), format!("{}: {error}", file.display())))
+    };
+    let problems: Vec<Problem> = config.sinks.iter_mut().filter_map(unread).collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     if let Some(file) = &config.people_file {
         config.people = people::load(file)?.into();
     }

@@ -1,6 +1,8 @@
 //! The configuration as typed: exactly what TOML says, names and types checked, nothing else.
 //! It must never accept a name it does not know, except settings of a source that are its connector's to judge.
 
+pub(super) mod telling;
+
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -10,6 +12,7 @@ use serde::{
 };
 use toml::{Table, Value};
 
+use self::telling::{TypedRoute, TypedSink};
 use super::{Problem, Reference, problem::nearest};
 
 /// A configuration file.
@@ -37,6 +40,10 @@ pub struct Typed {
     pub fingerprints: TypedFingerprints,
     /// How evidence is vouched for.
     pub evidence: TypedEvidence,
+    /// Where people are told of cases.
+    pub sinks: Vec<TypedSink>,
+    /// Which cases are told of where.
+    pub routes: Vec<TypedRoute>,
 }
 
 /// `[store]`.

@@ -6,6 +6,7 @@ pub mod assess;
 mod cascade;
 pub mod compare;
 pub mod decide;
+pub mod deliver;
 mod digest;
 pub mod judge;
 pub mod jury;
@@ -18,7 +19,10 @@ pub mod scan;
 pub mod snapshot;
 pub mod sources;
 mod spool;
+pub mod tell;
+pub mod tickets;
 pub mod upkeep;
+pub mod vouch;
 mod writer;
 
 pub use writer::{Watcher, WriteError};

@@ -3,6 +3,7 @@
 
 pub mod age;
 pub mod case;
+pub mod delivery;
 pub mod door;
 pub mod finding;
 pub mod inventory;
@@ -12,6 +13,7 @@ pub mod wrap;
 pub mod write;
 
 pub use case::CaseRow;
+pub use delivery::DeliveryRow;
 pub use finding::FindingRow;
 pub use inventory::{Beside, InventoryRow};
 pub use progress::Progress;

@@ -13,6 +13,7 @@ pub mod own;
 pub mod reconcile;
 pub mod rules;
 pub mod severity;
+pub mod tell;
 pub mod thresholds;
 
 pub use explain::{Told, explain};

@@ -11,6 +11,7 @@ mod link;
 mod meanwhile;
 mod script;
 pub(crate) mod shared;
+mod telling;
 mod together;
 mod upkeep;
 mod whatif;

@@ -138,6 +138,15 @@ impl Roster {
         self.resolve(text, None).and_then(|who| self.person(who)?.left).filter(|at| *at <= now)
     }
 
+    /// Where whoever is called so reads mail: a person's first address, a team's first contact.
+    pub fn address(&self, text: &str) -> Option<&str> {
+        let addresses = match self.resolve(text, None)? {
+            Who::Person(at) => &self.persons.get(at)?.emails,
+            Who::Team(at) => &self.teams.get(at)?.contacts,
+        };
+        addresses.first().map(String::as_str)
+    }
+
     /// The person who signs in on this machine as that user.
     pub fn of_uid(&self, uid: u32) -> Option<&Person> {
         self.persons.iter().find(|person| person.uid == Some(uid))

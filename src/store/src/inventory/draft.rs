@@ -17,7 +17,7 @@ use super::{
     read::{chunk_key, run_key},
     reads, rows, tally,
 };
-use crate::{Batch, Committed, Op, Row, StoreError, Table, codec};
+use crate::{Batch, Committed, Op, Row, StoreError, Table, codec, evidence::ChainEnd};
 
 /// Steps after which a draft is full: half of what a store takes, so that whatever is under way still fits.
 const FULL: usize = crate::MAX_OPS / 2;
@@ -50,6 +50,8 @@ pub struct Draft<'a> {
     /// Scopes of which something is said here.
     speaking: BTreeMap<ScopeNo, (String, Scope)>,
     pub(super) ops: Vec<Op>,
+    /// Ends of chains of evidence to which entries were added here.
+    pub(super) chains: BTreeMap<String, ChainEnd>,
     /// Where others write too: which versions were read of what may be written here.
     read: Option<Reads>,
 }
@@ -66,6 +68,7 @@ impl<'a> Draft<'a> {
             scopes: BTreeMap::new(),
             speaking: BTreeMap::new(),
             ops: Vec::new(),
+            chains: BTreeMap::new(),
             read: inventory.store.shared().then(Reads::default),
         }
     }
@@ -303,6 +306,7 @@ impl<'a> Draft<'a> {
     /// The same, for who has their bytes already.
     pub fn put_encoded_findings(&mut self, subject: RecordId, value: Vec<u8>) {
         self.ops.push(Op::Put { table: FINDINGS, key: subject.as_bytes().to_vec(), value });
+        self.tell_at(subject, Some(self.at));
     }
 
     /// The time of the commit.
@@ -353,7 +357,7 @@ impl<'a> Draft<'a> {
         self.schedule(JUDGE_QUEUE, subject.as_bytes().to_vec(), at);
     }
 
-    fn schedule(&mut self, queue: &'static str, item: Vec<u8>, at: Option<Time>) {
+    pub(super) fn schedule(&mut self, queue: &'static str, item: Vec<u8>, at: Option<Time>) {
         self.ops.push(match at {
             Some(at) => Op::Schedule { queue, item, at },
             None => Op::Unschedule { queue, item },

@@ -8,6 +8,7 @@ mod index;
 mod links;
 mod many;
 mod motions;
+mod outbox;
 mod owners;
 mod past;
 mod read;
@@ -23,6 +24,7 @@ pub use index::digest;
 pub use links::{GroupRow, HeldRow, KeyRef, LinkDraft, LinkedBy, LinkedPart, LinkedRow, PartedRow, Word};
 pub use many::Sealed;
 pub use motions::DECISIONS;
+pub use outbox::{Gathering, StandingRow, TicketRow};
 pub use read::{Inventory, Version};
 pub use reads::Reads;
 pub use retention::Passing;
@@ -68,6 +70,16 @@ const SOURCES: Table = Table { name: "sources", versioned: false };
 const RUNS: Table = Table { name: "runs", versioned: false };
 /// (subject, decision) → a decision on its way with all its steps, with every former version.
 const MOTIONS: Table = Table { name: "motions", versioned: true };
+/// Delivery → a letter on its way, or one that ended.
+const OUTBOX: Table = Table { name: "outbox", versioned: false };
+/// (route, lane, delivery): letters of a lane that did not end, in the order in which they leave.
+const LANES: Table = Table { name: "lanes", versioned: false };
+/// (route, subject) → what the route told of a case last.
+const TOLD: Table = Table { name: "told", versioned: false };
+/// (route, subject) → how the ticket of a case stood when it was asked for last.
+const TICKETS: Table = Table { name: "tickets", versioned: false };
+/// (route, address) → what is gathered for the next message.
+const DIGESTS: Table = Table { name: "digests", versioned: false };
 /// Record id → what human beings said about its owner, with every former word.
 pub const OWNER_WORDS: Table = Table { name: "owner_words", versioned: true };
 /// Ids of the records that are persons and teams.
@@ -95,6 +107,12 @@ const UNJUDGED: &[u8] = b"unjudged/";
 const MEMBER: &[u8] = b"member/";
 /// With a writer's name behind it: the end of its chain of evidence.
 const CHAIN: &[u8] = b"evidence/";
+/// With a route's name behind it: the standing decision that enables it.
+const STANDING: &[u8] = b"standing/";
+/// With a route's and a source's name behind it: the route told what the source's first complete run found.
+const BASELINE_TOLD: &[u8] = b"baseline_told/";
+/// With a source's name behind it: how far its baseline had got when it was told of last.
+const BASELINE_SEEN: &[u8] = b"baseline_seen/";
 /// With a source's name behind it: the machine on which alone it can be looked at.
 const MACHINE: &[u8] = b"machine_of/";
 
@@ -104,3 +122,9 @@ pub const WORK_QUEUE: &str = "work";
 pub const TURN_QUEUE: &str = "turn";
 /// Records whose verdict may change by time alone.
 pub const JUDGE_QUEUE: &str = "judge";
+/// Subjects of which there may be something to tell.
+pub const TELL_QUEUE: &str = "tell";
+/// Letters that are due to be tried, and ended ones that are due to be forgotten.
+pub const OUTBOX_QUEUE: &str = "outbox";
+/// Messages whose time of gathering is over.
+pub const DIGEST_QUEUE: &str = "digest";

@@ -54,6 +54,7 @@ impl Draft<'_> {
     pub fn put_owner_word(&mut self, id: RecordId, word: &OwnerWord) -> Result<(), StoreError> {
         let value = rows::encode(word)?;
         self.push(Op::Put { table: OWNER_WORDS, key: id.as_bytes().to_vec(), value });
+        self.tell_at(id, Some(self.at()));
         Ok(())
     }
 }

@@ -1,0 +1,163 @@
+//! From cases to letters: what there is to tell, by which routes, written down before anything leaves.
+//! It must never tell of what a first complete run found as if it were news, nor unwrite what was told.
+
+mod baselines;
+mod mail_room;
+mod note;
+mod standing;
+
+use provost_engine::tell::{Form, news, routes_of, uncertain};
+use provost_model::{About, CaseNote, DeliveryId, Event, RecordId, Severity, Time, Told};
+use provost_store::{
+    StoreError,
+    inventory::{DIGEST_QUEUE, Draft, Gathering, Reads, TELL_QUEUE},
+};
+
+pub(super) use self::mail_room::MailRoom;
+use self::note::noted;
+pub use self::standing::enable;
+use crate::{config::telling::Path, docket::Docket, house::House, wire::Wiring};
+
+/// Subjects told of in one commit.
+const BATCH: usize = 64;
+/// Messages closed at a time.
+const MESSAGES: usize = 16;
+
+/// Writes down what there is to tell; gives the number of letters written or added to.
+pub fn turn(house: &House, wiring: &Wiring) -> Result<u64, StoreError> {
+    enable(house, wiring)?;
+    baselines::work(house, wiring)?;
+    baselines::tell(house, wiring)?;
+    let mut told = 0;
+    loop {
+        let (subjects, news) = subjects(house, wiring)?;
+        told += news;
+        if subjects == 0 {
+            break;
+        }
+    }
+    while close(house, wiring)? > 0 {}
+    Ok(told)
+}
+
+/// Tells of the next few subjects; how many those were, and how much there was to tell.
+fn subjects(house: &House, wiring: &Wiring) -> Result<(usize, u64), StoreError> {
+    house.again(|| {
+        // Whoever judges meanwhile would put a subject into the queue that is taken out of it here.
+        let _gavel = house.gavel();
+        let now = house.now();
+        let due = house.store().due(TELL_QUEUE, now, BATCH)?;
+        let ids: Vec<RecordId> = due
+            .iter()
+            .filter_map(|(_, item)| <[u8; 16]>::try_from(item.as_slice()).ok())
+            .map(RecordId::from_bytes)
+            .collect();
+        if ids.is_empty() {
+            return Ok((0, 0));
+        }
+        let reads = Reads::default();
+        let mut room = MailRoom::new(house, (wiring, &reads), now);
+        let docket = Docket::new(house, wiring, now)?;
+        let mut told = 0;
+        for id in &ids {
+            told += subject(&mut room, &docket, *id)?;
+        }
+        room.commit()?;
+        Ok((ids.len(), told))
+    })
+}
+
+/// Tells of one subject whatever is new.
+fn subject(room: &mut MailRoom<'_>, docket: &Docket<'_>, id: RecordId) -> Result<u64, StoreError> {
+    if room.wiring.config.routes.is_empty() {
+        room.draft.tell_at(id, None);
+        return Ok(0);
+    }
+    let findings = room.noting().findings_of(id)?;
+    let case = docket.case(id, &findings)?;
+    // What a first complete run found, and nobody said is to be worked off, is told of as a whole.
+    let case = case.filter(|row| !row.baseline || row.deadline.is_some() || row.severity == Severity::Critical);
+    let note = case.as_ref().map(|row| noted(row, &findings, room.people()));
+    let routes: Vec<_> = room.wiring.config.routes.iter().map(|path| path.route.clone()).collect();
+    let named: Vec<String> = note.iter().flat_map(|note| routes_of(&routes, note)).map(|it| it.name.clone()).collect();
+    let (mut told, mut stands) = (0, false);
+    for path in &room.wiring.config.routes {
+        let route = &path.route;
+        let before = room.inventory().told(&route.name, id)?;
+        // Whoever was told of a case is told how it ends, wherever it belongs by then.
+        let heard = before.as_ref().is_some_and(|told| told.event != Event::Settled);
+        let now = note.as_ref().filter(|_| heard || named.contains(&route.name));
+        let Some(event) = news(before.as_ref(), now) else {
+            stands |= heard;
+            continue;
+        };
+        stands |= event != Event::Settled;
+        let last = || before.as_ref().map(|told| note::settled(&told.note, &findings));
+        let Some(note) = now.cloned().or_else(last) else { continue };
+        room.draft.put_told(&route.name, &Told { note: note.clone(), event, at: room.now })?;
+        if route.events.contains(&event) {
+            room.write(path, event, &note)?;
+            told += 1;
+        }
+    }
+    // Time alone makes it overdue.
+    let deadline = note.as_ref().and_then(|note| note.deadline).filter(|at| stands && *at > room.now);
+    room.draft.tell_at(id, deadline);
+    Ok(told)
+}
+
+/// A case as it would be told of now; nothing if nothing of it stands.
+pub fn note_of(house: &House, wiring: &Wiring, subject: RecordId) -> Result<Option<CaseNote>, StoreError> {
+    let inventory = house.inventory();
+    let findings = inventory.findings_of(subject)?;
+    let people = wiring.yardstick.people.everybody(inventory)?;
+    let case = Docket::new(house, wiring, house.now())?.case(subject, &findings)?;
+    Ok(case.map(|row| noted(&row, &findings, Some(&people))))
+}
+
+/// Makes letters of messages whose time is over; gives the number of messages.
+fn close(house: &House, wiring: &Wiring) -> Result<usize, StoreError> {
+    house.again(|| {
+        let now = house.now();
+        let due = house.store().due(DIGEST_QUEUE, now, MESSAGES)?;
+        let reads = Reads::default();
+        let mut room = MailRoom::new(house, (wiring, &reads), now);
+        for (_, key) in &due {
+            let gathering = room.inventory().gathering_at(key)?;
+            let path = gathering.as_ref().and_then(|it| path_of(wiring, &it.route));
+            if let (Some(gathering), Some(path)) = (gathering, path)
+                && !gathering.digest.is_empty()
+            {
+                let lane = gathering.digest.address.clone().unwrap_or_default();
+                room.post(path, lane, (About::Digest(Box::new(gathering.digest)), now))?;
+            }
+            room.draft.close_gathering(key);
+        }
+        room.commit()?;
+        Ok(due.len())
+    })
+}
+
+/// The configured route of that name.
+pub fn path_of<'w>(wiring: &'w Wiring, route: &str) -> Option<&'w Path> {
+    wiring.config.routes.iter().find(|path| path.route.name == route)
+}
+
+/// Has the next message of a route say that nobody knows whether a letter arrived.
+pub fn mention(
+    draft: &mut Draft<'_>,
+    (path, address): (&Path, Option<String>),
+    id: DeliveryId,
+    now: Time,
+) -> Result<(), StoreError> {
+    let Form::Gathered { for_seconds, .. } = path.route.form else { return Ok(()) };
+    let known = draft.inventory().gathering(&path.route.name, address.as_deref())?;
+    let due = path.leaves(Severity::Info, now + provost_model::Span::seconds(for_seconds));
+    let mut gathering = known.unwrap_or_else(|| Gathering {
+        route: path.route.name.clone(),
+        digest: provost_model::Digest { address, ..Default::default() },
+        due,
+    });
+    uncertain(&mut gathering.digest, id);
+    draft.put_gathering(&gathering)
+}
