@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use provost_connectors::host::testtree::Tree;
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
 
@@ -16,8 +17,8 @@ fn runtime() -> Runtime {
 }
 
 /// A place whose chat and program are at that server, once the addresses were put into files.
-fn told_at(to: &Loopback) -> Place {
-    let (place, _) = Place::grown();
+fn told_at(to: &Loopback) -> (Place, Tree) {
+    let (place, tree) = Place::grown();
     fs::write(place.path("chat"), format!("{}/hooks/s3cr3t-p4th-0f-th3-ch4t", to.origin)).unwrap();
     fs::write(place.path("key"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     place.configure(&format!(
@@ -30,7 +31,7 @@ fn told_at(to: &Loopback) -> Place {
         to.origin,
         place.path("key").display()
     ));
-    place
+    (place, tree)
 }
 
 fn text(asked: &Asked) -> String {
@@ -46,7 +47,7 @@ fn messages(to: &Loopback) -> Vec<String> {
 fn the_beginning_is_one_message_and_once_it_is_worked_off_each_case_is_told_of_with_proof() {
     let runtime = runtime();
     let to = runtime.block_on(Loopback::start(|_| Reply::new(200, &[], "ok")));
-    let place = told_at(&to);
+    let (place, tree) = told_at(&to);
     let sinks = place.done(&["sinks", "list"]);
     assert!(sinks.fits() && sinks.out.contains("dedup key") && !sinks.out.contains("s3cr3t"), "{}", sinks.out);
     let preview = place.done(&["sinks", "preview", "chat"]);
@@ -89,6 +90,13 @@ fn the_beginning_is_one_message_and_once_it_is_worked_off_each_case_is_told_of_w
         assert!(proof.out.contains(kind), "{kind}");
     }
     drop(daemon);
+    // Not one line of what was planted in the files looked at is in what was told.
+    let all: Vec<String> = to.asked().into_iter().map(|it| it.body).collect();
+    let said = |text: &str| all.iter().any(|body| body.contains(text));
+    let lines = tree.planted.iter().flat_map(|planted| planted.value.lines());
+    let values: Vec<&str> = lines.filter(|line| line.len() >= 12 && !line.starts_with("-----")).collect();
+    assert!(values.len() > 50 && values.iter().all(|value| !said(value)), "a value was told");
+    assert!(tree.planted.iter().any(|planted| said(planted.file.rsplit('/').next().unwrap())), "places are told");
     assert!(!place.log().contains("s3cr3t-p4th"), "the address of a chat is a secret");
 }
 
@@ -102,7 +110,7 @@ fn a_daemon_that_is_killed_while_it_tells_sends_again_only_where_the_sink_can_te
         true => Reply::new(200, &[], "ok"),
         false => Reply::nothing(),
     }));
-    let place = told_at(&to);
+    let (place, _) = told_at(&to);
     let (mut daemon, _manager) = place.daemon();
     place.done(&["scan", "tree"]);
     place.done(&["baseline", "work", "tree"]);
