@@ -210,6 +210,10 @@ fn note(
     house.again(|| {
         // Whoever asks how tickets stand writes about them too.
         let _gavel = house.gavel();
+        // Written by a batch whose answer was lost.
+        if house.inventory().delivery(letter.id)?.as_ref() == Some(&letter) {
+            return Ok(());
+        }
         let mut draft = Draft::new(house.inventory(), house.now());
         draft.moved_on(&letter)?;
         if let (Leaving::Delivered { .. }, About::Case { note, event }) = (letter.state, &letter.about) {
@@ -250,6 +254,10 @@ pub fn again(house: &House, letter: &Delivery, (state, uid): (Leaving, u32)) -> 
         // A letter that is sent on its way again is tried for as long as a new one.
         let first_tried_at = if state == Leaving::Waits { None } else { letter.first_tried_at };
         let letter = Delivery { state, not_before: now, first_tried_at, unclear: false, ..letter.clone() };
+        let known = house.inventory().delivery(letter.id)?;
+        if known.is_some_and(|known| known.state.word() == state.word()) {
+            return Ok(());
+        }
         draft.moved_on(&letter)?;
         let facts = [
             ("letter", Some(letter.id.to_string())),

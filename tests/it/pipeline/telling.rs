@@ -14,14 +14,14 @@ use provost::{
 };
 use provost_model::{Delivery, Finding, FindingState, Leaving, RecordId, Resolution, Severity, Span, Time};
 use provost_store::{
-    Go,
+    Go, Store, StoreError,
     evidence::Verifier,
     inventory::{BaselineState, Draft},
 };
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::script::Desk;
+use super::{script::Desk, shared::Shared};
 use crate::loopback::{Asked, Loopback, Reply};
 
 /// A house, a configuration over it, and the wires of the tests.
@@ -41,15 +41,24 @@ impl Office {
         Self { desk: Desk::new(), wiring, runtime, stop: CancellationToken::new(), home }
     }
 
+    /// Over another store.
+    fn over(self, store: Arc<dyn Store>) -> Self {
+        Self { desk: Desk::over(store), ..self }
+    }
+
     fn reconfigure(&mut self, config: &str) {
         self.wiring = wired(config, self.home.path());
     }
 
     /// Writes findings of one subject.
     fn put(&self, findings: &[Finding]) {
-        let mut draft = Draft::new(self.desk.house.inventory(), self.desk.house.now());
-        draft.put_findings(findings[0].subject, findings).unwrap();
-        draft.commit().unwrap();
+        let house = &self.desk.house;
+        let written = house.again(|| {
+            let mut draft = Draft::new(house.inventory(), house.now());
+            draft.put_findings(findings[0].subject, findings)?;
+            draft.commit()
+        });
+        written.unwrap();
     }
 
     /// Carries until nothing is due at this moment.
@@ -590,4 +599,35 @@ fn a_ticket_closed_without_proof_is_opened_again_and_one_that_was_deleted_is_mad
     let asked = office.runtime.block_on(provost::jobs::tickets::turn(&office.desk.house, &office.wiring)).unwrap();
     assert_eq!(asked, 0);
     assert!(office.desk.house.inventory().ticket("work", subject(1)).unwrap().unwrap().there);
+}
+
+#[test]
+fn a_database_that_goes_away_in_the_middle_loses_no_letter_and_sends_none_twice() {
+    for lost in 1..=12 {
+        let office = Office::new("");
+        let to = office.runtime.block_on(Loopback::start(|_| Reply::new(204, &[], "")));
+        let store = Arc::new(Shared::new());
+        let office = Office { wiring: wired(&webhook(&to), office.home.path()), ..office }.over(store.clone());
+        let opened = office.desk.house.now();
+        for number in 0..5 {
+            office.put(&[finding(number, Severity::High, opened)]);
+        }
+        // From now on every so manieth answer is lost: the batch was taken, and nobody heard so.
+        let losing = Arc::downgrade(&store);
+        let from = store.batches.load(std::sync::atomic::Ordering::SeqCst);
+        store.before_each(move |batch, place| match losing.upgrade() {
+            Some(store) if (place - from) % 13 == lost => store.lose_answer(batch),
+            _ => Ok::<(), StoreError>(()),
+        });
+        office.carry();
+        office.put(&[fixed(&finding(0, Severity::High, opened), office.desk.house.now())]);
+        office.carry();
+        let ids: Vec<String> = to.asked().iter().map(|it| it.header("webhook-id").to_owned()).collect();
+        let letters = office.letters();
+        assert!(letters.iter().all(|it| matches!(it.state, Leaving::Delivered { .. })), "{lost}: {letters:?}");
+        assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), letters.len()), (6, 6, 6), "{lost}");
+        let kinds = office.evidence();
+        let count = |kind: &str| kinds.iter().filter(|it| *it == kind).count();
+        assert_eq!((count("decision.standing"), count("letter.delivered")), (1, 6), "{lost}: {kinds:?}");
+    }
 }

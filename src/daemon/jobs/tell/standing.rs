@@ -37,12 +37,19 @@ pub fn enable(house: &House, wiring: &Wiring) -> Result<(), StoreError> {
         let now = house.now();
         let mut draft = Draft::new(house.inventory(), now);
         for path in &changed {
+            // Written by a batch whose answer was lost.
+            if inventory.standing(&path.route.name)?.is_some_and(|known| known.policy == path.policy) {
+                continue;
+            }
             let row = StandingRow { policy: path.policy.clone(), by: by.clone(), at: now };
             draft.put_standing(&path.route.name, Some(&row))?;
             let facts = facts(&path.route.name, Some(&path.route.sink), Some(&path.policy), &by);
             draft.witness(WRITER, (now, "decision.standing"), &facts)?;
         }
         for route in &over {
+            if inventory.standing(route)?.is_none() {
+                continue;
+            }
             draft.put_standing(route, None)?;
             draft.witness(WRITER, (now, "decision.standing_over"), &facts(route, None, None, &by))?;
         }
@@ -84,9 +91,11 @@ pub(super) fn every_case(house: &House) -> Result<(), StoreError> {
         Ok(Go::On)
     })?;
     for batch in subjects.chunks(BATCH) {
-        let mut draft = Draft::new(house.inventory(), house.now());
-        batch.iter().for_each(|subject| draft.tell_at(*subject, Some(house.now())));
-        draft.commit()?;
+        house.again(|| {
+            let mut draft = Draft::new(house.inventory(), house.now());
+            batch.iter().for_each(|subject| draft.tell_at(*subject, Some(house.now())));
+            draft.commit()
+        })?;
     }
     Ok(())
 }
