@@ -151,6 +151,7 @@ fn measure(words: &Words, directory: &Path) -> Result<Table> {
     table.opening(&part("open")?);
     table.look_ups(&part("look-ups")?);
     table.rules(&part("rules")?);
+    table.telling(&part("telling")?);
     table.changes(&part("changes")?);
     if server.is_some() {
         table.left_out(&format!("{} daily rescans, compacted", words.days), "a database gives room back by itself");

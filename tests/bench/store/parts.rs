@@ -14,16 +14,23 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use provost::{
+    config::{self, Environment, Paths, Scene},
     filter::{DEADLINE, Filter},
     jobs::{
         anew, judge,
         judge::Yardstick,
         retention::{self, Keep},
+        tell,
     },
     rows::{Candidate, Rows},
+    wire::Wiring,
 };
 use provost_model::{RecordId, Span};
-use provost_store::{CommitNo, EngineKind, Go, OpenOptions, Store, inventory::Inventory, open};
+use provost_store::{
+    CommitNo, EngineKind, Go, OpenOptions, Store,
+    inventory::{BaselineState, Draft, Inventory},
+    open,
+};
 
 use crate::{
     estate::{Estate, mixed},
@@ -76,6 +83,7 @@ impl Work {
             "open" => self.opening(),
             "look-ups" => self.look_ups(),
             "rules" => self.rules(),
+            "telling" => self.telling(),
             "changes" => self.changes(),
             "days" => self.many_days(),
             other => bail!("there is no part {other:?}"),
@@ -208,6 +216,39 @@ impl Work {
             Ok(Go::On)
         })?;
         counted.insert("findings".into(), findings);
+        Ok(counted)
+    }
+
+    /// Tells of every case by one route to a program: letters are written, and not sent.
+    fn telling(&self) -> Result<Figures> {
+        let place = Place::over(self.store("store")?, 2)?;
+        let paths = Paths {
+            scene: Scene::User,
+            file: self.directory.join("provost.toml"),
+            file_named: false,
+            store: self.directory.join("store"),
+            fingerprint_key: self.directory.join("fingerprint.key"),
+            evidence_key: self.directory.join("evidence.key"),
+            socket: self.directory.join("socket"),
+        };
+        let text = "[[sinks]]\nname = \"s\"\nkind = \"webhook\"\nurl = \"https://hooks.example/\"\nsecret = \"env:S\"\n\
+                    [[routes]]\nname = \"r\"\nto = \"s\"\ndry_run = true\n";
+        let config = config::parse(text, &paths).map_err(|problems| anyhow!("{problems:?}"))?;
+        let wiring = Wiring::new(config, Environment::default())?;
+        // Everything was found by first complete runs: somebody said that it is to be worked off.
+        let now = place.house.now();
+        let mut draft = Draft::new(place.house.inventory(), now);
+        for name in place.house.inventory().source_names()? {
+            let mut row = draft.source(&name)?;
+            row.baseline = BaselineState::Working;
+            row.words.push((now, format!("baseline {}", row.baseline.word())));
+            draft.put_source(&name, &row)?;
+        }
+        draft.commit()?;
+        let since = self.since();
+        let letters = tell::turn(&place.house, &wiring)?;
+        let mut counted = figures(&since, 0);
+        counted.insert("letters".into(), letters as f64);
         Ok(counted)
     }
 

@@ -154,6 +154,14 @@ impl Table {
         self.see(figures);
     }
 
+    /// How long it takes to write a letter about every case.
+    pub(crate) fn telling(&mut self, figures: &Figures) {
+        let (wall, letters) = (of(figures, "wall"), of(figures, "letters"));
+        let figure = format!("{wall:.1} s (cpu {:.1}), {:.0} letters a second", of(figures, "cpu"), letters / wall);
+        self.note(&format!("telling of every case: {letters} letters written, not sent"), figure);
+        self.see(figures);
+    }
+
     /// How long judging a few changes takes, and a tick with nothing due.
     pub(crate) fn changes(&mut self, figures: &Figures) {
         let (wall, tick) = (of(figures, "wall"), of(figures, "tick"));

@@ -20,6 +20,8 @@ use crate::{config::telling::Path, docket::Docket, house::House, wire::Wiring};
 
 /// Subjects told of in one commit.
 const BATCH: usize = 64;
+/// Subjects taken from the queue at a time; after them the docket is put together anew: owners and sources change meanwhile.
+const AT_ONCE: usize = 4_096;
 /// Messages closed at a time.
 const MESSAGES: usize = 16;
 
@@ -30,40 +32,39 @@ pub fn turn(house: &House, wiring: &Wiring) -> Result<u64, StoreError> {
     baselines::tell(house, wiring)?;
     let mut told = 0;
     loop {
-        let (subjects, news) = subjects(house, wiring)?;
-        told += news;
-        if subjects == 0 {
-            break;
-        }
-    }
-    while close(house, wiring)? > 0 {}
-    Ok(told)
-}
-
-/// Tells of the next few subjects; how many those were, and how much there was to tell.
-fn subjects(house: &House, wiring: &Wiring) -> Result<(usize, u64), StoreError> {
-    house.again(|| {
-        // Whoever judges meanwhile would put a subject into the queue that is taken out of it here.
-        let _gavel = house.gavel();
-        let now = house.now();
-        let due = house.store().due(TELL_QUEUE, now, BATCH)?;
+        // Many at once: what was taken out of the queue is stepped over until the store has tidied up.
+        let due = house.store().due(TELL_QUEUE, house.now(), AT_ONCE)?;
         let ids: Vec<RecordId> = due
             .iter()
             .filter_map(|(_, item)| <[u8; 16]>::try_from(item.as_slice()).ok())
             .map(RecordId::from_bytes)
             .collect();
         if ids.is_empty() {
-            return Ok((0, 0));
+            break;
         }
+        // Putting it together costs as much as many cases.
+        let docket = Docket::new(house, wiring, house.now())?;
+        for batch in ids.chunks(BATCH) {
+            told += subjects((house, wiring), &docket, batch)?;
+        }
+    }
+    while close(house, wiring)? > 0 {}
+    Ok(told)
+}
+
+/// Tells of these subjects in one commit; how much there was to tell.
+fn subjects((house, wiring): (&House, &Wiring), docket: &Docket<'_>, ids: &[RecordId]) -> Result<u64, StoreError> {
+    house.again(|| {
+        // Whoever judges meanwhile would put a subject into the queue that is taken out of it here.
+        let _gavel = house.gavel();
         let reads = Reads::default();
-        let mut room = MailRoom::new(house, (wiring, &reads), now);
-        let docket = Docket::new(house, wiring, now)?;
+        let mut room = MailRoom::new(house, (wiring, &reads), house.now());
         let mut told = 0;
-        for id in &ids {
-            told += subject(&mut room, &docket, *id)?;
+        for id in ids {
+            told += subject(&mut room, docket, *id)?;
         }
         room.commit()?;
-        Ok((ids.len(), told))
+        Ok(told)
     })
 }
 
@@ -100,8 +101,8 @@ fn subject(room: &mut MailRoom<'_>, docket: &Docket<'_>, id: RecordId) -> Result
             told += 1;
         }
     }
-    // Time alone makes it overdue.
-    let deadline = note.as_ref().and_then(|note| note.deadline).filter(|at| stands && *at > room.now);
+    // Time alone makes it overdue; by the time of the docket, which may be a little behind.
+    let deadline = note.as_ref().filter(|note| stands && !note.overdue).and_then(|note| note.deadline);
     room.draft.tell_at(id, deadline);
     Ok(told)
 }
