@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use provost_store::StoreError;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -21,9 +20,12 @@ use crate::{
 
 /// Letters among which those that are due are looked for.
 const DUE: usize = 20_000;
+/// How often routes and baselines are looked at, in rounds.
+const SURVEY: u64 = 10;
 /// How often it is asked how tickets stand, in rounds.
 const TICKETS: u64 = 300;
-/// How often it is asked whether there is something to tell where no route is configured, in rounds.
+/// How often it is asked whether there is something to tell where no route is configured, in rounds: a multiple of the other, so
+/// that routes that were taken away are noticed.
 const NOBODY: u64 = 60;
 
 /// Couriers on their way, and how fast each sink takes letters.
@@ -40,13 +42,14 @@ impl Couriers {
     /// Has written down what there is to tell, and sends couriers out with what is due. `house` is that of this turn.
     pub async fn round(&mut self, house: &House, wiring: &Arc<Wiring>, stop: &CancellationToken) {
         self.rounds += 1;
-        if wiring.config.routes.is_empty() && !self.rounds.is_multiple_of(NOBODY) {
+        if wiring.config.routes.is_empty() && self.rounds % NOBODY != 1 {
             return;
         }
         if self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
-            let (house, wiring) = (house.clone(), Arc::clone(wiring));
+            let (house, wiring, whole) = (house.clone(), Arc::clone(wiring), self.rounds % SURVEY == 1);
             self.writing = Some(spawn_blocking(move || {
-                if let Err(error) = tell::turn(&house, &wiring) {
+                let surveyed = if whole { tell::survey(&house, &wiring) } else { Ok(()) };
+                if let Err(error) = surveyed.and_then(|()| tell::turn(&house, &wiring)) {
                     tracing::error!(%error, "cannot write down what there is to tell");
                 }
             }));
@@ -113,17 +116,4 @@ impl Couriers {
             let _ = courier.await;
         }
     }
-}
-
-/// Writes down what there is to tell and carries out what is due, once: for who has no daemon.
-pub async fn carry(house: &House, wiring: &Arc<Wiring>, stop: &CancellationToken) -> Result<(), StoreError> {
-    let (writer, words) = (house.clone(), Arc::clone(wiring));
-    let told = spawn_blocking(move || tell::turn(&writer, &words)).await;
-    told.map_err(std::io::Error::other)??;
-    let due = house.inventory().due_letters(house.now(), (DUE, AT_ONCE))?;
-    for (sink, letters) in due {
-        let pace = Pace::new(house.now());
-        deliver(house.clone(), Arc::clone(wiring), (sink, letters), pace, stop.clone()).await?;
-    }
-    Ok(())
 }

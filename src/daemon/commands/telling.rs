@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use provost_actions::{Dialect, Letter, Wording, sinks::ALL};
+use provost_actions::{
+    Dialect, Letter, Wording,
+    sinks::{self, ALL},
+};
 use provost_engine::tell::{Form, Which, routes_of};
 use provost_model::{About, Delivery, Event, Leaving, Time};
 use provost_store::Go;
@@ -27,7 +30,7 @@ pub(super) async fn sinks(asked: &Asked<'_>, action: &Sinks, screen: &mut Screen
             let rows: Vec<KindRow> = ALL.iter().map(|spec| KindRow::from(*spec)).collect();
             Ok(cli::telling::kinds(&rows, screen)?)
         }
-        Sinks::Example { kind } => match ALL.iter().find(|spec| spec.name == kind) {
+        Sinks::Example { kind } => match sinks::find(kind) {
             Some(spec) => Ok(cli::telling::example(spec.example.trim(), screen)?),
             None => Err(CommandError::Usage(format!("there is no kind {kind:?}; see: provost sinks kinds"))),
         },
@@ -105,22 +108,8 @@ fn about(asked: &Asked<'_>, typed: &str, screen: &mut Screen<'_>) -> Result<Resu
     let (house, wiring, now) = (&asked.desk.house, asked.desk.wiring(), screen.look.now);
     let note = tell::note_of(house, &wiring, subject)?
         .ok_or_else(|| CommandError::Usage(format!("nothing stands of {typed}: there is nothing to tell")))?;
-    let letter = Delivery {
-        id: subject,
-        route: "preview".to_owned(),
-        sink: "preview".to_owned(),
-        lane: String::new(),
-        about: About::Case { event: Event::Opened, note: Box::new(note) },
-        state: Leaving::Waits,
-        written_at: now,
-        first_tried_at: None,
-        tries: 0,
-        unclear: false,
-        not_before: now,
-        said: None,
-        reference: None,
-        url: None,
-    };
+    let about = About::Case { event: Event::Opened, note: Box::new(note) };
+    let letter = Delivery::new(subject, ("preview", "preview"), (String::new(), about), (now, now));
     Ok(Ok(letters::letter(&letter, None)))
 }
 
@@ -163,8 +152,8 @@ pub(super) fn routes(asked: &Asked<'_>, action: &Routes, screen: &mut Screen<'_>
             let Some(note) = note else {
                 return Err(CommandError::Usage(format!("nothing stands of {id}: there is nothing to tell")));
             };
-            let routes: Vec<_> = wiring.config.routes.iter().map(|path| path.route.clone()).collect();
-            let names: Vec<String> = routes_of(&routes, &note).iter().map(|route| route.name.clone()).collect();
+            let routes = wiring.config.routes.iter().map(|path| &path.route);
+            let names: Vec<String> = routes_of(routes, &note).iter().map(|route| route.name.clone()).collect();
             Ok(cli::telling::routes_of(&note.name, &names, screen)?)
         }
     }

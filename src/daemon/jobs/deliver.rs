@@ -12,11 +12,11 @@ use provost_engine::tell::{Next, after_failure};
 use provost_model::{About, Delivery, DeliveryId, Event, Leaving, Order, RecordId, Span, Time};
 use provost_store::{
     StoreError,
-    inventory::{Draft, TicketRow},
+    inventory::{Draft, Reads, TicketRow},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::tell::{mention, path_of};
+use super::tell::{MailRoom, WRITER, path_of};
 use crate::{config::telling, house::House, letters::letter, wire::Wiring};
 
 /// Letters of one sink that are tried in one go, and of them at the same time.
@@ -26,8 +26,6 @@ const ABREAST: usize = 4;
 const REMEMBERED: Span = Span::hours(20);
 /// How long a try may be under way after it was cut: longer than any call may take.
 const UNDER_WAY: Span = Span::seconds(60);
-/// Whose chain of evidence deliveries are in.
-const WRITER: &str = "telling";
 
 /// One sink's pace: how many letters may leave now, and until when none may.
 #[derive(Clone, Copy, Debug)]
@@ -79,10 +77,6 @@ pub async fn deliver(
     stop: CancellationToken,
 ) -> Result<Pace, StoreError> {
     let now = house.now();
-    let Some((configured, sink)) = wiring.sink(&name) else {
-        nowhere(&house, &ids, "there is no sink of that name any more")?;
-        return Ok(pace);
-    };
     let (mut fresh, mut doubtful) = (Vec::new(), Vec::new());
     for id in ids {
         match house.inventory().delivery(id)? {
@@ -92,6 +86,11 @@ pub async fn deliver(
             None => {}
         }
     }
+    let Some((configured, sink)) = wiring.sink(&name) else {
+        let open: Vec<_> = doubtful.into_iter().chain(fresh).collect();
+        nowhere(&house, open, "there is no sink of that name any more")?;
+        return Ok(pace);
+    };
     // Of a blind sink one at a time: whoever dies in between leaves one letter of which nobody knows.
     let blind = sink.delivery() == Kind::Blind;
     let allowed = pace.allows(configured.per_minute, now).min(if blind { 1 } else { AT_ONCE });
@@ -110,7 +109,7 @@ pub async fn deliver(
         return Ok(pace);
     }
     let (routed, gone): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|it| path_of(&wiring, &it.route).is_some());
-    nowhere(&house, &gone.iter().map(|it| it.id).collect::<Vec<_>>(), "its route is not configured any more")?;
+    nowhere(&house, gone, "its route is not configured any more")?;
     let begun = house.again(|| Draft::new(house.inventory(), house.now()).commit_tries(routed.clone()))?;
     let tries = begun.into_iter().filter_map(|(letter, decision)| Some((letter, Order::from_recorded(decision)?)));
     let tries = tries.map(|(letter, order)| attempt(&house, Arc::clone(&sink), letter, order));
@@ -214,23 +213,23 @@ fn note(
         if house.inventory().delivery(letter.id)?.as_ref() == Some(&letter) {
             return Ok(());
         }
-        let mut draft = Draft::new(house.inventory(), house.now());
-        draft.moved_on(&letter)?;
+        let reads = Reads::default();
+        let mut room = MailRoom::new(house, (wiring, &reads), house.now())?;
+        room.draft.moved_on(&letter)?;
         if let (Leaving::Delivered { .. }, About::Case { note, event }) = (letter.state, &letter.about) {
-            keep_ticket(&mut draft, &letter, (note.subject, *event))?;
+            keep_ticket(&mut room.draft, &letter, (note.subject, *event))?;
         }
         if let (Leaving::Uncertain { .. }, Some(path)) = (letter.state, path_of(wiring, &letter.route)) {
             let address = match &letter.about {
                 About::Digest(digest) => digest.address.clone(),
                 About::Case { .. } => None,
             };
-            mention(&mut draft, (path, address), letter.id, house.now())?;
+            room.mention(path, (address, letter.id))?;
         }
         if letter.state.ended_at().is_some() {
-            witness(&mut draft, &letter, configured.spec.name)?;
+            witness(&mut room.draft, &letter, configured.spec.name)?;
         }
-        draft.commit()?;
-        Ok(())
+        room.commit()
     })?;
     let (id, route, said) = (letter.id, &letter.route, letter.said.as_deref().unwrap_or_default());
     match letter.state {
@@ -300,15 +299,15 @@ fn keep_ticket(
 }
 
 /// Gives up letters that lead nowhere any more.
-fn nowhere(house: &House, ids: &[DeliveryId], said: &str) -> Result<(), StoreError> {
-    for id in ids {
+fn nowhere(house: &House, letters: Vec<Delivery>, said: &str) -> Result<(), StoreError> {
+    for mut letter in letters {
+        let (at, doubtful) = (house.now(), letter.unclear || letter.state == Leaving::Trying);
+        letter.state = if doubtful { Leaving::Uncertain { at } } else { Leaving::Dead { at } };
+        letter.said = Some(said.to_owned());
         house.again(|| {
             let mut draft = Draft::new(house.inventory(), house.now());
-            if let Some(mut letter) = house.inventory().delivery(*id)? {
-                (letter.state, letter.said) = (Leaving::Dead { at: house.now() }, Some(said.to_owned()));
-                draft.moved_on(&letter)?;
-                witness(&mut draft, &letter, "")?;
-            }
+            draft.moved_on(&letter)?;
+            witness(&mut draft, &letter, "")?;
             draft.commit()?;
             Ok(())
         })?;
@@ -317,7 +316,7 @@ fn nowhere(house: &House, ids: &[DeliveryId], said: &str) -> Result<(), StoreErr
 }
 
 /// What evidence says of a letter that ended.
-pub(super) fn witness(draft: &mut Draft<'_>, letter: &Delivery, kind: &str) -> Result<(), StoreError> {
+fn witness(draft: &mut Draft<'_>, letter: &Delivery, kind: &str) -> Result<(), StoreError> {
     let (case, event) = match &letter.about {
         About::Case { event, note } => (Some(note.subject.to_string()), Some(event.word().to_owned())),
         About::Digest(_) => (None, None),

@@ -123,12 +123,7 @@ fn write_all(bench: &Bench<'_>, draft: &mut Draft<'_>, loaded: Vec<Household>, n
 pub fn due(house: &House, yardstick: &Yardstick) -> Result<u64, StoreError> {
     let mut judged = 0;
     loop {
-        let due = house.store().due(JUDGE_QUEUE, house.now(), BATCH)?;
-        let ids: Vec<RecordId> = due
-            .iter()
-            .filter_map(|(_, item)| <[u8; 16]>::try_from(item.as_slice()).ok())
-            .map(RecordId::from_bytes)
-            .collect();
+        let ids = house.inventory().due_subjects(JUDGE_QUEUE, house.now(), BATCH)?;
         if ids.is_empty() {
             return Ok(judged);
         }

@@ -76,7 +76,7 @@ fn heard(
         let _gavel = house.gavel();
         let now = house.now();
         let reads = Reads::default();
-        let mut room = MailRoom::new(house, (wiring, &reads), now);
+        let mut room = MailRoom::new(house, (wiring, &reads), now)?;
         let inventory = house.inventory();
         // Settled, or told anew, while it was asked: what was heard is of the past.
         let told = inventory.told(route, subject)?.filter(|told| told.event != Event::Settled);

@@ -225,6 +225,33 @@ impl Leaving {
     }
 }
 
+impl Delivery {
+    /// A letter of that route to that sink, as it is before it was tried: `written_at`, and not to leave before then.
+    pub fn new(
+        id: DeliveryId,
+        (route, sink): (&str, &str),
+        (lane, about): (String, About),
+        (written_at, not_before): (Time, Time),
+    ) -> Self {
+        Self {
+            id,
+            route: route.to_owned(),
+            sink: sink.to_owned(),
+            lane,
+            about,
+            state: Leaving::Waits,
+            written_at,
+            first_tried_at: None,
+            tries: 0,
+            unclear: false,
+            not_before,
+            said: None,
+            reference: None,
+            url: None,
+        }
+    }
+}
+
 impl Digest {
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {

@@ -246,6 +246,7 @@ impl Work {
         }
         draft.commit()?;
         let since = self.since();
+        tell::survey(&place.house, &wiring)?;
         let letters = tell::turn(&place.house, &wiring)?;
         let mut counted = figures(&since, 0);
         counted.insert("letters".into(), letters as f64);

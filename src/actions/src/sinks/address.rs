@@ -7,10 +7,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use provost_client::{Answer, Ask, Body, Egress, Failure, Limits, Patience, Provider, Web, authority::Nobody};
+use provost_client::{Answer, Ask, Body, Egress, Failure, Limits, Provider, Undone, Web, authority::Nobody};
 use provost_model::Order;
 use url::Url;
 
+use super::{SinkSpec, provider::provider};
 use crate::ActionError;
 
 /// What is posted to an address with a path.
@@ -23,14 +24,16 @@ pub(crate) const GET: &str = "GET /{path...}";
 pub(crate) const GET_ROOT: &str = "GET /";
 
 /// Longest answer taken: nobody says more about a message.
-const ANSWER_MAX: usize = 1 << 20;
+pub(crate) const ANSWER_MAX: usize = 1 << 20;
 /// Pieces of a path from this length on are taken for secrets wherever they stand.
 const SECRET_MIN: usize = 6;
 
 /// An address that may be posted to.
 pub(crate) struct Address {
     web: Web,
+    origin: String,
     path: String,
+    has_fragment: bool,
     query: Vec<(String, String)>,
 }
 
@@ -45,14 +48,16 @@ pub(crate) fn way(ca_file: Option<&Path>) -> Result<Egress, String> {
 
 /// The way to whatever origin addresses have: it is made once for each, and holds nothing of their paths.
 pub(crate) struct Ways {
+    spec: &'static SinkSpec,
     out: Egress,
+    answer: usize,
     known: Mutex<Option<(String, Web)>>,
 }
 
 impl Ways {
-    /// Ways by that way out of this machine.
-    pub(crate) fn new(out: Egress) -> Self {
-        Self { out, known: Mutex::default() }
+    /// Ways of that sink by that way out of this machine, which take answers of so many bytes at most.
+    pub(crate) fn new(spec: &'static SinkSpec, out: Egress, answer: usize) -> Self {
+        Self { spec, out, answer, known: Mutex::default() }
     }
 
     fn to(&self, origin: String) -> Result<Web, String> {
@@ -60,15 +65,8 @@ impl Ways {
         if let Some((_, web)) = known.as_ref().filter(|(its, _)| *its == origin) {
             return Ok(web.clone());
         }
-        let provider = Provider {
-            origin: origin.clone(),
-            reads: vec![GET.to_owned(), GET_ROOT.to_owned()],
-            acts: vec![POST.to_owned(), POST_ROOT.to_owned()],
-            limits: Limits { answer: ANSWER_MAX, ..Limits::default() },
-            egress: self.out.clone(),
-            patience: Patience::none(),
-            ..Provider::default()
-        };
+        let limits = Limits { answer: self.answer, ..Limits::default() };
+        let provider = Provider { egress: self.out.clone(), ..provider(self.spec, origin.clone(), limits) };
         let web = Web::new(provider, Arc::new(Nobody))?;
         *known = Some((origin, web.clone()));
         Ok(web)
@@ -87,7 +85,8 @@ impl Address {
         }
         let query = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         let path = url.path().strip_prefix('/').unwrap_or_default().to_owned();
-        Ok(Self { web: ways.to(url.origin().ascii_serialization())?, path, query })
+        let (origin, has_fragment) = (url.origin().ascii_serialization(), url.fragment().is_some());
+        Ok(Self { web: ways.to(origin.clone())?, origin, path, has_fragment, query })
     }
 
     /// The same with this in its query, instead of what was there by that name.
@@ -97,23 +96,29 @@ impl Address {
         self
     }
 
-    /// Posts once, for an order.
+    /// Posts once, for an order. What went wrong may hold the path: it is to be veiled.
     pub(crate) async fn post(
         &self,
         order: &Order,
         (body, headers): (Body, Vec<(&str, String)>),
-    ) -> Result<Answer, Posted> {
+    ) -> Result<Answer, Undone> {
         let ask = if self.path.is_empty() {
             Ask::act(POST_ROOT, &[], Some(body))
         } else {
             Ask::act(POST, &[&self.path], Some(body))
         };
         let ask = headers.into_iter().fold(self.queried(ask), |ask, (name, value)| ask.header(name, value));
-        let posted = self.web.act(order, ask).await;
-        posted.map_err(|undone| {
-            let gone = undone.failure.code == "410";
-            Posted { gone, error: self.veiled(undone.into()) }
-        })
+        self.web.act(order, ask).await
+    }
+
+    /// The origin, which is no secret.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether it is a path and nothing else.
+    pub(crate) fn is_path(&self) -> bool {
+        !self.path.is_empty() && self.query.is_empty() && !self.has_fragment
     }
 
     /// Asks what is there, which changes nothing.
@@ -157,14 +162,6 @@ impl Address {
     }
 }
 
-/// A post that did not end well.
-pub(crate) struct Posted {
-    /// Whether the receiver says that it is gone for good.
-    pub(crate) gone: bool,
-    /// What it asks of the caller.
-    pub(crate) error: ActionError,
-}
-
 /// The status of an answer that refuses a question, which a receiver of posts may.
 fn refusal(failure: &Failure) -> Option<&str> {
     failure.said.strip_prefix("HTTP ")?.get(..3).filter(|status| status.starts_with('4'))
@@ -190,10 +187,13 @@ impl fmt::Debug for Address {
 mod tests {
     use super::*;
 
+    fn ways() -> Ways {
+        Ways::new(&super::super::webhook::SPEC, Egress::default(), ANSWER_MAX)
+    }
+
     #[test]
     fn an_error_shows_nothing_of_the_path_or_the_query_even_where_it_was_cut() {
-        let address =
-            Address::new("https://chat.example/hooks/s3cr3tpath?key=s3cr3tkey", &Ways::new(Egress::default())).unwrap();
+        let address = Address::new("https://chat.example/hooks/s3cr3tpath?key=s3cr3tkey", &ways()).unwrap();
         let table = [
             ("HTTP 500: no s3cr3tpath here", "HTTP 500: no … here"),
             ("HTTP 500: POST /hooks/s3cr3tpath?key=s3cr3tkey", "HTTP 500: POST /…?key=…"),
@@ -219,7 +219,7 @@ mod tests {
             "https://",
         ];
         for text in wrong {
-            let said = Address::new(text, &Ways::new(Egress::default())).unwrap_err();
+            let said = Address::new(text, &ways()).unwrap_err();
             assert!(!said.contains("s3cr3t"), "{said}");
         }
     }

@@ -88,7 +88,7 @@ fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
         url: reference(handed, "url", &settings.url)?,
         style: settings.style,
         username,
-        ways: Ways::new(address::way(settings.ca_file.as_deref())?),
+        ways: Ways::new(&SPEC, address::way(settings.ca_file.as_deref())?, address::ANSWER_MAX),
         wording: Wording::new(Dialect::Markdown, handed.template.as_deref()).map_err(|error| error.to_string())?,
     }))
 }
@@ -145,9 +145,10 @@ impl Sink for Chat {
     async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
         let text = self.text(letter).map_err(|said| ActionError::GiveUp { said })?;
         let body = Body::Json(self.style.body(&text, self.username.as_deref()));
-        match self.address().await?.post(order, (body, Vec::new())).await {
+        let address = self.address().await?;
+        match address.post(order, (body, Vec::new())).await {
             Ok(answer) => Ok(Receipt { reference: id_of(&answer), url: None }),
-            Err(posted) => Err(posted.error),
+            Err(undone) => Err(address.veiled(undone.into())),
         }
     }
 

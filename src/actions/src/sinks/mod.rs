@@ -6,6 +6,7 @@ mod chat_webhook;
 mod mail;
 mod matrix;
 mod place;
+mod provider;
 mod secret;
 mod settings;
 mod slack;

@@ -1,23 +1,22 @@
 //! Messages by one of Slack's incoming webhooks, whose whole address is the secret.
 //! It must never let that address into an error, a log or a debug form; its host may show.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use provost_client::{
-    Ask, Body, Limits, Patience, Provider, Web,
-    authority::{Nobody, SecretOf},
-};
+use provost_client::{Body, authority::SecretOf};
 use provost_model::Order;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use url::Url;
 
-use super::{Checked, Delivery, Handed, Receipt, Sink, SinkSpec, place, settings, slack::sections};
+use super::{
+    Checked, Delivery, Handed, Receipt, Sink, SinkSpec,
+    address::{self, Address, Ways},
+    place,
+    secret::asked,
+    settings,
+    slack::sections,
+};
 use crate::{ActionError, Dialect, Letter, Wording};
-
-const POST: &str = "POST /{path...}";
 
 /// What this sink is.
 pub static SPEC: SinkSpec = SinkSpec {
@@ -29,7 +28,7 @@ pub static SPEC: SinkSpec = SinkSpec {
     gathers: true,
     // Slack takes about one message a second by a webhook (<https://docs.slack.dev/apis/web-api/rate-limits>).
     per_minute: 30,
-    acts: &[POST],
+    acts: &[address::POST],
     reads: &[],
     permissions: &["incoming-webhook, which Slack gives with the address"],
     checked: Checked::Words,
@@ -55,21 +54,16 @@ struct Settings {
 
 struct Webhook {
     url: SecretOf,
+    ways: Ways,
     wording: Wording,
-}
-
-/// The way to a webhook, and its path there.
-struct Way {
-    web: Web,
-    origin: String,
-    path: String,
 }
 
 fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
     let settings: Settings = settings::parsed(handed)?;
     let url = settings::reference(handed, "url", &settings.url)?;
     let wording = Wording::new(Dialect::Slack, handed.template.as_deref()).map_err(|error| error.to_string())?;
-    Ok(Box::new(Webhook { url, wording }))
+    let ways = Ways::new(&SPEC, address::way(None)?, 64 << 10);
+    Ok(Box::new(Webhook { url, ways, wording }))
 }
 
 impl Webhook {
@@ -81,36 +75,15 @@ impl Webhook {
     }
 
     /// Where the secret leads just now. Nothing was sent: whatever is wrong with it can be put right.
-    async fn way(&self) -> Result<Way, ActionError> {
-        let url = self.url.clone();
-        let retry = |said: String| ActionError::Retry { after: None, said: format!("`url`: {said}") };
-        let read = tokio::task::spawn_blocking(move || way(url()?.expose_secret())).await;
-        read.map_err(|_| retry("the secret could not be asked for".to_owned()))?.map_err(retry)
+    async fn address(&self) -> Result<Address, ActionError> {
+        let url = asked(&self.url).await?;
+        let address = Address::new(url.expose_secret(), &self.ways);
+        let address = address.and_then(|it| match it.is_path() {
+            true => Ok(it),
+            false => Err("a webhook's address is a path, without query and fragment".to_owned()),
+        });
+        address.map_err(|said| ActionError::Retry { after: None, said: format!("url: {said}") })
     }
-}
-
-/// The way to that address, or what is wrong with it in words that do not repeat it.
-fn way(address: &str) -> Result<Way, String> {
-    let url = Url::parse(address.trim()).map_err(|_| "the secret is no address".to_owned())?;
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("the address has a query or a fragment, and a webhook's has none".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("the address must not hold a user or password".to_owned());
-    }
-    let path = url.path().trim_start_matches('/').to_owned();
-    if path.is_empty() || path.contains('%') {
-        return Err("the address has no path such as a webhook's".to_owned());
-    }
-    let origin = url.origin().ascii_serialization();
-    let provider = Provider {
-        origin: origin.clone(),
-        acts: vec![POST.to_owned()],
-        limits: Limits { in_flight: 1, answer: 64 << 10, ..Limits::default() },
-        patience: Patience::none(),
-        ..Provider::default()
-    };
-    Ok(Way { web: Web::new(provider, Arc::new(Nobody))?, origin, path })
 }
 
 #[async_trait]
@@ -121,9 +94,9 @@ impl Sink for Webhook {
 
     async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
         let (_, payload) = self.payload(letter).map_err(|said| ActionError::GiveUp { said })?;
-        let way = self.way().await?;
-        let ask = Ask::act(POST, &[&way.path], Some(Body::Json(payload)));
-        let answer = way.web.act(order, ask).await.map_err(place::undone)?;
+        let address = self.address().await?;
+        let posted = address.post(order, (Body::Json(payload), Vec::new())).await;
+        let answer = posted.map_err(|undone| address.veiled(place::undone(undone)))?;
         if answer.body().trim_ascii() != b"ok" {
             let said = "the webhook was answered with success, but not with Slack's ok".to_owned();
             return Err(ActionError::Ambiguous { said });
@@ -136,8 +109,8 @@ impl Sink for Webhook {
     }
 
     async fn check(&self) -> Result<String, ActionError> {
-        let way = self.way().await?;
-        Ok(format!("the address is at {}; whether it is still good shows with the first letter", way.origin))
+        let address = self.address().await?;
+        Ok(format!("the address is at {}; whether it is still good shows with the first letter", address.origin()))
     }
 
     fn preview(&self, letter: &Letter) -> Result<String, String> {

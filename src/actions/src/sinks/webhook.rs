@@ -139,7 +139,7 @@ struct FoundCount {
 
 fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
     let settings: Settings = parsed(handed)?;
-    let ways = Ways::new(address::way(settings.ca_file.as_deref())?);
+    let ways = Ways::new(&SPEC, address::way(settings.ca_file.as_deref())?, address::ANSWER_MAX);
     let place = if ["https://", "http://"].iter().any(|it| settings.url.starts_with(it)) {
         Address::new(&settings.url, &ways).map_err(|said| format!("url: {said}"))?;
         Place::Open(settings.url)
@@ -198,11 +198,11 @@ impl Sink for Webhook {
         ];
         let body = Body::Raw { kind: "application/json", bytes: body.into() };
         let posted = address.post(order, (body, headers)).await;
-        posted.map(|_| Receipt::default()).map_err(|posted| match posted {
-            posted if posted.gone => ActionError::GiveUp {
+        posted.map(|_| Receipt::default()).map_err(|undone| match undone.failure.code.as_str() {
+            "410" => ActionError::GiveUp {
                 said: "the receiver is gone for good (HTTP 410): remove this sink from the configuration".to_owned(),
             },
-            posted => posted.error,
+            _ => address.veiled(undone.into()),
         })
     }
 

@@ -151,10 +151,8 @@ impl Check {
                 self.fault(setting("to"), format!("there is no sink {:?}{}", route.to, hint.unwrap_or_default()));
                 continue;
             };
-            for (name, rules) in [("rules", &route.rules)] {
-                for rule in rules.iter().filter(|rule| Rule::of_id(rule).is_none()) {
-                    self.fault(setting(name), format!("there is no rule {rule:?}; see provost rules list"));
-                }
+            for rule in route.rules.iter().filter(|rule| Rule::of_id(rule).is_none()) {
+                self.fault(setting("rules"), format!("there is no rule {rule:?}; see provost rules list"));
             }
             for kind in route.kinds.iter().filter(|kind| *kind != "source" && *kind != "store") {
                 if kind.parse::<Kind>().is_err() {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use provost_engine::tell::Form;
-use provost_model::{FindingState, Severity};
+use provost_model::Severity;
 use provost_store::{
     Go, StoreError,
     inventory::{BaselineState, Draft, Reads},
@@ -58,7 +58,7 @@ pub(super) fn tell(house: &House, wiring: &Wiring) -> Result<(), StoreError> {
                     return Ok(());
                 }
                 let reads = Reads::default();
-                let mut room = MailRoom::new(house, (wiring, &reads), house.now());
+                let mut room = MailRoom::new(house, (wiring, &reads), house.now())?;
                 if !counts.is_empty() {
                     room.begin_with(path, (name, counts.clone()))?;
                 }
@@ -73,22 +73,11 @@ pub(super) fn tell(house: &House, wiring: &Wiring) -> Result<(), StoreError> {
 /// How many cases of each severity a source's first complete run found.
 fn counted(house: &House, wiring: &Wiring, source: &str) -> Result<BTreeMap<Severity, u64>, StoreError> {
     let mut counts = BTreeMap::new();
-    let docket = Docket::new(house, wiring, house.now())?;
-    let mut subjects = Vec::new();
-    house.inventory().each_finding(None, &mut |finding| {
-        if finding.state == FindingState::Open && finding.baseline && subjects.last() != Some(&finding.subject) {
-            subjects.push(finding.subject);
+    Docket::new(house, wiring, house.now())?.each(&mut |row| {
+        if row.baseline && row.source.iter().any(|it| it == source) {
+            *counts.entry(row.severity).or_default() += 1;
         }
         Ok(Go::On)
     })?;
-    for subject in subjects {
-        let findings = house.inventory().findings_of(subject)?;
-        if let Some(row) = docket.case(subject, &findings)?
-            && row.baseline
-            && row.source.iter().any(|it| it == source)
-        {
-            *counts.entry(row.severity).or_default() += 1;
-        }
-    }
     Ok(counts)
 }

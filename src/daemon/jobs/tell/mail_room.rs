@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use provost_engine::{
     Roster,
-    tell::{Form, gathered},
+    tell::{Form, gathered, uncertain},
 };
-use provost_model::{About, CaseNote, Delivery, Digest, Event, Leaving, Severity, Span, Time};
+use provost_model::{About, CaseNote, Delivery, DeliveryId, Digest, Event, Leaving, Severity, Span, Time};
 use provost_store::{
     StoreError,
     inventory::{Draft, Gathering, Inventory, Reads},
@@ -22,18 +22,22 @@ pub(in crate::jobs) struct MailRoom<'a> {
     pub(in crate::jobs) now: Time,
     inventory: Inventory<'a>,
     noting: Inventory<'a>,
-    people: Option<Arc<Roster>>,
+    people: Arc<Roster>,
     /// Messages that are being gathered, as they are after this commit.
     gatherings: BTreeMap<(String, Option<String>), Gathering>,
 }
 
 impl<'a> MailRoom<'a> {
     /// An empty one. What is read through `reads` must not change before the commit.
-    pub(in crate::jobs) fn new(house: &'a House, (wiring, reads): (&'a Wiring, &'a Reads), now: Time) -> Self {
+    pub(in crate::jobs) fn new(
+        house: &'a House,
+        (wiring, reads): (&'a Wiring, &'a Reads),
+        now: Time,
+    ) -> Result<Self, StoreError> {
         let noting = house.inventory().noting(reads);
         let (inventory, draft) = (house.inventory(), Draft::new(noting, now));
-        let people = wiring.yardstick.people.everybody(inventory).ok();
-        Self { wiring, draft, now, inventory, noting, people, gatherings: BTreeMap::new() }
+        let people = wiring.yardstick.people.everybody(inventory)?;
+        Ok(Self { wiring, draft, now, inventory, noting, people, gatherings: BTreeMap::new() })
     }
 
     /// The inventory as committed so far.
@@ -47,8 +51,8 @@ impl<'a> MailRoom<'a> {
     }
 
     /// Everybody who is known.
-    pub(super) fn people(&self) -> Option<&Roster> {
-        self.people.as_deref()
+    pub(super) fn people(&self) -> &Roster {
+        &self.people
     }
 
     /// Tells of a case by a route: by a letter of its own, or in the next message.
@@ -76,11 +80,29 @@ impl<'a> MailRoom<'a> {
         path: &Path,
         (source, counts): (&str, BTreeMap<Severity, u64>),
     ) -> Result<(), StoreError> {
-        if let Form::Gathered { for_seconds, .. } = path.route.form {
-            let due = path.leaves(Severity::Info, self.now + Span::seconds(for_seconds));
-            self.gathering(path, None, due)?.digest.baselines.push((source.to_owned(), counts));
+        if let Some(gathering) = self.next(path, None)? {
+            gathering.digest.baselines.push((source.to_owned(), counts));
         }
         Ok(())
+    }
+
+    /// Has the next message of a route say that nobody knows whether a letter arrived.
+    pub(in crate::jobs) fn mention(
+        &mut self,
+        path: &Path,
+        (address, id): (Option<String>, DeliveryId),
+    ) -> Result<(), StoreError> {
+        if let Some(gathering) = self.next(path, address)? {
+            uncertain(&mut gathering.digest, id);
+        }
+        Ok(())
+    }
+
+    /// The next message of a route that gathers, for what is no hurry.
+    fn next(&mut self, path: &Path, address: Option<String>) -> Result<Option<&mut Gathering>, StoreError> {
+        let Form::Gathered { for_seconds, .. } = path.route.form else { return Ok(None) };
+        let due = path.leaves(Severity::Info, self.now + Span::seconds(for_seconds));
+        self.gathering(path, address, due).map(Some)
     }
 
     /// The message of a route to somebody; it leaves no later than `due`.
@@ -100,24 +122,13 @@ impl<'a> MailRoom<'a> {
     /// Puts a letter into a lane.
     pub(super) fn post(&mut self, path: &Path, lane: String, (about, ready): (About, Time)) -> Result<(), StoreError> {
         let id = Ids.make(self.now).map_err(StoreError::from)?;
-        let dry = path.dry_run.then_some(Leaving::Dropped { at: self.now });
-        let letter = Delivery {
-            id,
-            route: path.route.name.clone(),
-            sink: path.route.sink.clone(),
-            lane,
-            about,
-            state: dry.unwrap_or(Leaving::Waits),
-            written_at: self.now,
-            first_tried_at: None,
-            tries: 0,
-            unclear: false,
-            not_before: ready,
-            said: path.dry_run.then(|| "dry run: not sent".to_owned()),
-            reference: None,
-            url: None,
-        };
-        if path.dry_run { self.draft.moved_on(&letter) } else { self.draft.post(&letter) }
+        let route = (path.route.name.as_str(), path.route.sink.as_str());
+        let mut letter = Delivery::new(id, route, (lane, about), (self.now, ready));
+        if path.dry_run {
+            (letter.state, letter.said) = (Leaving::Dropped { at: self.now }, Some("dry run: not sent".to_owned()));
+            return self.draft.moved_on(&letter);
+        }
+        self.draft.post(&letter)
     }
 
     /// Writes everything, or nothing.

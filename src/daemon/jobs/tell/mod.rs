@@ -6,16 +6,17 @@ mod mail_room;
 mod note;
 mod standing;
 
-use provost_engine::tell::{Form, news, routes_of, uncertain};
-use provost_model::{About, CaseNote, DeliveryId, Event, RecordId, Severity, Time, Told};
+use provost_engine::tell::{news, routes_of};
+use provost_model::{About, CaseNote, Event, RecordId, Severity, Told};
 use provost_store::{
     StoreError,
-    inventory::{DIGEST_QUEUE, Draft, Gathering, Reads, TELL_QUEUE},
+    inventory::{DIGEST_QUEUE, Reads, TELL_QUEUE},
 };
 
 pub(super) use self::mail_room::MailRoom;
 use self::note::noted;
-pub use self::standing::enable;
+pub(super) use self::standing::WRITER;
+use self::standing::enable;
 use crate::{config::telling::Path, docket::Docket, house::House, wire::Wiring};
 
 /// Subjects told of in one commit.
@@ -25,20 +26,20 @@ const AT_ONCE: usize = 4_096;
 /// Messages closed at a time.
 const MESSAGES: usize = 16;
 
-/// Writes down what there is to tell; gives the number of letters written or added to.
-pub fn turn(house: &House, wiring: &Wiring) -> Result<u64, StoreError> {
+/// Brings standing decisions in line with the configuration, and looks at how far baselines got. This asks about each route and
+/// source, whether or not anything happened.
+pub fn survey(house: &House, wiring: &Wiring) -> Result<(), StoreError> {
     enable(house, wiring)?;
     baselines::work(house, wiring)?;
-    baselines::tell(house, wiring)?;
+    baselines::tell(house, wiring)
+}
+
+/// Writes down what there is to tell; gives the number of letters written or added to.
+pub fn turn(house: &House, wiring: &Wiring) -> Result<u64, StoreError> {
     let mut told = 0;
     loop {
         // Many at once: what was taken out of the queue is stepped over until the store has tidied up.
-        let due = house.store().due(TELL_QUEUE, house.now(), AT_ONCE)?;
-        let ids: Vec<RecordId> = due
-            .iter()
-            .filter_map(|(_, item)| <[u8; 16]>::try_from(item.as_slice()).ok())
-            .map(RecordId::from_bytes)
-            .collect();
+        let ids = house.inventory().due_subjects(TELL_QUEUE, house.now(), AT_ONCE)?;
         if ids.is_empty() {
             break;
         }
@@ -58,7 +59,7 @@ fn subjects((house, wiring): (&House, &Wiring), docket: &Docket<'_>, ids: &[Reco
         // Whoever judges meanwhile would put a subject into the queue that is taken out of it here.
         let _gavel = house.gavel();
         let reads = Reads::default();
-        let mut room = MailRoom::new(house, (wiring, &reads), house.now());
+        let mut room = MailRoom::new(house, (wiring, &reads), house.now())?;
         let mut told = 0;
         for id in ids {
             told += subject(&mut room, docket, *id)?;
@@ -79,15 +80,16 @@ fn subject(room: &mut MailRoom<'_>, docket: &Docket<'_>, id: RecordId) -> Result
     // What a first complete run found, and nobody said is to be worked off, is told of as a whole.
     let case = case.filter(|row| !row.baseline || row.deadline.is_some() || row.severity == Severity::Critical);
     let note = case.as_ref().map(|row| noted(row, &findings, room.people()));
-    let routes: Vec<_> = room.wiring.config.routes.iter().map(|path| path.route.clone()).collect();
-    let named: Vec<String> = note.iter().flat_map(|note| routes_of(&routes, note)).map(|it| it.name.clone()).collect();
+    let wiring = room.wiring;
+    let routes = || wiring.config.routes.iter().map(|path| &path.route);
+    let named: Vec<&str> = note.iter().flat_map(|note| routes_of(routes(), note)).map(|it| it.name.as_str()).collect();
     let (mut told, mut stands) = (0, false);
-    for path in &room.wiring.config.routes {
+    for path in &wiring.config.routes {
         let route = &path.route;
         let before = room.inventory().told(&route.name, id)?;
         // Whoever was told of a case is told how it ends, wherever it belongs by then.
         let heard = before.as_ref().is_some_and(|told| told.event != Event::Settled);
-        let now = note.as_ref().filter(|_| heard || named.contains(&route.name));
+        let now = note.as_ref().filter(|_| heard || named.contains(&route.name.as_str()));
         let Some(event) = news(before.as_ref(), now) else {
             stands |= heard;
             continue;
@@ -113,7 +115,7 @@ pub fn note_of(house: &House, wiring: &Wiring, subject: RecordId) -> Result<Opti
     let findings = inventory.findings_of(subject)?;
     let people = wiring.yardstick.people.everybody(inventory)?;
     let case = Docket::new(house, wiring, house.now())?.case(subject, &findings)?;
-    Ok(case.map(|row| noted(&row, &findings, Some(&people))))
+    Ok(case.map(|row| noted(&row, &findings, &people)))
 }
 
 /// Makes letters of messages whose time is over; gives the number of messages.
@@ -122,7 +124,7 @@ fn close(house: &House, wiring: &Wiring) -> Result<usize, StoreError> {
         let now = house.now();
         let due = house.store().due(DIGEST_QUEUE, now, MESSAGES)?;
         let reads = Reads::default();
-        let mut room = MailRoom::new(house, (wiring, &reads), now);
+        let mut room = MailRoom::new(house, (wiring, &reads), now)?;
         for (_, key) in &due {
             let gathering = room.inventory().gathering_at(key)?;
             let path = gathering.as_ref().and_then(|it| path_of(wiring, &it.route));
@@ -142,23 +144,4 @@ fn close(house: &House, wiring: &Wiring) -> Result<usize, StoreError> {
 /// The configured route of that name.
 pub fn path_of<'w>(wiring: &'w Wiring, route: &str) -> Option<&'w Path> {
     wiring.config.routes.iter().find(|path| path.route.name == route)
-}
-
-/// Has the next message of a route say that nobody knows whether a letter arrived.
-pub fn mention(
-    draft: &mut Draft<'_>,
-    (path, address): (&Path, Option<String>),
-    id: DeliveryId,
-    now: Time,
-) -> Result<(), StoreError> {
-    let Form::Gathered { for_seconds, .. } = path.route.form else { return Ok(()) };
-    let known = draft.inventory().gathering(&path.route.name, address.as_deref())?;
-    let due = path.leaves(Severity::Info, now + provost_model::Span::seconds(for_seconds));
-    let mut gathering = known.unwrap_or_else(|| Gathering {
-        route: path.route.name.clone(),
-        digest: provost_model::Digest { address, ..Default::default() },
-        due,
-    });
-    uncertain(&mut gathering.digest, id);
-    draft.put_gathering(&gathering)
 }

@@ -7,12 +7,12 @@ use provost_model::{CaseNote, Finding, FindingState, Resolution};
 use crate::output::CaseRow;
 
 /// A case as it stands.
-pub(super) fn noted(row: &CaseRow, findings: &[Finding], people: Option<&Roster>) -> CaseNote {
+pub(super) fn noted(row: &CaseRow, findings: &[Finding], people: &Roster) -> CaseNote {
     let because = |rule: &String| {
         let finding = findings.iter().find(|it| it.state == FindingState::Open && it.rule == *rule);
         (rule.clone(), finding.map(|it| it.because.clone()).unwrap_or_default())
     };
-    let address = row.owner.as_deref().and_then(|owner| people?.address(owner)).map(str::to_owned);
+    let address = row.owner.as_deref().and_then(|owner| people.address(owner)).map(str::to_owned);
     CaseNote {
         subject: row.id,
         kind: row.kind.to_owned(),

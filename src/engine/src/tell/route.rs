@@ -82,10 +82,9 @@ impl Route {
 }
 
 /// The routes that take a case: those that name it, or those for the rest where none does.
-pub fn routes_of<'r>(routes: &'r [Route], note: &CaseNote) -> Vec<&'r Route> {
-    let taking = |rest: bool| routes.iter().filter(move |route| route.which.rest == rest && route.takes(note));
-    let named: Vec<&Route> = taking(false).collect();
-    if named.is_empty() { taking(true).collect() } else { named }
+pub fn routes_of<'r>(routes: impl Iterator<Item = &'r Route>, note: &CaseNote) -> Vec<&'r Route> {
+    let (rest, named): (Vec<_>, Vec<_>) = routes.filter(|route| route.takes(note)).partition(|route| route.which.rest);
+    if named.is_empty() { rest } else { named }
 }
 
 #[cfg(test)]
@@ -154,7 +153,7 @@ pub(super) mod tests {
         let routes = [named, unowned, rest];
         let names = |owner: Option<&str>, severity| {
             let case = CaseNote { owner: owner.map(str::to_owned), ..note(severity) };
-            routes_of(&routes, &case).iter().map(|route| route.name.clone()).collect::<Vec<_>>()
+            routes_of(routes.iter(), &case).iter().map(|route| route.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(Some("core"), Severity::High), ["core"]);
         assert_eq!(names(None, Severity::High), ["unowned"]);

@@ -351,22 +351,8 @@ mod tests {
     use crate::Store;
 
     fn letter(number: u8, lane: &str) -> Delivery {
-        Delivery {
-            id: RecordId::from_bytes([number; 16]),
-            route: "r".into(),
-            sink: "s".into(),
-            lane: lane.into(),
-            about: About::Digest(Box::default()),
-            state: Leaving::Waits,
-            written_at: Time::from_seconds(i64::from(number)),
-            first_tried_at: None,
-            tries: 0,
-            unclear: false,
-            not_before: Time::from_seconds(i64::from(number)),
-            said: None,
-            reference: None,
-            url: None,
-        }
+        let (id, at) = (RecordId::from_bytes([number; 16]), at(i64::from(number)));
+        Delivery::new(id, ("r", "s"), (lane.into(), About::Digest(Box::default())), (at, at))
     }
 
     fn at(seconds: i64) -> Time {

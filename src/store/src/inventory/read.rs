@@ -169,6 +169,12 @@ impl<'a> Inventory<'a> {
         row.and_then(|row| row.value).map_or_else(|| Ok(Vec::new()), |bytes| codec::finding::decode(&bytes))
     }
 
+    /// Up to `limit` subjects that are due in a queue of subjects, the most overdue first.
+    pub fn due_subjects(&self, queue: &str, now: Time, limit: usize) -> Result<Vec<RecordId>, StoreError> {
+        let due = self.store.due(queue, now, limit)?;
+        due.iter().map(|(_, item)| index::tail_id(item)).collect()
+    }
+
     /// Visits every finding as it stood at a commit (`None`: now), resolved ones included, subject by subject.
     pub fn each_finding(
         &self,

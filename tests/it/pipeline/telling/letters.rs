@@ -41,7 +41,7 @@ fn ten_thousand_cases_reach_a_sink_that_fails_a_fifth_of_all_calls_each_in_order
         office.put(&[finding(number, Severity::High, opened)]);
     }
     // Every tenth is settled while the letter about its beginning may still be on its way.
-    tell::turn(&office.desk.house, &office.wiring).unwrap();
+    office.write();
     for number in (0..CASES).step_by(10) {
         office.put(&[fixed(&finding(number, Severity::High, opened), office.desk.house.now())]);
     }
@@ -90,9 +90,9 @@ fn whoever_dies_between_the_try_and_its_note_leaves_it_to_the_sink_to_tell() {
     let office = Office { wiring: wired(&config, office.home.path()), ..office };
     let house = &office.desk.house;
     office.put(&[finding(1, Severity::High, house.now())]);
-    tell::turn(house, &office.wiring).unwrap();
+    office.write();
     office.desk.pass(Span::seconds(61));
-    tell::turn(house, &office.wiring).unwrap();
+    office.write();
     // Both are being tried, the requests leave, and the daemon dies.
     let letters = office.letters();
     assert_eq!(letters.len(), 2);
@@ -136,7 +136,7 @@ fn nothing_is_told_that_nobody_enabled_and_a_route_that_is_taken_away_tells_no_m
     assert!(office.letters().is_empty(), "no route, no letter");
     let mut office = Office { wiring: wired(&webhook(&to), office.home.path()), ..office };
     // What stood before the route was there is told by it too.
-    tell::turn(&office.desk.house, &office.wiring).unwrap();
+    office.write();
     assert_eq!(office.states(), ["waits"]);
     let standing = office.desk.house.inventory().standing("all").unwrap().unwrap();
     assert_eq!(standing.by, "the configuration's defaults", "nobody's file");
@@ -319,4 +319,20 @@ fn a_database_that_goes_away_in_the_middle_loses_no_letter_and_sends_none_twice(
         let count = |kind: &str| kinds.iter().filter(|it| *it == kind).count();
         assert_eq!((count("decision.standing"), count("letter.delivered")), (1, 6), "{lost}: {kinds:?}");
     }
+}
+
+#[test]
+fn a_letter_that_arrived_is_forgotten_after_its_time_though_its_sink_is_not_there_any_more() {
+    let office = Office::new("");
+    let to = office.runtime.block_on(Loopback::start(|_| Reply::new(204, &[], "")));
+    let mut office = Office { wiring: wired(&webhook(&to), office.home.path()), ..office };
+    office.put(&[finding(1, Severity::High, office.desk.house.now())]);
+    office.carry();
+    assert_eq!(office.states(), ["delivered"]);
+    office.reconfigure("");
+    office.carry();
+    assert_eq!(office.states(), ["delivered"]);
+    office.pass(1, Span::days(91));
+    assert_eq!(office.states(), [""; 0]);
+    assert!(!office.evidence().iter().any(|kind| kind == "letter.dead"), "it did arrive");
 }

@@ -11,8 +11,12 @@ use std::{
 
 use provost::{
     config::{Environment, Paths, Scene, parse},
-    couriers::carry,
-    jobs::{deliver::again, tell, vouch::Vouched},
+    house::House,
+    jobs::{
+        deliver::{AT_ONCE, Pace, again, deliver},
+        tell,
+        vouch::Vouched,
+    },
     wire::Wiring,
 };
 use provost_model::{Delivery, Finding, FindingState, Leaving, RecordId, Resolution, Severity, Span, Time};
@@ -64,10 +68,26 @@ impl Office {
         written.unwrap();
     }
 
+    /// Writes down what there is to tell, as the daemon does.
+    fn write(&self) {
+        tell::survey(&self.desk.house, &self.wiring).unwrap();
+        tell::turn(&self.desk.house, &self.wiring).unwrap();
+    }
+
+    /// Sends what is due, as couriers do.
+    async fn send(&self) {
+        let house = &self.desk.house;
+        for (sink, letters) in house.inventory().due_letters(house.now(), (20_000, AT_ONCE)).unwrap() {
+            let (wiring, stop) = (Arc::clone(&self.wiring), self.stop.clone());
+            deliver(House::clone(house), wiring, (sink, letters), Pace::new(house.now()), stop).await.unwrap();
+        }
+    }
+
     /// Carries until nothing is due at this moment.
     fn carry(&self) {
         loop {
-            self.runtime.block_on(carry(&self.desk.house, &self.wiring, &self.stop)).unwrap();
+            self.write();
+            self.runtime.block_on(self.send());
             if self.desk.house.inventory().due_letters(self.desk.house.now(), (1, 1)).unwrap().is_empty() {
                 return;
             }

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use provost_client::{Ask, Body, Failure, Limits, Patience, Provider, Web, authority::Token};
+use provost_client::{Ask, Body, Failure, Limits, Web, authority::Token};
 use provost_model::{Order, door};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Checked, Delivery, Handed, Receipt, Sink, SinkSpec, place, settings};
+use super::{Checked, Delivery, Handed, Receipt, Sink, SinkSpec, place, provider::provider, settings};
 use crate::{ActionError, Dialect, Letter, Wording};
 
 const SEND: &str = "PUT /_matrix/client/v3/rooms/{room}/send/m.room.message/{id}";
@@ -102,15 +102,7 @@ fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
     if !is_room || room.len() > 255 || room.contains(char::is_whitespace) {
         return Err("`room` is neither a room's id (!…) nor an alias (#…:…)".to_owned());
     }
-    let strings = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect();
-    let provider = Provider {
-        origin: settings.origin,
-        reads: strings(SPEC.reads),
-        acts: strings(SPEC.acts),
-        limits: Limits { in_flight: 2, answer: 4 << 20, ..Limits::default() },
-        patience: Patience::none(),
-        ..Provider::default()
-    };
+    let provider = provider(&SPEC, settings.origin, Limits { in_flight: 2, answer: 4 << 20, ..Limits::default() });
     let web = Web::new(provider, Arc::new(Token::bearer(token))).map_err(|said| format!("`origin`: {said}"))?;
     let wording = |dialect| Wording::new(dialect, handed.template.as_deref()).map_err(|error| error.to_string());
     let (plain, html) = (wording(Dialect::Plain)?, wording(Dialect::Html)?);

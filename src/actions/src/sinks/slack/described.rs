@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use provost_client::authority::Nobody;
+use provost_client::{Provider, authority::Nobody};
 
 use super::*;
 use crate::testing::{handed, letter, order};

@@ -7,12 +7,12 @@ pub(crate) mod sections;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use provost_client::{Ask, Body, Limits, Patience, Provider, Web, authority::Token};
+use provost_client::{Ask, Body, Limits, Web, authority::Token};
 use provost_model::{Order, door};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Checked, Delivery, Handed, Receipt, Sink, SinkSpec, settings};
+use super::{Checked, Delivery, Handed, Receipt, Sink, SinkSpec, provider::provider, settings};
 use crate::{ActionError, Dialect, Letter, Wording};
 
 const POST: &str = "POST /chat.postMessage";
@@ -143,15 +143,7 @@ fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
     if !is_id || !settings.channel.chars().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit()) {
         return Err("`channel` is no channel's id: it begins with C, G or D and has capitals and digits".to_owned());
     }
-    let strings = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect();
-    let provider = Provider {
-        origin: settings.origin,
-        reads: strings(SPEC.reads),
-        acts: strings(SPEC.acts),
-        limits: Limits { in_flight: 2, answer: 16 << 20, ..Limits::default() },
-        patience: Patience::none(),
-        ..Provider::default()
-    };
+    let provider = provider(&SPEC, settings.origin, Limits { in_flight: 2, answer: 16 << 20, ..Limits::default() });
     let web = Web::new(provider, Arc::new(Token::bearer(token))).map_err(|said| format!("`origin`: {said}"))?;
     let wording = Wording::new(Dialect::Slack, handed.template.as_deref()).map_err(|error| error.to_string())?;
     Ok(Box::new(Slack { web, channel: settings.channel, look_up: settings.look_up, wording }))

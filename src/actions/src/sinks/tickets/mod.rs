@@ -11,7 +11,7 @@ pub(super) mod roundup;
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use provost_client::{Authority, Failure, Pages, Patience, Provider, Web};
+use provost_client::{Authority, Failure, Limits, Pages, Patience, Provider, Web};
 use provost_model::{Order, Span, Time};
 use serde_json::Value;
 
@@ -89,13 +89,9 @@ impl<D: Desk> Tracker for Office<D> {
     }
 }
 
-/// What is known of a tracker before the first call: it may be sent what its description says, and nothing else.
+/// What is known of a tracker before the first call.
 fn provider(spec: &SinkSpec, origin: String, headers: &[(&str, &str)]) -> Provider {
-    let owned = |calls: &[&str]| calls.iter().map(|it| (*it).to_owned()).collect();
     Provider {
-        origin,
-        reads: owned(spec.reads),
-        acts: owned(spec.acts),
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         // Whoever tells tries again later by itself: a look that does not get through soon has failed.
         patience: Patience {
@@ -105,7 +101,7 @@ fn provider(spec: &SinkSpec, origin: String, headers: &[(&str, &str)]) -> Provid
             window: Duration::from_secs(10),
             ..Patience::default()
         },
-        ..Provider::default()
+        ..super::provider::provider(spec, origin, Limits::default())
     }
 }
 
