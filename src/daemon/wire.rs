@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use provost_actions::sinks::{Handed, Sink};
+use provost_actions::{Handed, sinks::Sink};
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
@@ -215,7 +215,7 @@ impl provost_connectors::Secrets for Secrets {
     }
 }
 
-impl provost_actions::sinks::Secrets for Secrets {
+impl provost_actions::Secrets for Secrets {
     fn check(&self, reference: &str) -> Result<(), String> {
         provost_connectors::Secrets::check(self, reference)
     }

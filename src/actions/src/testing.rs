@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use provost_model::{Clock, Decision, Order, Recorded, Time};
+use provost_model::{Clock, Decision, Kind, Order, Purpose, RecordId, Recorded, Remedy, Ruling, Target, Time};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::{
     Letter,
-    sinks::{Handed, Secrets},
+    given::{Handed, Secrets},
 };
 
 #[path = "../../../tests/servers/loopback/mod.rs"]
@@ -49,6 +49,34 @@ impl Secrets for Vault {
 pub(crate) fn order() -> Order {
     let decision = Decision::Standing { policy: "p".into(), by: "ann".into() };
     Order::from_recorded(Recorded::attest(decision, 1, NOW)).unwrap()
+}
+
+/// An order to act upon something.
+#[allow(clippy::disallowed_methods, reason = "a test that needs an order has no store")]
+pub(crate) fn act(remedy: Remedy) -> Order {
+    let decision = Decision::Ruled {
+        id: RecordId::from_bytes([1; 16]),
+        subject: RecordId::from_bytes([2; 16]),
+        findings: Vec::new(),
+        ruling: Ruling::Act { remedy },
+        by: vec!["ann".into()],
+        purpose: Purpose::stated("leaver").unwrap(),
+        policy: "p".into(),
+    };
+    Order::from_recorded(Recorded::attest(decision, 1, NOW)).unwrap()
+}
+
+/// What is to be changed.
+pub(crate) fn target(kind: Kind, external_id: &str, holder_name: &str) -> Target {
+    Target {
+        record: RecordId::from_bytes([2; 16]),
+        realm: "test/realm".into(),
+        kind,
+        external_id: external_id.into(),
+        name: external_id.into(),
+        holder_id: holder_name.into(),
+        holder_name: holder_name.into(),
+    }
 }
 
 /// A letter with everything in it.

@@ -18,6 +18,8 @@ use crate::{
     memory::is_empty,
 };
 
+/// How the name of a snapshot of sled's page table ends while it is being written.
+const HALF_WRITTEN: &str = ".generating";
 /// The tree that sled makes for itself.
 const OWN: &str = "__sled__default";
 
@@ -38,6 +40,7 @@ pub struct Sled {
 impl Sled {
     /// sled in a directory that was checked before.
     pub(crate) fn open(path: &Path, cache: u64) -> Result<Self, StoreError> {
+        clear_half_written(path)?;
         let config = ::sled::Config::new().path(path).cache_capacity(cache).mode(::sled::Mode::LowSpace);
         let db = config.flush_every_ms(Some(500)).open().map_err(|error| failed(path, error))?;
         let file = File::open(path.join("db"))?;
@@ -108,6 +111,19 @@ impl Sled {
         *known = present;
         Ok(())
     }
+}
+
+/// Removes snapshots of the page table that a crash left half written. sled means to pass them over, since the one before
+/// goes only when the new one has its name, but looks for another ending (0.34.7, `get_snapshot_files`), takes such a file
+/// for the newest snapshot and refuses to open.
+fn clear_half_written(path: &Path) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(HALF_WRITTEN) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Engine for Sled {

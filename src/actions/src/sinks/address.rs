@@ -66,7 +66,10 @@ impl Ways {
             return Ok(web.clone());
         }
         let limits = Limits { answer: self.answer, ..Limits::default() };
-        let provider = Provider { egress: self.out.clone(), ..provider(self.spec, origin.clone(), limits) };
+        let provider = Provider {
+            egress: self.out.clone(),
+            ..provider((self.spec.reads, self.spec.acts), origin.clone(), limits)
+        };
         let web = Web::new(provider, Arc::new(Nobody))?;
         *known = Some((origin, web.clone()));
         Ok(web)

@@ -6,9 +6,6 @@ mod chat_webhook;
 mod mail;
 mod matrix;
 mod place;
-mod provider;
-mod secret;
-mod settings;
 mod slack;
 mod slack_webhook;
 mod syslog;
@@ -18,14 +15,15 @@ mod tickets;
 mod trust;
 mod webhook;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use async_trait::async_trait;
-use provost_model::{Clock, Order};
-use secrecy::SecretString;
-use serde_json::{Map, Value};
+use provost_model::Order;
 
-use crate::{ActionError, Letter};
+use crate::{
+    ActionError, Letter,
+    given::{Handed, provider, secret, settings},
+};
 
 /// Every sink there is, by name.
 pub const ALL: &[&SinkSpec] = &[
@@ -98,33 +96,6 @@ pub struct SinkSpec {
 
 /// What turns settings into a sink; an error says which setting is wrong, without its value.
 pub type Build = dyn Fn(&Handed) -> Result<Box<dyn Sink>, String> + Send + Sync;
-
-/// What a sink is handed.
-#[derive(Clone)]
-pub struct Handed {
-    /// The name of the `[[sinks]]` entry.
-    pub name: String,
-    /// Its own settings.
-    pub settings: Map<String, Value>,
-    /// A template of the operator's own, instead of the one that is built in.
-    pub template: Option<String>,
-    /// What this machine is called.
-    pub hostname: String,
-    /// Where secrets come from.
-    pub secrets: Arc<dyn Secrets>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-}
-
-/// Where secrets come from. A setting keeps the reference; the secret is asked for when it is used.
-pub trait Secrets: Send + Sync {
-    /// Whether a text is a reference to a secret, such as `env:NAME`, or what is wrong with it in words that do not repeat
-    /// it: it may be the secret itself.
-    fn check(&self, reference: &str) -> Result<(), String>;
-
-    /// The secret that a reference leads to. It may block for ten seconds.
-    fn get(&self, reference: &str) -> Result<SecretString, String>;
-}
 
 /// What the other side said of a letter that arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! It must never name a sink.
 
 use provost_model::door::corpus::HOSTILE;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::testing::{handed, letter};

@@ -101,6 +101,28 @@ pub(super) fn rounds() -> u64 {
     std::env::var(ROUNDS_SAID).map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
 
+/// Where a kill hits sled once in some hundred: while it writes the snapshot of its page table.
+#[test]
+fn a_snapshot_of_sled_that_was_being_written_is_passed_over() {
+    let dir = TempDir::new().unwrap();
+    (0..3).for_each(|_| {
+        write(&opened(dir.path(), EngineKind::Sled, JOURNALS[1]));
+    });
+    let within = dir.path().join(EngineKind::Sled.name());
+    let is_snapshot = |name: &str| name.starts_with("snap.");
+    let names = std::fs::read_dir(&within).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let whole = std::fs::read(within.join(names.into_iter().find(|name| is_snapshot(name)).unwrap())).unwrap();
+    for length in [0, 1, whole.len() / 2, whole.len()] {
+        // A crash leaves no note of an orderly close.
+        std::fs::remove_file(dir.path().join(crate::whole::CLOSED)).unwrap();
+        let half = within.join("snap.00FFFFFFFFFFFFFF.generating");
+        std::fs::write(&half, whole.get(..length).unwrap()).unwrap();
+        let store = opened(dir.path(), EngineKind::Sled, JOURNALS[1]);
+        check(&store);
+        assert!(!half.exists());
+    }
+}
+
 fn survives_kills(engine: EngineKind) {
     let rounds = rounds();
     let dir = TempDir::new().unwrap();

@@ -102,7 +102,11 @@ fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
     if !is_room || room.len() > 255 || room.contains(char::is_whitespace) {
         return Err("`room` is neither a room's id (!…) nor an alias (#…:…)".to_owned());
     }
-    let provider = provider(&SPEC, settings.origin, Limits { in_flight: 2, answer: 4 << 20, ..Limits::default() });
+    let provider = provider(
+        (SPEC.reads, SPEC.acts),
+        settings.origin,
+        Limits { in_flight: 2, answer: 4 << 20, ..Limits::default() },
+    );
     let web = Web::new(provider, Arc::new(Token::bearer(token))).map_err(|said| format!("`origin`: {said}"))?;
     let wording = |dialect| Wording::new(dialect, handed.template.as_deref()).map_err(|error| error.to_string());
     let (plain, html) = (wording(Dialect::Plain)?, wording(Dialect::Html)?);

@@ -143,7 +143,11 @@ fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
     if !is_id || !settings.channel.chars().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit()) {
         return Err("`channel` is no channel's id: it begins with C, G or D and has capitals and digits".to_owned());
     }
-    let provider = provider(&SPEC, settings.origin, Limits { in_flight: 2, answer: 16 << 20, ..Limits::default() });
+    let provider = provider(
+        (SPEC.reads, SPEC.acts),
+        settings.origin,
+        Limits { in_flight: 2, answer: 16 << 20, ..Limits::default() },
+    );
     let web = Web::new(provider, Arc::new(Token::bearer(token))).map_err(|said| format!("`origin`: {said}"))?;
     let wording = Wording::new(Dialect::Slack, handed.template.as_deref()).map_err(|error| error.to_string())?;
     Ok(Box::new(Slack { web, channel: settings.channel, look_up: settings.look_up, wording }))

@@ -101,7 +101,7 @@ fn provider(spec: &SinkSpec, origin: String, headers: &[(&str, &str)]) -> Provid
             window: Duration::from_secs(10),
             ..Patience::default()
         },
-        ..super::provider::provider(spec, origin, Limits::default())
+        ..super::provider::provider((spec.reads, spec.acts), origin, Limits::default())
     }
 }
 

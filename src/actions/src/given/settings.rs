@@ -1,4 +1,4 @@
-//! A sink's own settings, read into the form it wants, and the references to secrets among them.
+//! An entry's own settings, read into the form it wants, and the references to secrets among them.
 //! It must never repeat a setting's value: it may be a secret in the wrong place.
 
 use provost_client::authority::SecretOf;

@@ -1,5 +1,5 @@
-//! A sink's secret at the time of use: asked for where waiting stops nobody.
-//! It must never keep a secret longer than one delivery.
+//! A secret at the time of use: asked for where waiting stops nobody.
+//! It must never keep a secret longer than one act.
 
 use provost_client::authority::SecretOf;
 use secrecy::SecretString;

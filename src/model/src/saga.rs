@@ -1,0 +1,324 @@
+//! A change of the world in several steps, written down before each of them: a rotation, a disabling, a deletion.
+//! It must never have the value of a secret, nor forget a step that was begun.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DecisionId, Kind, Reading, RecordId, Remedy, Time};
+
+/// A saga's name, which new credentials carry as a mark where the provider lets them.
+pub type SagaId = RecordId;
+
+/// The steps of a rotation, in their order. Other changes take some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Look at what there is, and whether there is room.
+    Plan,
+    /// Make a new credential beside the old one.
+    Mint,
+    /// Put its value where consumers find it.
+    Store,
+    /// Use it once, harmlessly.
+    Verify,
+    /// Have consumers read it.
+    Propagate,
+    /// See that the new one is used and the old one is not.
+    Observe,
+    /// Make the old one unusable, reversibly.
+    Disable,
+    /// See that nobody misses it.
+    Watch,
+    /// Remove the old one for good.
+    Delete,
+    /// See that the old one is gone or useless.
+    Prove,
+}
+
+/// One call, or one look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Look at what the provider lists and what the destinations hold.
+    Look,
+    /// Make the new credential.
+    Mint,
+    /// Put the new value into that destination.
+    Put(u8),
+    /// Read the new value back from that destination.
+    Recover(u8),
+    /// Use the new one once.
+    Verify,
+    /// Have the consumers of that destination read it.
+    Reload(u8),
+    /// Make the old one unusable.
+    Disable,
+    /// Make the old one usable again.
+    Enable,
+    /// Remove the old one.
+    Delete,
+    /// Remove one that this saga made.
+    Discard(String),
+    /// Put what was there before back into that destination.
+    Restore(u8),
+}
+
+/// Which way a saga goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// To its end.
+    Forward,
+    /// Back to how it was.
+    Back,
+}
+
+/// How a saga ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// What was decided is done, and proven.
+    Done,
+    /// Everything is as it was.
+    Restored,
+    /// There was nothing to do: the provider did not list it any more.
+    Moot,
+}
+
+/// What is to be changed, as the inventory knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The record.
+    pub record: RecordId,
+    /// The authority that issued its id, as `aws/123456789012`.
+    pub realm: String,
+    /// What sort of thing it is.
+    pub kind: Kind,
+    /// What the provider calls it: `AKIA…`, an accessor, a number.
+    pub external_id: String,
+    /// What people call it.
+    pub name: String,
+    /// What whoever it authenticates as is called by the provider; empty where that is unknown.
+    pub holder_id: String,
+    /// What people call that one: a user's, a role's name.
+    pub holder_name: String,
+}
+
+/// One credential of the same holder, as the provider lists it now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// What the provider calls it.
+    pub id: String,
+    /// Whether it works.
+    pub active: bool,
+    /// When it was made.
+    pub made_at: Reading<Time>,
+    /// When it was used last.
+    pub used_at: Reading<Time>,
+    /// The saga that made it, where the provider keeps a word of ours.
+    pub mark: Option<String>,
+}
+
+/// The credential that a saga made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct New {
+    /// What the provider calls it.
+    pub id: String,
+    /// Keyed fingerprint of its value; none where it has no value that leaves the provider.
+    pub fingerprint: Option<String>,
+    /// When it was made.
+    pub at: Time,
+}
+
+/// What a saga did at one destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// What the destination called what was there before; none if nothing was.
+    pub before: Option<String>,
+    /// What it calls the new value; none while it is not there.
+    pub after: Option<String>,
+    /// Whether what was there before is back.
+    pub restored: bool,
+    /// Whether its consumers were told.
+    pub reloaded: bool,
+}
+
+/// An act that was begun; whoever finds it does not know what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doing {
+    /// Which.
+    pub act: Act,
+    /// Since when.
+    pub since: Time,
+}
+
+/// One line of a saga's journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: Time,
+    /// In which step.
+    pub phase: Phase,
+    /// The act.
+    pub act: Act,
+    /// What became of it: `begun`, `done`, `failed`, `unclear`.
+    pub what: String,
+    /// What is known of it, without secrets.
+    pub said: String,
+}
+
+/// A change in several steps. It is written down as it is before each act, and after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saga {
+    /// Its name.
+    pub id: SagaId,
+    /// The decision it carries out.
+    pub decision: DecisionId,
+    /// What that asks for.
+    pub remedy: Remedy,
+    /// The `[[rotations]]` entry it goes by; empty where people do it.
+    pub profile: String,
+    /// The kind of rotator; `guided` where people do it.
+    pub rotator: String,
+    /// What is to be changed.
+    pub target: Target,
+    /// Who answers for it, as far as that is known.
+    pub owner: Option<String>,
+    /// Whether breakage is accepted for speed.
+    pub emergency: bool,
+    /// The steps it takes.
+    pub phases: Vec<Phase>,
+    /// The step it is in.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Time,
+    /// Which way it goes.
+    pub course: Course,
+    /// The act that is being done.
+    pub doing: Option<Doing>,
+    /// What the provider listed before anything was done.
+    pub before: Option<Vec<Slot>>,
+    /// The new credential.
+    pub minted: Option<New>,
+    /// Credentials it made whose value is lost: they are removed before another is made.
+    pub strays: Vec<String>,
+    /// The destinations, in the order of the configuration.
+    pub placed: Vec<Placed>,
+    /// When the new credential was seen to work.
+    pub verified_at: Option<Time>,
+    /// When the old one was disabled.
+    pub disabled_at: Option<Time>,
+    /// When the old one was removed.
+    pub deleted_at: Option<Time>,
+    /// When the destinations had again what they had before.
+    pub restored_at: Option<Time>,
+    /// When it goes on, at the earliest.
+    pub not_before: Time,
+    /// How often the present act failed.
+    pub tries: u32,
+    /// Why it waits, in words.
+    pub waits: Option<String>,
+    /// Why it needs a person's word before it goes on.
+    pub held: Option<String>,
+    /// Who said that it is to pause.
+    pub paused_by: Option<String>,
+    /// What happened, the oldest first.
+    pub journal: Vec<Entry>,
+    /// When it began.
+    pub begun_at: Time,
+    /// How and when it ended.
+    pub ended: Option<(Ending, Time)>,
+}
+
+impl Phase {
+    /// Every step, in order.
+    pub const ALL: [Phase; 10] = [
+        Phase::Plan,
+        Phase::Mint,
+        Phase::Store,
+        Phase::Verify,
+        Phase::Propagate,
+        Phase::Observe,
+        Phase::Disable,
+        Phase::Watch,
+        Phase::Delete,
+        Phase::Prove,
+    ];
+
+    /// The word used in interfaces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Plan => "plan",
+            Phase::Mint => "mint",
+            Phase::Store => "store",
+            Phase::Verify => "verify",
+            Phase::Propagate => "propagate",
+            Phase::Observe => "observe",
+            Phase::Disable => "disable",
+            Phase::Watch => "watch",
+            Phase::Delete => "delete",
+            Phase::Prove => "prove",
+        }
+    }
+}
+
+impl Act {
+    /// Whether it changes anything outside.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Act::Look | Act::Recover(_) | Act::Verify)
+    }
+
+    /// The word used in interfaces.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Act::Look => "look",
+            Act::Mint => "mint",
+            Act::Put(_) => "put",
+            Act::Recover(_) => "read back",
+            Act::Verify => "verify",
+            Act::Reload(_) => "reload",
+            Act::Disable => "disable",
+            Act::Enable => "enable",
+            Act::Delete => "delete",
+            Act::Discard(_) => "discard",
+            Act::Restore(_) => "restore",
+        }
+    }
+}
+
+impl Course {
+    /// The word used in interfaces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Course::Forward => "forward",
+            Course::Back => "back",
+        }
+    }
+}
+
+impl Ending {
+    /// The word used in interfaces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ending::Done => "done",
+            Ending::Restored => "restored",
+            Ending::Moot => "moot",
+        }
+    }
+}
+
+impl Saga {
+    /// The mark that what it makes carries, where the provider keeps a word of ours.
+    pub fn mark(&self) -> String {
+        format!("provost {}", self.id)
+    }
+
+    /// Where it stands, in a word.
+    pub fn state(&self) -> &'static str {
+        match (&self.ended, &self.held, &self.paused_by) {
+            (Some((ending, _)), ..) => ending.word(),
+            (None, Some(_), _) => "held",
+            (None, None, Some(_)) => "paused",
+            (None, None, None) => "under_way",
+        }
+    }
+}
