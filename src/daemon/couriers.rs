@@ -13,6 +13,7 @@ use crate::{
     house::House,
     jobs::{
         deliver::{AT_ONCE, Pace, deliver},
+        rotate::{self, InHand},
         tell, tickets,
     },
     wire::Wiring,
@@ -33,6 +34,8 @@ const NOBODY: u64 = 60;
 pub struct Couriers {
     writing: Option<JoinHandle<()>>,
     asking: Option<JoinHandle<()>>,
+    changing: Option<JoinHandle<()>>,
+    values: InHand,
     out: BTreeMap<String, JoinHandle<Option<Pace>>>,
     paces: BTreeMap<String, Pace>,
     rounds: u64,
@@ -42,6 +45,7 @@ impl Couriers {
     /// Has written down what there is to tell, and sends couriers out with what is due. `house` is that of this turn.
     pub async fn round(&mut self, house: &House, wiring: &Arc<Wiring>, stop: &CancellationToken) {
         self.rounds += 1;
+        self.change(house, wiring, stop);
         if wiring.config.routes.is_empty() && self.rounds % NOBODY != 1 {
             return;
         }
@@ -91,6 +95,19 @@ impl Couriers {
         }
     }
 
+    /// Has decisions to act carried on, beside everything else.
+    fn change(&mut self, house: &House, wiring: &Arc<Wiring>, stop: &CancellationToken) {
+        if self.changing.as_ref().is_some_and(|it| !it.is_finished()) {
+            return;
+        }
+        let (house, wiring, values, stop) = (house.clone(), Arc::clone(wiring), self.values.clone(), stop.clone());
+        self.changing = Some(tokio::spawn(async move {
+            if let Err(error) = rotate::turn(&house, &wiring, &values, &stop).await {
+                tracing::error!(%error, "cannot write down how a change goes on");
+            }
+        }));
+    }
+
     /// Takes in what those who are back have learnt.
     async fn come_home(&mut self) {
         let back: BTreeSet<String> =
@@ -111,6 +128,9 @@ impl Couriers {
         }
         if let Some(asking) = self.asking {
             let _ = asking.await;
+        }
+        if let Some(changing) = self.changing {
+            let _ = changing.await;
         }
         for (_, courier) in self.out {
             let _ = courier.await;

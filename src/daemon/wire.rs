@@ -1,6 +1,8 @@
 //! The composition root: from a configuration to a store that is open, connectors that can look, figures to judge by.
 //! It must never read a setting that the configuration did not check, nor keep a secret longer than it takes to hand it on.
 
+mod hands;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -11,15 +13,17 @@ use std::{
     time::Duration,
 };
 
-use provost_actions::{Handed, sinks::Sink};
+use provost_actions::{Fingerprints, Handed, sinks::Sink};
 use provost_connectors::{Connector, Reach, Spec, fingerprint::FingerprintKey};
 use provost_engine::{Policy, PolicyConfig};
 use provost_model::{Span, Time};
 use provost_store::{OpenOptions, Postgres, PostgresOptions, Shown, Store, StoreError, evidence::Signer, inventory};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
+use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+pub use self::hands::Hand;
 use crate::{
     clock::WallClock,
     config::{Address, Config, Environment, MalformedReference, Reference, Schedule, Source, scrubbed, telling},
@@ -67,6 +71,8 @@ pub enum WireError {
 
 /// Sinks by name, each with how it is configured.
 type Sinks = BTreeMap<String, (telling::Sink, Arc<dyn Sink>)>;
+/// Hands by the name of their entry.
+type Hands = BTreeMap<String, Arc<Hand>>;
 
 /// Everything that follows from one configuration; replaced as a whole by a reload.
 pub struct Wiring {
@@ -79,6 +85,7 @@ pub struct Wiring {
     fingerprints: Arc<FingerprintKey>,
     connectors: Known,
     sinks: Sinks,
+    hands: Hands,
 }
 
 impl Wiring {
@@ -91,8 +98,9 @@ impl Wiring {
         let connectors = Known::of(&config.manifests);
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
         let sinks = sinks_of(&config, &environment)?;
+        let hands = hands::of(&config, &environment)?;
         let yardstick = Yardstick { policy, owning, people };
-        let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks };
+        let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks, hands };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }
@@ -102,6 +110,21 @@ impl Wiring {
     /// A sink of that name, and how it is configured.
     pub fn sink(&self, name: &str) -> Option<(telling::Sink, Arc<dyn Sink>)> {
         self.sinks.get(name).cloned()
+    }
+
+    /// Whoever changes what that `[[rotations]]` entry is about.
+    pub fn hand(&self, name: &str) -> Option<Arc<Hand>> {
+        self.hands.get(name).cloned()
+    }
+
+    /// All of them.
+    pub fn hands(&self) -> impl Iterator<Item = &Arc<Hand>> {
+        self.hands.values()
+    }
+
+    /// What recognises values without keeping them.
+    pub fn marks(&self) -> Arc<dyn Fingerprints> {
+        Arc::new(Marks(Arc::clone(&self.fingerprints)))
     }
 
     /// Whoever signs checkpoints of evidence.
@@ -225,18 +248,33 @@ impl provost_actions::Secrets for Secrets {
     }
 }
 
+/// Fingerprints of values on their way.
+struct Marks(Arc<FingerprintKey>);
+
+impl Fingerprints for Marks {
+    /// What is too weak to have a fingerprint is like nothing else: values of ours are not.
+    fn of(&self, value: &[u8]) -> String {
+        self.0.of("saga", value).map_or_else(|| "too weak".to_owned(), |fingerprint| fingerprint.to_string())
+    }
+}
+
+/// What an entry of that name with those settings is handed.
+fn handed((name, settings): (&str, &Map<String, Value>), environment: &Environment) -> Handed {
+    Handed {
+        name: name.to_owned(),
+        settings: settings.clone(),
+        template: None,
+        hostname: hostname().unwrap_or_else(|| "localhost".to_owned()),
+        secrets: Arc::new(Secrets(environment.clone())),
+        clock: Arc::new(WallClock),
+    }
+}
+
 /// The sinks of a configuration, each built once, so that a bad setting shows now.
 fn sinks_of(config: &Config, environment: &Environment) -> Result<Sinks, WireError> {
     let mut sinks = BTreeMap::new();
     for sink in &config.sinks {
-        let handed = Handed {
-            name: sink.name.clone(),
-            settings: sink.settings.clone(),
-            template: sink.template.clone(),
-            hostname: hostname().unwrap_or_else(|| "localhost".to_owned()),
-            secrets: Arc::new(Secrets(environment.clone())),
-            clock: Arc::new(WallClock),
-        };
+        let handed = Handed { template: sink.template.clone(), ..handed((&sink.name, &sink.settings), environment) };
         let built = (sink.spec.build)(&handed);
         let built = built.map_err(|said| WireError::Setting { setting: format!("sink {:?}", sink.name), said })?;
         sinks.insert(sink.name.clone(), (sink.clone(), Arc::from(built)));

@@ -4,6 +4,7 @@
 mod cases;
 mod connector;
 mod evidence;
+mod rotate;
 mod rules;
 mod store;
 mod telling;
@@ -19,6 +20,7 @@ use crate::output::Format;
 pub use cases::{About, Cases, DecisionWord};
 pub use connector::Connector;
 pub use evidence::Evidence;
+pub use rotate::{ChangeWord, OnOff, Planning, Rotate};
 pub use rules::{Rules, WhatIf};
 pub use store::StoreAction;
 pub use telling::{Chosen, Outbox, Routes, Sinks};
@@ -116,6 +118,9 @@ pub enum Command {
     /// Letters on their way to sinks, and what became of them
     #[command(subcommand)]
     Outbox(Outbox),
+    /// Rotate, disable, remove: what is being changed, and what would be
+    #[command(subcommand)]
+    Rotate(Rotate),
     /// What is looked for, and what other thresholds would open and close
     #[command(subcommand)]
     Rules(Rules),

@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod links;
 pub mod owners;
 pub mod quickstart;
+pub mod rotate;
 pub mod rules;
 pub mod scan;
 mod screen;
@@ -27,9 +28,9 @@ pub mod store;
 pub mod telling;
 
 pub use args::{
-    About, Baseline, Cases, Chosen, Cli, Cluster, Command, ConfigAction, Connector, DecisionWord, Evidence, Findings,
-    Global, Inventory, Named, Outbox, Owners, Parting, Quickstart, Routes, Rules, Scan, Selection, Sinks, Snapshot,
-    Sources, StoreAction, Two, WhatIf, When,
+    About, Baseline, Cases, ChangeWord, Chosen, Cli, Cluster, Command, ConfigAction, Connector, DecisionWord, Evidence,
+    Findings, Global, Inventory, Named, OnOff, Outbox, Owners, Parting, Planning, Quickstart, Rotate, Routes, Rules,
+    Scan, Selection, Sinks, Snapshot, Sources, StoreAction, Two, WhatIf, When,
 };
 pub use exit::Exit;
 pub use screen::{CliError, Screen};

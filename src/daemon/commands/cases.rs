@@ -144,8 +144,14 @@ fn decide(
         return Err(CommandError::Usage(format!("nothing that {unknown} found stands of {}: {there}", about.id)));
     }
     faults.retain(|it| is_meant(it, &about.rules));
-    let wanted =
-        Wanted { subject, rules: about.rules.clone(), ruling: ruling(&faults)?, purpose: purpose(&about.reason)? };
+    let wanted = Wanted {
+        subject,
+        rules: about.rules.clone(),
+        ruling: ruling(&faults)?,
+        purpose: purpose(&about.reason)?,
+        routine: false,
+        emergency: false,
+    };
     with_desk(asked, |desk| desk.ask(&wanted), screen)
 }
 
@@ -164,12 +170,12 @@ fn say(asked: &Asked<'_>, word: &cli::DecisionWord, what: Say, screen: &mut Scre
     with_desk(asked, |desk| desk.say(about, what, &purpose), screen)
 }
 
-fn purpose(words: &str) -> Result<Purpose, CommandError> {
+pub(super) fn purpose(words: &str) -> Result<Purpose, CommandError> {
     Purpose::stated(words).ok_or_else(|| CommandError::Usage("say why".to_owned()))
 }
 
 /// Does one thing about a decision, and shows what became of it.
-fn with_desk(
+pub(super) fn with_desk(
     asked: &Asked<'_>,
     step: impl FnOnce(&Desk<'_>) -> Result<Motion, crate::jobs::decide::DecideError>,
     screen: &mut Screen<'_>,

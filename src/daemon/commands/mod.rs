@@ -9,6 +9,7 @@ mod findings;
 mod inventory;
 mod links;
 mod owners;
+mod rotate;
 mod rules;
 mod scan;
 mod snapshot;
@@ -65,6 +66,9 @@ pub enum CommandError {
     /// It was not decided.
     #[error(transparent)]
     Decide(#[from] DecideError),
+    /// It is not so, in words.
+    #[error("{0}")]
+    Said(String),
     /// What was named is not there.
     #[error("{0}")]
     Usage(String),
@@ -96,6 +100,7 @@ pub fn needs_store(command: &Command) -> bool {
         | Command::Sinks(_)
         | Command::Routes(_)
         | Command::Outbox(_)
+        | Command::Rotate(_)
         | Command::Rules(_)
         | Command::Owners(_)
         | Command::Snapshot(_)
@@ -128,6 +133,7 @@ pub async fn answer(asked: &Asked<'_>, command: &Command, screen: &mut Screen<'_
         Command::Sinks(action) => telling::sinks(asked, action, screen).await,
         Command::Routes(action) => telling::routes(asked, action, screen),
         Command::Outbox(action) => telling::outbox(asked, action, screen),
+        Command::Rotate(action) => rotate::rotate(asked, action, screen).await,
         Command::Rules(action) => rules::rules(asked, action, screen).await,
         Command::Owners(action) => owners::owners(asked, action, screen),
         Command::Snapshot(action) => snapshot::snapshot(asked.desk, action, screen),
@@ -179,7 +185,7 @@ impl CommandError {
             | Self::Archive(ArchiveError::There(_) | ArchiveError::NoBackup(_) | ArchiveError::NoCopy(_)) => {
                 Exit::Usage
             }
-            Self::Look(_) | Self::Snapshot(_) | Self::Archive(_) | Self::Decide(_) => Exit::Failed,
+            Self::Said(_) | Self::Look(_) | Self::Snapshot(_) | Self::Archive(_) | Self::Decide(_) => Exit::Failed,
         }
     }
 

@@ -2,6 +2,7 @@
 //! It must never stop at the first problem: one look shows them all.
 
 mod governance;
+pub mod rotation;
 pub mod telling;
 
 use std::{
@@ -17,7 +18,7 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 use jiff::tz::TimeZone;
-use provost_engine::{Owning, Roster, govern::Governance};
+use provost_engine::{Owning, Roster, govern::Governance, rotate::Limits};
 use provost_model::Span;
 use provost_store::EngineKind;
 use toml::Table;
@@ -69,6 +70,10 @@ pub struct Config {
     pub sinks: Vec<telling::Sink>,
     /// Which cases are told of where.
     pub routes: Vec<telling::Path>,
+    /// How much may be changed at once.
+    pub limits: Limits,
+    /// What may be changed by which rotator, and where new values go.
+    pub rotations: Vec<rotation::Rotation>,
     /// Whose file the configuration is, if it is one.
     pub configured_by: Option<u32>,
     thresholds: Table,
@@ -190,6 +195,8 @@ impl Config {
         let snapshots = check.snapshots(&typed.snapshots, &store);
         let sinks = check.sinks(std::mem::take(&mut typed.sinks), paths.file.parent());
         let routes = check.routes(std::mem::take(&mut typed.routes), &sinks);
+        let limits = check.limits(std::mem::take(&mut typed.rotation));
+        let rotations = check.rotations(std::mem::take(&mut typed.rotations));
         let key_id = typed.fingerprints.id.unwrap_or_else(|| "k1".to_owned());
         if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(|it| it.is_ascii_alphanumeric()) {
             check.fault("fingerprints.id", "an id has 1 to 16 letters and digits, such as k1");
@@ -212,6 +219,8 @@ impl Config {
             evidence_key: typed.evidence.key.unwrap_or_else(|| Reference::File(paths.evidence_key.clone())),
             sinks,
             routes,
+            limits,
+            rotations,
             configured_by: None,
             thresholds: typed.thresholds,
             weights: typed.owners.weights,

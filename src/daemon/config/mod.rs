@@ -15,8 +15,8 @@ mod text;
 mod typed;
 
 pub use address::Address;
-pub use meant::telling;
 pub use meant::{Config, DaemonSettings, Schedule, Snapshots, Source, StoreChoice};
+pub use meant::{rotation, telling};
 pub use paths::{Paths, Scene};
 pub use policy::{thresholds_in, thresholds_of};
 pub use problem::{Problem, nearest};

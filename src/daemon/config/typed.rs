@@ -1,6 +1,7 @@
 //! The configuration as typed: exactly what TOML says, names and types checked, nothing else.
 //! It must never accept a name it does not know, except settings of a source that are its connector's to judge.
 
+pub(super) mod rotation;
 pub(super) mod telling;
 
 use std::fmt;
@@ -12,7 +13,10 @@ use serde::{
 };
 use toml::{Table, Value};
 
-use self::telling::{TypedRoute, TypedSink};
+use self::{
+    rotation::{TypedRotation, TypedRotations},
+    telling::{TypedRoute, TypedSink},
+};
 use super::{Problem, Reference, problem::nearest};
 
 /// A configuration file.
@@ -44,6 +48,10 @@ pub struct Typed {
     pub sinks: Vec<TypedSink>,
     /// Which cases are told of where.
     pub routes: Vec<TypedRoute>,
+    /// How much may be changed at once.
+    pub rotation: TypedRotation,
+    /// What may be changed by which rotator, and where new values go.
+    pub rotations: Vec<TypedRotations>,
 }
 
 /// `[store]`.

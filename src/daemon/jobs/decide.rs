@@ -7,8 +7,8 @@ use provost_engine::{
     severity::{Raiser, raisers},
 };
 use provost_model::{
-    DecisionId, Finding, FindingState, Motion, OwnerWord, Party, Purpose, Record, RecordId, Resolution, Ruling, Stage,
-    Time, field,
+    DecisionId, Finding, FindingState, Motion, OwnerWord, Party, Purpose, Record, RecordId, Remedy, Resolution, Ruling,
+    Stage, Time, field,
 };
 use provost_store::{
     StoreError,
@@ -55,6 +55,10 @@ pub struct Wanted {
     pub ruling: Ruling,
     /// Why.
     pub purpose: Purpose,
+    /// Whether it is done without a fault, because it is time.
+    pub routine: bool,
+    /// Whether breakage is accepted where it is carried out.
+    pub emergency: bool,
 }
 
 /// What else can be said of a decision on its way.
@@ -67,6 +71,10 @@ pub enum Say {
     /// It is not asked for, or does not hold, any more.
     Withdraw,
 }
+
+/// What is carried out step by step: everything else is people's to do.
+pub const CARRIED_OUT: [Remedy; 5] =
+    [Remedy::Rotate, Remedy::Disable, Remedy::Delete, Remedy::Restrict, Remedy::Revoke];
 
 /// Whose chain of evidence decisions are in. They are few: daemons that share a store share it too, and whoever is slower
 /// reads its end again.
@@ -90,7 +98,11 @@ impl Desk<'_> {
                 because: record.as_ref().map(|it| because(it, identity.as_ref())).unwrap_or_default(),
                 creator: record.as_ref().and_then(|record| self.creator(record)),
                 purpose: wanted.purpose.clone(),
+                routine: wanted.routine,
             };
+            if wanted.emergency {
+                draft.put_emergency(id);
+            }
             match Next::ask(request, by, self.governance, now) {
                 Ok(next) => settle(&mut draft, next, now).and_then(|next| committed(draft, next)),
                 Err(refusal) => Ok(Err(refusal.into())),
@@ -215,7 +227,10 @@ fn settle(draft: &mut Draft<'_>, next: Next, now: Time) -> Result<Next, StoreErr
                 };
                 draft.put_owner_word(motion.subject, &word)?;
             }
-            // People act on it; that it was done is for the next look to see.
+            // Who carries it out is planned from there; what nobody can do but people is told to them.
+            Ruling::Act { remedy } if CARRIED_OUT.contains(remedy) => {
+                draft.act_at((motion.subject, motion.id), Some(now));
+            }
             Ruling::Act { .. } => {}
         }
         // Whoever dies here leaves it to be judged again, which also notes when the acceptance ends.

@@ -14,6 +14,7 @@ pub mod link;
 mod listing;
 pub mod owners;
 pub mod retention;
+pub mod rotate;
 pub mod runs;
 pub mod scan;
 pub mod snapshot;

@@ -11,6 +11,7 @@ pub mod judge;
 pub mod link;
 pub mod own;
 pub mod reconcile;
+pub mod rotate;
 pub mod rules;
 pub mod severity;
 pub mod tell;

@@ -60,6 +60,8 @@ pub enum Act {
     Discard(String),
     /// Put what was there before back into that destination.
     Restore(u8),
+    /// Give up what that destination kept for a way back.
+    Settle(u8),
 }
 
 /// Which way a saga goes.
@@ -140,6 +142,8 @@ pub struct Placed {
     pub restored: bool,
     /// Whether its consumers were told.
     pub reloaded: bool,
+    /// Whether what it kept for a way back is gone.
+    pub settled: bool,
 }
 
 /// An act that was begun; whoever finds it does not know what became of it.
@@ -209,8 +213,12 @@ pub struct Saga {
     pub disabled_at: Option<Time>,
     /// When the old one was removed.
     pub deleted_at: Option<Time>,
+    /// When the end was seen to be what was decided.
+    pub proven_at: Option<Time>,
     /// When the destinations had again what they had before.
     pub restored_at: Option<Time>,
+    /// When nobody had used the new one for long enough after that.
+    pub quiet_at: Option<Time>,
     /// When it goes on, at the earliest.
     pub not_before: Time,
     /// How often the present act failed.
@@ -281,6 +289,7 @@ impl Act {
             Act::Delete => "delete",
             Act::Discard(_) => "discard",
             Act::Restore(_) => "restore",
+            Act::Settle(_) => "settle",
         }
     }
 }

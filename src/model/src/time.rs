@@ -75,6 +75,11 @@ impl Span {
         Self(hours.saturating_mul(3_600_000_000))
     }
 
+    /// So many minutes.
+    pub const fn minutes(minutes: i64) -> Self {
+        Self(minutes.saturating_mul(60_000_000))
+    }
+
     /// So many seconds.
     pub const fn seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))

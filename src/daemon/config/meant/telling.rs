@@ -201,7 +201,7 @@ impl Check {
         meant
     }
 
-    fn called(&mut self, setting: String, name: &str, names: &mut BTreeSet<String>) {
+    pub(super) fn called(&mut self, setting: String, name: &str, names: &mut BTreeSet<String>) {
         let sound = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(sound) {
             self.fault(setting, format!("letters, digits, - _ and . only, at most {NAME_MAX}"));

@@ -35,6 +35,8 @@ pub struct Request {
     pub renewal: u32,
     /// Why.
     pub purpose: Purpose,
+    /// Whether it is done without a fault, because it is time: only what acts can be.
+    pub routine: bool,
 }
 
 /// A decision that waits for others to agree.
@@ -111,7 +113,8 @@ impl Decider {
 impl Next {
     /// What somebody asks for, as far as it may be asked for.
     pub fn ask(request: Request, by: &Decider, governance: &Governance, now: Time) -> Result<Self, Refusal> {
-        if request.findings.is_empty() && !matches!(request.ruling, Ruling::Reassign { .. }) {
+        let routine = request.routine && matches!(request.ruling, Ruling::Act { .. });
+        if request.findings.is_empty() && !routine && !matches!(request.ruling, Ruling::Reassign { .. }) {
             return Err(Refusal::Nothing);
         }
         if let Some(until) = request.ruling.silences_until() {
@@ -287,6 +290,7 @@ mod tests {
             creator: None,
             renewal: 0,
             purpose: why(),
+            routine: false,
         }
     }
 

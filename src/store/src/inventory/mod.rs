@@ -15,6 +15,7 @@ mod read;
 mod reads;
 mod retention;
 mod rows;
+mod sagas;
 mod shown;
 mod tally;
 mod tended;
@@ -29,6 +30,7 @@ pub use read::{Inventory, Version};
 pub use reads::Reads;
 pub use retention::Passing;
 pub use rows::{BaselineState, JudgedBy, MemberRow, RuleDigest, ScopeRow, SourceRow, UnderWay};
+pub use sagas::KillSwitch;
 pub use shown::{VIEWS, VIEWS_VERSION, shown};
 pub use tended::Tended;
 
@@ -80,6 +82,8 @@ const TOLD: Table = Table { name: "told", versioned: false };
 const TICKETS: Table = Table { name: "tickets", versioned: false };
 /// (route, address) → what is gathered for the next message.
 const DIGESTS: Table = Table { name: "digests", versioned: false };
+/// Saga → as it is, with its journal.
+const SAGAS: Table = Table { name: "sagas", versioned: false };
 /// Record id → what human beings said about its owner, with every former word.
 pub const OWNER_WORDS: Table = Table { name: "owner_words", versioned: true };
 /// Ids of the records that are persons and teams.
@@ -107,6 +111,10 @@ const UNJUDGED: &[u8] = b"unjudged/";
 const MEMBER: &[u8] = b"member/";
 /// With a writer's name behind it: the end of its chain of evidence.
 const CHAIN: &[u8] = b"evidence/";
+/// With a decision's id behind it: breakage is accepted where it is carried out.
+const EMERGENCY: &[u8] = b"emergency/";
+/// Its row about who stopped everything: [`KillSwitch`].
+const KILL_SWITCH: &[u8] = b"kill_switch";
 /// With a route's name behind it: the standing decision that enables it.
 const STANDING: &[u8] = b"standing/";
 /// With a route's and a source's name behind it: the route told what the source's first complete run found.
@@ -126,5 +134,9 @@ pub const JUDGE_QUEUE: &str = "judge";
 pub const TELL_QUEUE: &str = "tell";
 /// Letters that are due to be tried, and ended ones that are due to be forgotten.
 pub const OUTBOX_QUEUE: &str = "outbox";
+/// Sagas that are to go on.
+pub const SAGA_QUEUE: &str = "saga";
+/// Decisions to act that nobody has begun to carry out.
+pub const ACT_QUEUE: &str = "act";
 /// Messages whose time of gathering is over.
 pub const DIGEST_QUEUE: &str = "digest";

@@ -1,0 +1,334 @@
+//! A saga's next steps: each act is written down with its order before it is done, and its answer right after.
+//! It must never do an act that changes something without the order that the commit gave for it.
+
+use std::{sync::Arc, time::Duration};
+
+use provost_actions::{ActionError, Bundle};
+use provost_engine::rotate::{Answer, Busy, Held, Next, Seen, Trouble, after, begin, hindrance, next, turn_back};
+use provost_model::{Act, Course, Kind, Order, Phase, Saga, SagaId, Span, Stage, Time};
+use provost_store::{Go, StoreError, inventory::Draft};
+use tokio_util::sync::CancellationToken;
+
+use super::{GUIDED, InHand, guided, witness};
+use crate::{
+    house::House,
+    wire::{Hand, Wiring},
+};
+
+/// Acts of one saga in one turn.
+const STEPS: usize = 40;
+/// How soon a saga is looked at again that something keeps from going on.
+const LATER: Span = Span::minutes(10);
+/// The same where everything is stopped.
+const STOPPED: Span = Span::minutes(1);
+/// How long a call may take before it counts as lost.
+const LONGEST_CALL: Duration = Duration::from_secs(180);
+
+/// Things counted at most: a twentieth of them in a day is more than anybody means.
+const COUNTED: usize = 20_000;
+
+/// What is done next.
+enum Step {
+    /// This, with an order where it changes something.
+    Do(Box<Saga>, Act, Option<Order>),
+    /// Nothing now.
+    Rest,
+}
+
+/// Drives one saga as far as it goes.
+pub(super) async fn drive(
+    house: &House,
+    wiring: &Arc<Wiring>,
+    values: &InHand,
+    id: SagaId,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let Some(saga) = house.inventory().saga(id)? else { return Ok(()) };
+    if saga.rotator == GUIDED {
+        return guided::look(house, &saga);
+    }
+    let Some(hand) = wiring.hand(&saga.profile).filter(|hand| hand.entry.spec.name == saga.rotator) else {
+        return wait(house, id, &format!("there is no [[rotations]] entry {:?} any more", saga.profile), LATER);
+    };
+    for _ in 0..STEPS {
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+        let (saga, act, order) = match step(house, (wiring, &hand), id, values.has(id))? {
+            Step::Do(saga, act, order) => (saga, act, order),
+            Step::Rest => {
+                if house.inventory().saga(id)?.is_none_or(|saga| saga.ended.is_some()) {
+                    values.drop(id);
+                }
+                return Ok(());
+            }
+        };
+        let call = perform((wiring, &hand), &saga, (&act, order.as_ref()), values);
+        let answer = match tokio::time::timeout(LONGEST_CALL, call).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::Failed(Trouble::Ambiguous, "no answer for three minutes".to_owned()),
+        };
+        settle(house, &hand, id, (&act, answer))?;
+    }
+    Ok(())
+}
+
+/// Decides on the next act and writes it down.
+fn step(house: &House, (wiring, hand): (&Wiring, &Hand), id: SagaId, value: bool) -> Result<Step, StoreError> {
+    house.again(|| {
+        let _pen = house.pen();
+        let now = house.now();
+        let mut draft = Draft::new(house.inventory(), now);
+        let Some(found) = draft.saga(id)? else { return Ok(Step::Rest) };
+        let mut saga = found.clone();
+        if let Some((why, until)) = kept_back(house, (wiring, hand), &saga, now)? {
+            (saga.waits, saga.not_before) = (Some(why), until);
+            return put(draft, &saga, (&found, now));
+        }
+        let act = match next(&mut saga, &hand.entry.how, value, now) {
+            Next::Rest | Next::Wait(_) => return put(draft, &saga, (&found, now)),
+            Next::Do(act) => act,
+        };
+        if !act.changes() {
+            if saga != found {
+                put(draft, &saga, (&found, now))?;
+            }
+            return Ok(Step::Do(Box::new(saga), act, None));
+        }
+        begin(&mut saga, &act, now);
+        witness(&mut draft, &saga, ("begun", Some(&act), None), now)?;
+        if let Some(order) = draft.commit_step(&saga)?.and_then(Order::from_recorded) {
+            return Ok(Step::Do(Box::new(saga), act, Some(order)));
+        }
+        let mut draft = Draft::new(house.inventory(), now);
+        let mut saga = found.clone();
+        match draft.inventory().kill_switch()? {
+            Some(switch) => {
+                saga.waits = Some(format!("everything is stopped by {}: {}", switch.by, switch.reason));
+                saga.not_before = now + STOPPED;
+            }
+            None if saga.course == Course::Forward => turn_back(&mut saga, "the decision does not hold", now),
+            None => saga.held = Some("it rests on no decision that ever held".to_owned()),
+        }
+        witness(&mut draft, &saga, ("kept_back", Some(&act), saga.waits.as_deref()), now)?;
+        put(draft, &saga, (&found, now))
+    })
+}
+
+/// Writes a saga down that does nothing now.
+fn put(mut draft: Draft<'_>, saga: &Saga, (found, now): (&Saga, Time)) -> Result<Step, StoreError> {
+    if saga == found {
+        return Ok(Step::Rest);
+    }
+    if let Some((ending, _)) = saga.ended.filter(|_| found.ended.is_none()) {
+        witness(&mut draft, saga, (ending.word(), None, None), now)?;
+    }
+    if saga.held.is_some() && found.held.is_none() {
+        witness(&mut draft, saga, ("held", None, saga.held.as_deref()), now)?;
+    }
+    draft.put_saga(saga)?;
+    draft.commit()?;
+    Ok(Step::Rest)
+}
+
+/// Why a saga does not go on now, and until when, beside its own reasons. One that was begun goes on to where it is safe.
+fn kept_back(
+    house: &House,
+    (wiring, hand): (&Wiring, &Hand),
+    saga: &Saga,
+    now: Time,
+) -> Result<Option<(String, Time)>, StoreError> {
+    let fresh =
+        saga.course == Course::Forward && saga.doing.is_none() && saga.phase <= Phase::Mint && saga.minted.is_none();
+    let fresh = fresh && saga.strays.is_empty() && saga.disabled_at.is_none() && saga.not_before <= now;
+    if !fresh || saga.ended.is_some() || saga.held.is_some() || saga.paused_by.is_some() {
+        // A change without a new credential is begun by its first act.
+        let first = saga.phase == Phase::Disable || saga.phase == Phase::Delete;
+        let untouched = saga.minted.is_none() && saga.disabled_at.is_none() && saga.deleted_at.is_none();
+        let dry = first && untouched && saga.course == Course::Forward && !hand.entry.enabled;
+        return Ok(dry.then(|| not_enabled(now)));
+    }
+    match house.inventory().motion(saga.target.record, saga.decision)?.map(|motion| motion.stage(now)) {
+        Some(Stage::InForce { .. }) => {}
+        Some(Stage::Asked { waits_for }) => {
+            return Ok(Some((format!("{waits_for} more have to agree"), now + STOPPED)));
+        }
+        _ => return Ok(None),
+    }
+    if saga.phase == Phase::Plan {
+        let others = house.inventory().sagas()?;
+        // Counting takes a while, and matters only beyond the number that may begin in any case.
+        let of_entry =
+            others.iter().filter(|other| other.profile == saga.profile && now - other.begun_at < Span::days(1));
+        let counts = of_entry.count() > wiring.config.limits.a_day;
+        let all = if counts { how_many(house, saga.target.kind)? } else { 0 };
+        let busy = Busy { others: &others, all };
+        return Ok(hindrance(saga, &wiring.config.limits, &busy, now));
+    }
+    Ok((!hand.entry.enabled).then(|| not_enabled(now)))
+}
+
+/// How many things of a kind there are, as far as it matters.
+fn how_many(house: &House, kind: Kind) -> Result<usize, StoreError> {
+    let mut count = 0;
+    house.inventory().each_of_kinds(None, &|it| it == kind, &mut |_| {
+        count += 1;
+        Ok(if count < COUNTED { Go::On } else { Go::Stop })
+    })?;
+    Ok(count)
+}
+
+fn not_enabled(now: Time) -> (String, Time) {
+    ("its entry is not switched on: enabled = true lets it act".to_owned(), now + LATER)
+}
+
+/// Writes down what an answer makes of a saga.
+fn settle(house: &House, hand: &Hand, id: SagaId, (act, answer): (&Act, Answer)) -> Result<(), StoreError> {
+    house.again(|| {
+        let _pen = house.pen();
+        let now = house.now();
+        let mut draft = Draft::new(house.inventory(), now);
+        let Some(found) = draft.saga(id)? else { return Ok(()) };
+        // Written by a batch whose answer was lost.
+        if act.changes() && found.doing.as_ref().is_none_or(|doing| doing.act != *act) {
+            return Ok(());
+        }
+        let mut saga = found.clone();
+        after(&mut saga, act, answer.clone(), &hand.entry.how, now);
+        let what = match &answer {
+            Answer::Failed(Trouble::Ambiguous, _) => "unclear",
+            Answer::Failed(..) => "failed",
+            _ => "done",
+        };
+        if act.changes() || matches!(act, Act::Verify) {
+            let said = if let Answer::Failed(_, said) = &answer { Some(said.as_str()) } else { None };
+            witness(&mut draft, &saga, (what, Some(act), said), now)?;
+        }
+        let (phase, word) = (found.phase.word(), act.word());
+        match &answer {
+            Answer::Failed(_, said) => tracing::warn!(saga = %id, phase, act = word, what, said, "a step of a change"),
+            _ if act.changes() => tracing::info!(saga = %id, phase, act = word, what, "a step of a change"),
+            _ => tracing::debug!(saga = %id, phase, act = word, what, "a step of a change"),
+        }
+        put(draft, &saga, (&found, now)).map(drop)
+    })
+}
+
+/// Does one act, or one look.
+async fn perform(
+    (wiring, hand): (&Wiring, &Hand),
+    saga: &Saga,
+    (act, order): (&Act, Option<&Order>),
+    values: &InHand,
+) -> Answer {
+    let done = match (act, order) {
+        (Act::Look, _) => look((wiring, hand), saga).await.map(Answer::Seen),
+        (Act::Recover(at), _) => recover((wiring, hand), saga, (*at, values)).await,
+        (Act::Verify, _) => match &saga.minted {
+            Some(new) => hand.rotator.verify(&saga.target, &new.id, &values.get(saga.id)).await.map(|()| Answer::Done),
+            None => Err(give_up("there is no new one")),
+        },
+        (_, Some(order)) => change((wiring, hand), saga, (act, order), values).await,
+        (_, None) => Err(give_up("there is no order for it")),
+    };
+    done.unwrap_or_else(|error| {
+        let said = error.said().to_owned();
+        let trouble = match error {
+            ActionError::Retry { after, .. } => Trouble::Retry(
+                after.map(|it| Span::seconds(i64::try_from(it.as_secs()).unwrap_or(i64::MAX).min(6 * 3_600))),
+            ),
+            ActionError::GiveUp { .. } => Trouble::GiveUp,
+            ActionError::Ambiguous { .. } => Trouble::Ambiguous,
+        };
+        Answer::Failed(trouble, said)
+    })
+}
+
+async fn change(
+    (wiring, hand): (&Wiring, &Hand),
+    saga: &Saga,
+    (act, order): (&Act, &Order),
+    values: &InHand,
+) -> Result<Answer, ActionError> {
+    let (rotator, target, old) = (&hand.rotator, &saga.target, saga.target.external_id.as_str());
+    let place = |at: u8| {
+        let found = hand.places.get(usize::from(at)).zip(saga.placed.get(usize::from(at)));
+        found.ok_or_else(|| give_up("there is no such destination any more"))
+    };
+    match act {
+        Act::Mint => {
+            let minted = rotator.mint(order, target, &saga.mark()).await?;
+            let fingerprint = minted.value.fingerprint(&wiring.marks());
+            values.put(saga.id, minted.value);
+            return Ok(Answer::Minted { id: minted.id, fingerprint });
+        }
+        Act::Put(at) => {
+            let (place, known) = place(*at)?;
+            let version = place.put(order, &values.get(saga.id), known.before.as_deref()).await?;
+            return Ok(Answer::Put(version));
+        }
+        Act::Restore(at) => {
+            let (place, known) = place(*at)?;
+            place.restore(order, known.before.as_deref(), known.after.as_deref().unwrap_or_default()).await?;
+        }
+        Act::Reload(at) => place(*at)?.0.reload(order).await?,
+        Act::Settle(at) => place(*at)?.0.settle(order).await?,
+        Act::Disable => rotator.disable(order, target, old).await?,
+        Act::Enable => rotator.enable(order, target, old).await?,
+        Act::Delete => rotator.delete(order, target, old).await?,
+        Act::Discard(id) => rotator.delete(order, target, id).await?,
+        Act::Look | Act::Recover(_) | Act::Verify => return Err(give_up("it changes nothing")),
+    }
+    Ok(Answer::Done)
+}
+
+async fn look((wiring, hand): (&Wiring, &Hand), saga: &Saga) -> Result<Seen, ActionError> {
+    let slots = hand.rotator.look(&saga.target).await?;
+    let mut held = Vec::new();
+    if saga.phases.contains(&Phase::Store) {
+        for place in &hand.places {
+            let holding = place.look().await?;
+            let ours = ours(wiring, saga, holding.value.as_ref());
+            held.push(Held { version: holding.version, ours });
+        }
+    }
+    Ok(Seen { slots, held })
+}
+
+async fn recover(
+    (wiring, hand): (&Wiring, &Hand),
+    saga: &Saga,
+    (at, values): (u8, &InHand),
+) -> Result<Answer, ActionError> {
+    let place = hand.places.get(usize::from(at)).ok_or_else(|| give_up("there is no such destination any more"))?;
+    let holding = place.look().await?;
+    let right = ours(wiring, saga, holding.value.as_ref());
+    if let Some(value) = holding.value.filter(|_| right) {
+        values.put(saga.id, value);
+    }
+    Ok(Answer::Recovered(right))
+}
+
+/// Whether a value is the one that the saga made.
+fn ours(wiring: &Wiring, saga: &Saga, value: Option<&Bundle>) -> bool {
+    let made = saga.minted.as_ref().and_then(|new| new.fingerprint.as_deref());
+    made.is_some() && value.and_then(|value| value.fingerprint(&wiring.marks())).as_deref() == made
+}
+
+/// Writes down that a saga waits.
+fn wait(house: &House, id: SagaId, why: &str, how_long: Span) -> Result<(), StoreError> {
+    house.again(|| {
+        let _pen = house.pen();
+        let now = house.now();
+        let mut draft = Draft::new(house.inventory(), now);
+        let Some(mut saga) = draft.saga(id)? else { return Ok(()) };
+        (saga.waits, saga.not_before) = (Some(why.to_owned()), now + how_long);
+        draft.put_saga(&saga)?;
+        draft.commit()?;
+        Ok(())
+    })
+}
+
+fn give_up(said: &str) -> ActionError {
+    ActionError::GiveUp { said: said.to_owned() }
+}

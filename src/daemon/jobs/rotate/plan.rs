@@ -1,0 +1,157 @@
+//! From a decision to act to a saga that carries it out: by which entry, with which steps, or by people.
+//! It must never plan for what the decision is not about.
+
+use std::collections::BTreeMap;
+
+use provost_model::{
+    Course, DecisionId, Motion, Phase, Record, RecordId, Remedy, Ruling, Saga, SagaId, Stage, Target, Time, field,
+};
+use provost_store::{StoreError, inventory::Draft};
+
+use super::{GUIDED, witness};
+use crate::{config::rotation::Rotation, house::House, ids::Ids, rows::Rows, wire::Wiring};
+
+/// What can be done about a record.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What it is about.
+    pub target: Target,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The entry by which it is done; none where people do it.
+    pub entry: Option<Rotation>,
+    /// The steps.
+    pub phases: Vec<Phase>,
+    /// Why people do it, where they do.
+    pub because: Option<String>,
+}
+
+/// Words in tags of what is made by a program: it would put back what we change.
+const MADE_BY: [&str; 7] = ["terraform", "opentofu", "pulumi", "cloudformation", "cdk", "crossplane", "ansible"];
+
+/// What would be done about a record; nothing if it is not there.
+pub fn planned(
+    house: &House,
+    wiring: &Wiring,
+    (subject, remedy, emergency): (RecordId, Remedy, bool),
+) -> Result<Option<Planned>, StoreError> {
+    let inventory = house.inventory();
+    let Some(record) = inventory.record(subject, None)? else { return Ok(None) };
+    let holder = match &record.identity {
+        Some(key) => match inventory.resolve(key)? {
+            Some(id) => inventory.record(id, None)?,
+            None => None,
+        },
+        None => None,
+    };
+    let rows = Rows::new(inventory, &wiring.yardstick, house.now())?;
+    let owner = rows.owner(&record)?.map(|owner| owner.name);
+    let sources = rows.sources(&record);
+    let entry = wiring.config.rotations.iter().find(|entry| {
+        entry.takes(&record, &sources, holder.as_ref()) && entry.spec.phases(remedy, emergency).is_some()
+    });
+    let made_by = made_by(&record).or_else(|| holder.as_ref().and_then(made_by));
+    let target = target(&record, holder.as_ref());
+    let own = entry.is_some() && wiring.hands().any(|hand| hand.rotator.own().contains(&target.external_id));
+    let because = match (entry, made_by) {
+        (None, _) => Some(format!("no [[rotations]] entry can {} a {}", remedy.word(), record.kind)),
+        (Some(_), Some(program)) => Some(format!(
+            "{program} manages it and would put back what is changed here: change it there, where its code is"
+        )),
+        (Some(_), None) if own => Some("Provost itself acts by it: replace it by hand, then reload".to_owned()),
+        (Some(_), None) => None,
+    };
+    let entry = entry.filter(|_| because.is_none()).cloned();
+    let phases = entry.as_ref().and_then(|entry| entry.spec.phases(remedy, emergency));
+    let phases = phases.unwrap_or_else(|| vec![Phase::Plan, Phase::Prove]);
+    Ok(Some(Planned { target, owner, entry, phases, because }))
+}
+
+/// The program that a record's tags say it is made by.
+fn made_by(record: &Record) -> Option<String> {
+    let tags: BTreeMap<String, String> = record.get(field::TAGS).known()?;
+    let told = tags.iter().find_map(|(name, value)| {
+        let (name, value) = (name.to_lowercase(), value.to_lowercase());
+        let says_who = ["managed-by", "managed_by", "managedby", "created-by", "createdby", "provisioner"]
+            .contains(&name.as_str());
+        MADE_BY.into_iter().find(|program| name.contains(program) || (says_who && value.contains(program)))
+    });
+    told.map(str::to_owned)
+}
+
+fn target(record: &Record, holder: Option<&Record>) -> Target {
+    Target {
+        record: record.id,
+        realm: record.realm.to_string(),
+        kind: record.kind,
+        external_id: record.external().to_owned(),
+        name: record.name(),
+        holder_id: holder.map(|it| it.external().to_owned()).unwrap_or_default(),
+        holder_name: holder.map(Record::name).unwrap_or_default(),
+    }
+}
+
+/// Turns a decision that is due into a saga, unless it holds no more or is not about a record.
+pub(super) fn plan(
+    house: &House,
+    wiring: &Wiring,
+    (subject, decision): (RecordId, DecisionId),
+) -> Result<(), StoreError> {
+    let id = Ids.make(house.now())?;
+    house.again(|| {
+        let _pen = house.pen();
+        let now = house.now();
+        let mut draft = Draft::new(house.inventory(), now);
+        draft.act_at((subject, decision), None);
+        if let Some(motion) = draft.motion(subject, decision)?
+            && let Ruling::Act { remedy } = motion.ruling
+            && matches!(motion.stage(now), Stage::InForce { .. })
+        {
+            let emergency = house.inventory().is_emergency(decision)?;
+            if let Some(planned) = planned(house, wiring, (subject, remedy, emergency))? {
+                let saga = saga((id, &motion), (remedy, emergency), planned, now);
+                draft.put_saga(&saga)?;
+                witness(&mut draft, &saga, ("planned", None, saga.waits.as_deref()), now)?;
+                tracing::info!(saga = %saga.id, remedy = remedy.word(), rotator = saga.rotator, "planned");
+            }
+        }
+        draft.commit()?;
+        Ok(())
+    })
+}
+
+fn saga((id, motion): (SagaId, &Motion), (remedy, emergency): (Remedy, bool), planned: Planned, now: Time) -> Saga {
+    Saga {
+        id,
+        decision: motion.id,
+        remedy,
+        rotator: planned.entry.as_ref().map_or(GUIDED, |entry| entry.spec.name).to_owned(),
+        profile: planned.entry.map(|entry| entry.name).unwrap_or_default(),
+        target: planned.target,
+        owner: planned.owner,
+        emergency,
+        phases: planned.phases,
+        phase: Phase::Plan,
+        since: now,
+        course: Course::Forward,
+        doing: None,
+        before: None,
+        minted: None,
+        strays: Vec::new(),
+        placed: Vec::new(),
+        verified_at: None,
+        disabled_at: None,
+        deleted_at: None,
+        proven_at: None,
+        restored_at: None,
+        quiet_at: None,
+        not_before: now,
+        tries: 0,
+        waits: planned.because,
+        held: None,
+        paused_by: None,
+        journal: Vec::new(),
+        begun_at: now,
+        ended: None,
+    }
+}

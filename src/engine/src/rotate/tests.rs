@@ -1,0 +1,416 @@
+//! Sagas in a small world that fails, hangs and dies wherever it can, with a consumer who must never notice.
+//! It must never let the world tell the saga what it could not see.
+
+use proptest::prelude::*;
+use provost_model::{Kind, Reading, RecordId, Remedy, Slot, Target};
+
+use super::*;
+
+/// Where the world lets a call end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Well,
+    /// Whoever called dies before the call leaves.
+    DiesBefore,
+    /// Whoever called dies before the answer is written down.
+    DiesAfter,
+    /// It is done, and the answer is lost.
+    LostDone,
+    /// It is not done, and nobody says so.
+    LostUndone,
+    /// The other side asks to come again.
+    Busy,
+}
+
+/// A provider, two destinations, and a consumer who reads the first.
+#[derive(Clone, Debug)]
+struct World {
+    how: How,
+    slots: Vec<Slot>,
+    /// Version and value, which is the id of the credential it belongs to.
+    places: Vec<Vec<String>>,
+    made: u32,
+    now: Time,
+    /// What the consumer has in memory.
+    consumes: String,
+    works: bool,
+}
+
+const OLD: &str = "old";
+
+fn how(marks: bool) -> How {
+    How {
+        in_place: false,
+        capacity: Some(2),
+        reversible: true,
+        removes: true,
+        marks,
+        carries: true,
+        lag: Some(Span::hours(4)),
+        readable: vec![true, true],
+        windows: Windows::default(),
+    }
+}
+
+fn slot(id: &str, at: Time) -> Slot {
+    Slot { id: id.into(), active: true, made_at: Reading::Known(at), used_at: Reading::Never, mark: None }
+}
+
+fn saga(remedy: Remedy, phases: &[Phase]) -> Saga {
+    let now = Time::from_seconds(1_000_000);
+    Saga {
+        id: RecordId::from_bytes([7; 16]),
+        decision: RecordId::from_bytes([1; 16]),
+        remedy,
+        profile: "p".into(),
+        rotator: "r".into(),
+        target: Target {
+            record: RecordId::from_bytes([2; 16]),
+            realm: "r".into(),
+            kind: Kind::AccessKey,
+            external_id: OLD.into(),
+            name: OLD.into(),
+            holder_id: "h".into(),
+            holder_name: "h".into(),
+        },
+        owner: None,
+        emergency: false,
+        phases: phases.to_vec(),
+        phase: Phase::Plan,
+        since: now,
+        course: Course::Forward,
+        doing: None,
+        before: None,
+        minted: None,
+        strays: Vec::new(),
+        placed: Vec::new(),
+        verified_at: None,
+        disabled_at: None,
+        deleted_at: None,
+        proven_at: None,
+        restored_at: None,
+        quiet_at: None,
+        not_before: now,
+        tries: 0,
+        waits: None,
+        held: None,
+        paused_by: None,
+        journal: Vec::new(),
+        begun_at: now,
+        ended: None,
+    }
+}
+
+impl World {
+    fn new(marks: bool) -> Self {
+        let now = Time::from_seconds(1_000_000);
+        let made = now + Span::days(-400);
+        let places = vec![vec![OLD.to_owned()], vec![OLD.to_owned()]];
+        let slots = vec![Slot { used_at: Reading::Known(now), ..slot(OLD, made) }];
+        Self { how: how(marks), slots, places, made: 0, now, consumes: OLD.into(), works: true }
+    }
+
+    fn held(&self, at: usize) -> &str {
+        self.places[at].last().unwrap()
+    }
+
+    /// The consumer uses what it has.
+    fn live(&mut self) {
+        let now = self.now;
+        let used = self.slots.iter_mut().find(|slot| slot.id == self.consumes && slot.active);
+        self.works &= used.is_some();
+        if let Some(slot) = used {
+            slot.used_at = Reading::Known(now);
+        }
+    }
+
+    fn apply(&mut self, act: &Act, mark: &str, value: Option<&str>) -> Answer {
+        let set = |slots: &mut Vec<Slot>, active| {
+            slots.iter_mut().filter(|slot| slot.id == OLD).for_each(|slot| slot.active = active);
+            Answer::Done
+        };
+        match act {
+            Act::Mint if self.slots.len() >= 2 => Answer::Failed(Trouble::GiveUp, "two".into()),
+            Act::Mint => {
+                self.made += 1;
+                let id = format!("new{}", self.made);
+                let mark = self.how.marks.then(|| mark.to_owned());
+                self.slots.push(Slot { mark, ..slot(&id, self.now) });
+                Answer::Minted { fingerprint: Some(id.clone()), id }
+            }
+            Act::Put(at) => {
+                let place = &mut self.places[usize::from(*at)];
+                place.push(value.unwrap().to_owned());
+                Answer::Put(place.len().to_string())
+            }
+            Act::Restore(at) => {
+                self.places[usize::from(*at)].push(OLD.to_owned());
+                Answer::Done
+            }
+            Act::Reload(at) => {
+                if *at == 0 {
+                    self.consumes = self.held(0).to_owned();
+                }
+                Answer::Done
+            }
+            Act::Verify => match self.slots.iter().any(|slot| slot.active && Some(slot.id.as_str()) == value) {
+                true => Answer::Done,
+                false => Answer::Failed(Trouble::GiveUp, "refused".into()),
+            },
+            Act::Disable => set(&mut self.slots, false),
+            Act::Enable => set(&mut self.slots, true),
+            Act::Delete => {
+                self.slots.retain(|slot| slot.id != OLD);
+                Answer::Done
+            }
+            Act::Discard(id) => {
+                self.slots.retain(|slot| slot.id != *id);
+                Answer::Done
+            }
+            Act::Settle(_) => Answer::Done,
+            Act::Look | Act::Recover(_) => unreachable!("looks are the driver's"),
+        }
+    }
+
+    fn seen(&self, saga: &Saga) -> Seen {
+        let ours =
+            |at: usize| saga.minted.as_ref().is_some_and(|new| new.fingerprint.as_deref() == Some(self.held(at)));
+        let held = (0..2).map(|at| Held { version: Some(self.places[at].len().to_string()), ours: ours(at) });
+        Seen { slots: self.slots.clone(), held: held.collect() }
+    }
+}
+
+/// Drives a saga to where it rests; gives what was written down at the end.
+fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usize>) -> Saga {
+    let (mut value, mut calls) = (None::<String>, 0);
+    for step in 0..4_000 {
+        if undo_at == Some(step) && saga.ended.is_none() {
+            let now = world.now;
+            turn_back(&mut saga, "somebody said so", now);
+        }
+        let now = world.now;
+        let act = match next(&mut saga, &world.how.clone(), value.is_some(), now) {
+            Next::Rest => return saga,
+            Next::Wait(until) => {
+                // Time goes by in pieces, and the consumer goes on.
+                world.now = until.min(now + Span::minutes(30)).max(now + Span::seconds(1));
+                world.live();
+                continue;
+            }
+            Next::Do(act) => act,
+        };
+        let how = world.how.clone();
+        match &act {
+            Act::Look => {
+                let seen = world.seen(&saga);
+                after(&mut saga, &act, Answer::Seen(seen), &how, now);
+            }
+            Act::Recover(at) => {
+                value = Some(world.held(usize::from(*at)).to_owned());
+                let right = value.as_deref() == saga.minted.as_ref().unwrap().fingerprint.as_deref();
+                after(&mut saga, &act, Answer::Recovered(right), &how, now);
+            }
+            _ => {
+                begin(&mut saga, &act, now);
+                let fate = fates.get(calls).copied().unwrap_or(Fate::Well);
+                calls += 1;
+                let mark = saga.mark();
+                let call = |world: &mut World| world.apply(&act, &mark, value.as_deref());
+                let answer = match fate {
+                    Fate::Well => Some(call(world)),
+                    Fate::DiesBefore => None,
+                    Fate::DiesAfter => {
+                        call(world);
+                        None
+                    }
+                    Fate::LostDone => {
+                        call(world);
+                        Some(Answer::Failed(Trouble::Ambiguous, "cut".into()))
+                    }
+                    Fate::LostUndone => Some(Answer::Failed(Trouble::Ambiguous, "cut".into())),
+                    Fate::Busy => Some(Answer::Failed(Trouble::Retry(None), "busy".into())),
+                };
+                match answer {
+                    None => value = None,
+                    Some(answer) => {
+                        if let Answer::Minted { id, .. } = &answer {
+                            value = Some(id.clone());
+                        }
+                        after(&mut saga, &act, answer, &how, now);
+                    }
+                }
+            }
+        }
+        world.live();
+        world.now = world.now + Span::seconds(1);
+    }
+    panic!("it never rests: {saga:#?}");
+}
+
+fn ends_well(world: &World, saga: &Saga) {
+    let (ending, _) = saga.ended.unwrap_or_else(|| panic!("{:?} {:#?}", saga.held, saga.journal));
+    assert!(world.works, "the consumer was refused");
+    assert_eq!(world.slots.len(), 1, "{:?}", world.slots);
+    let live = &world.slots[0];
+    assert!(live.active);
+    match ending {
+        Ending::Done => assert!(live.id.starts_with("new")),
+        Ending::Restored => assert_eq!(live.id, OLD),
+        Ending::Moot => panic!("it was there"),
+    }
+    assert!((0..2).all(|at| world.held(at) == live.id), "{:?}", world.places);
+    assert_eq!(world.consumes, live.id);
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        6 => Just(Fate::Well),
+        1 => Just(Fate::DiesBefore),
+        1 => Just(Fate::DiesAfter),
+        1 => Just(Fate::LostDone),
+        1 => Just(Fate::LostUndone),
+        1 => Just(Fate::Busy),
+    ]
+}
+
+#[test]
+fn an_undisturbed_rotation_takes_every_step_once() {
+    let mut world = World::new(false);
+    let done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
+    ends_well(&world, &done);
+    let begun: Vec<Act> = done.journal.iter().filter(|it| it.what == "begun").map(|it| it.act.clone()).collect();
+    let all = [
+        Act::Mint,
+        Act::Put(0),
+        Act::Put(1),
+        Act::Reload(0),
+        Act::Reload(1),
+        Act::Disable,
+        Act::Delete,
+        Act::Settle(0),
+        Act::Settle(1),
+    ];
+    assert_eq!(begun, all);
+    // A day of overlap and quiet with four hours of lag, seven days of watch.
+    assert!(world.now - done.begun_at >= Span::hours(8 * 24 + 4));
+}
+
+#[test]
+fn every_call_may_die_or_be_lost_once() {
+    for marks in [false, true] {
+        for at in 0..9 {
+            for fate in [Fate::DiesBefore, Fate::DiesAfter, Fate::LostDone, Fate::LostUndone, Fate::Busy] {
+                let mut world = World::new(marks);
+                let fates: Vec<Fate> = (0..at).map(|_| Fate::Well).chain([fate]).collect();
+                let done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &fates, None);
+                ends_well(&world, &done);
+                assert_eq!(done.ended.unwrap().0, Ending::Done, "{fate:?} at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_old_one_that_is_still_used_is_never_disabled() {
+    let mut world = World::new(false);
+    // Nobody tells the consumer.
+    world.how.readable = vec![true, true];
+    let mut at_work = saga(Remedy::Rotate, &Phase::ALL);
+    at_work.phases.retain(|phase| *phase != Phase::Propagate);
+    let mut value = None;
+    for _ in 0..3_000 {
+        let now = world.now;
+        let how = world.how.clone();
+        match next(&mut at_work, &how, value.is_some(), now) {
+            Next::Rest => panic!("{at_work:?}"),
+            Next::Wait(until) => world.now = until,
+            Next::Do(Act::Look) => {
+                let seen = world.seen(&at_work);
+                after(&mut at_work, &Act::Look, Answer::Seen(seen), &how, now);
+            }
+            Next::Do(act) => {
+                begin(&mut at_work, &act, now);
+                let answer = world.apply(&act, "", value.as_deref());
+                if let Answer::Minted { id, .. } = &answer {
+                    value = Some(id.clone());
+                }
+                after(&mut at_work, &act, answer, &how, now);
+            }
+        }
+        world.live();
+    }
+    assert!(at_work.phase == Phase::Observe && world.works, "{:?}", at_work.waits);
+    assert!(at_work.waits.unwrap().contains("was used at"));
+}
+
+#[test]
+fn two_keys_leave_no_room_and_a_disabled_one_is_not_rotated() {
+    let mut world = World::new(false);
+    world.slots.push(slot("other", world.now));
+    let held = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
+    assert!(held.held.unwrap().contains("no room for a new one beside old and other"));
+    let mut world = World::new(false);
+    world.slots[0].active = false;
+    let held = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
+    assert!(held.held.unwrap().contains("disabled already"));
+    let mut world = World::new(false);
+    world.slots.clear();
+    world.works = true;
+    let moot = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
+    assert_eq!(moot.ended.unwrap().0, Ending::Moot);
+}
+
+#[test]
+fn what_was_done_can_be_taken_back_until_it_is_removed() {
+    let disable = [Phase::Plan, Phase::Disable, Phase::Prove];
+    let mut world = World::new(false);
+    world.consumes = "nothing".into();
+    let mut done = drive(&mut world, saga(Remedy::Disable, &disable), &[], None);
+    assert!(done.ended.is_some() && !world.slots[0].active);
+    turn_back(&mut done, "it was needed", world.now);
+    let back = drive(&mut world, done, &[], None);
+    assert!(back.ended.unwrap().0 == Ending::Restored && world.slots[0].active);
+    let mut world = World::new(false);
+    let mut done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
+    turn_back(&mut done, "too late", world.now);
+    let held = drive(&mut world, done, &[], None);
+    assert!(held.held.unwrap().contains("was removed"));
+}
+
+#[test]
+fn a_key_that_somebody_else_made_meanwhile_is_never_taken_for_ours() {
+    let mut world = World::new(false);
+    world.how.capacity = None;
+    let mut at_work = saga(Remedy::Rotate, &Phase::ALL);
+    at_work.before = Some(world.slots.clone());
+    at_work.phase = Phase::Mint;
+    begin(&mut at_work, &Act::Mint, world.now);
+    // One that was used by somebody, and one that may be either's.
+    let mut theirs = slot("theirs", world.now);
+    theirs.used_at = Reading::Known(world.now);
+    world.slots.push(theirs);
+    let held = drive(&mut world, at_work, &[], None);
+    assert!(held.held.is_some() && world.slots.len() == 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever dies, is lost or is taken back, wherever: the consumer never notices, and in the end one credential works and the
+    /// destinations have it.
+    #[test]
+    fn nobody_notices(
+        marks: bool,
+        fates in prop::collection::vec(fate(), 0..30),
+        undo in prop::option::of(0_usize..400),
+    ) {
+        let mut world = World::new(marks);
+        let done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &fates, undo);
+        let too_late = done.held.as_deref().is_some_and(|why| why.contains("was removed"));
+        if too_late {
+            prop_assert!(world.works && world.slots.len() == 1 && undo.is_some());
+        } else {
+            ends_well(&world, &done);
+        }
+    }
+}
