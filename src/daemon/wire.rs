@@ -122,6 +122,14 @@ impl Wiring {
         self.hands.values()
     }
 
+    /// The same with a hand more, or with another one for an entry of that name.
+    pub fn with(mut self, hand: Hand) -> Self {
+        self.config.rotations.retain(|entry| entry.name != hand.entry.name);
+        self.config.rotations.push(hand.entry.clone());
+        self.hands.insert(hand.entry.name.clone(), Arc::new(hand));
+        self
+    }
+
     /// What recognises values without keeping them.
     pub fn marks(&self) -> Arc<dyn Fingerprints> {
         Arc::new(Marks(Arc::clone(&self.fingerprints)))

@@ -310,6 +310,12 @@ fn take_back(draft: &mut Draft<'_>, motion: &Motion, by: &str, now: Time) -> Res
         let reason = "the decision was withdrawn".to_owned();
         draft.put_owner_word(motion.subject, &OwnerWord { owner: None, by: by.to_owned(), at: now, reason })?;
     }
+    // What is being carried out goes back at once.
+    let sagas = draft.inventory().sagas()?;
+    for mut saga in sagas.into_iter().filter(|saga| saga.decision == motion.id && saga.ended.is_none()) {
+        saga.not_before = now;
+        draft.put_saga(&saga)?;
+    }
     draft.judge_at(motion.subject, Some(now));
     Ok(())
 }

@@ -59,7 +59,8 @@ fn purpose() -> Purpose {
 }
 
 fn ask(desk: &Desk, uid: u32, subject: RecordId, ruling: Ruling) -> Result<Motion, DecideError> {
-    let wanted = Wanted { subject, rules: vec!["cred-age".into()], ruling, purpose: purpose() };
+    let rules = vec!["cred-age".into()];
+    let wanted = Wanted { subject, rules, ruling, purpose: purpose(), routine: false, emergency: false };
     let (people, governance) = (roster(), Governance::default());
     decide::Desk { house: &desk.house, people: &people, governance: &governance, uid }.ask(&wanted)
 }

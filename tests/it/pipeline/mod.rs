@@ -9,6 +9,7 @@ mod deciding;
 mod incremental;
 mod link;
 mod meanwhile;
+mod rotating;
 mod script;
 pub(crate) mod shared;
 mod telling;

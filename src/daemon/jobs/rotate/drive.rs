@@ -27,12 +27,11 @@ const LONGEST_CALL: Duration = Duration::from_secs(180);
 /// Things counted at most: a twentieth of them in a day is more than anybody means.
 const COUNTED: usize = 20_000;
 
-/// What is done next.
-enum Step {
-    /// This, with an order where it changes something.
-    Do(Box<Saga>, Act, Option<Order>),
-    /// Nothing now.
-    Rest,
+/// What is done next: a look, or an act with its order.
+struct Step {
+    saga: Saga,
+    act: Act,
+    order: Option<Order>,
 }
 
 /// Drives one saga as far as it goes.
@@ -54,15 +53,13 @@ pub(super) async fn drive(
         if stop.is_cancelled() {
             return Ok(());
         }
-        let (saga, act, order) = match step(house, (wiring, &hand), id, values.has(id))? {
-            Step::Do(saga, act, order) => (saga, act, order),
-            Step::Rest => {
-                if house.inventory().saga(id)?.is_none_or(|saga| saga.ended.is_some()) {
-                    values.drop(id);
-                }
-                return Ok(());
+        let Some(step) = step(house, (wiring, &hand), id, values.has(id))? else {
+            if house.inventory().saga(id)?.is_none_or(|saga| saga.ended.is_some()) {
+                values.drop(id);
             }
+            return Ok(());
         };
+        let Step { saga, act, order } = *step;
         let call = perform((wiring, &hand), &saga, (&act, order.as_ref()), values);
         let answer = match tokio::time::timeout(LONGEST_CALL, call).await {
             Ok(answer) => answer,
@@ -73,17 +70,26 @@ pub(super) async fn drive(
     Ok(())
 }
 
-/// Decides on the next act and writes it down.
-fn step(house: &House, (wiring, hand): (&Wiring, &Hand), id: SagaId, value: bool) -> Result<Step, StoreError> {
+/// Decides on the next act and writes it down; nothing where nothing is to be done now.
+fn step(
+    house: &House,
+    (wiring, hand): (&Wiring, &Hand),
+    id: SagaId,
+    value: bool,
+) -> Result<Option<Box<Step>>, StoreError> {
     house.again(|| {
         let _pen = house.pen();
         let now = house.now();
         let mut draft = Draft::new(house.inventory(), now);
-        let Some(found) = draft.saga(id)? else { return Ok(Step::Rest) };
+        let Some(found) = draft.saga(id)? else { return Ok(None) };
         let mut saga = found.clone();
         if let Some((why, until)) = kept_back(house, (wiring, hand), &saga, now)? {
             (saga.waits, saga.not_before) = (Some(why), until);
             return put(draft, &saga, (&found, now));
+        }
+        if is_withdrawn(&draft, &saga, now)? {
+            turn_back(&mut saga, "the decision does not hold any more", now);
+            witness(&mut draft, &saga, ("withdrawn", None, None), now)?;
         }
         let act = match next(&mut saga, &hand.entry.how, value, now) {
             Next::Rest | Next::Wait(_) => return put(draft, &saga, (&found, now)),
@@ -93,12 +99,12 @@ fn step(house: &House, (wiring, hand): (&Wiring, &Hand), id: SagaId, value: bool
             if saga != found {
                 put(draft, &saga, (&found, now))?;
             }
-            return Ok(Step::Do(Box::new(saga), act, None));
+            return Ok(Some(Box::new(Step { saga, act, order: None })));
         }
         begin(&mut saga, &act, now);
         witness(&mut draft, &saga, ("begun", Some(&act), None), now)?;
         if let Some(order) = draft.commit_step(&saga)?.and_then(Order::from_recorded) {
-            return Ok(Step::Do(Box::new(saga), act, Some(order)));
+            return Ok(Some(Box::new(Step { saga, act, order: Some(order) })));
         }
         let mut draft = Draft::new(house.inventory(), now);
         let mut saga = found.clone();
@@ -116,9 +122,9 @@ fn step(house: &House, (wiring, hand): (&Wiring, &Hand), id: SagaId, value: bool
 }
 
 /// Writes a saga down that does nothing now.
-fn put(mut draft: Draft<'_>, saga: &Saga, (found, now): (&Saga, Time)) -> Result<Step, StoreError> {
+fn put(mut draft: Draft<'_>, saga: &Saga, (found, now): (&Saga, Time)) -> Result<Option<Box<Step>>, StoreError> {
     if saga == found {
-        return Ok(Step::Rest);
+        return Ok(None);
     }
     if let Some((ending, _)) = saga.ended.filter(|_| found.ended.is_none()) {
         witness(&mut draft, saga, (ending.word(), None, None), now)?;
@@ -128,7 +134,7 @@ fn put(mut draft: Draft<'_>, saga: &Saga, (found, now): (&Saga, Time)) -> Result
     }
     draft.put_saga(saga)?;
     draft.commit()?;
-    Ok(Step::Rest)
+    Ok(None)
 }
 
 /// Why a saga does not go on now, and until when, beside its own reasons. One that was begun goes on to where it is safe.
@@ -166,6 +172,15 @@ fn kept_back(
         return Ok(hindrance(saga, &wiring.config.limits, &busy, now));
     }
     Ok((!hand.entry.enabled).then(|| not_enabled(now)))
+}
+
+/// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first.
+fn is_withdrawn(draft: &Draft<'_>, saga: &Saga, now: Time) -> Result<bool, StoreError> {
+    if saga.course == Course::Back || saga.ended.is_some() || saga.before.is_none() || saga.doing.is_some() {
+        return Ok(false);
+    }
+    let motion = draft.motion(saga.target.record, saga.decision)?;
+    Ok(!motion.is_some_and(|motion| matches!(motion.stage(now), Stage::InForce { .. })))
 }
 
 /// How many things of a kind there are, as far as it matters.

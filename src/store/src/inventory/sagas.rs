@@ -23,7 +23,7 @@ impl Inventory<'_> {
     pub fn saga(&self, id: SagaId) -> Result<Option<Saga>, StoreError> {
         let row = self.store.get(SAGAS, id.as_bytes(), None)?;
         self.note(SAGAS, id.as_bytes(), row.as_ref());
-        row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "a saga")).transpose()
+        row.and_then(|row| row.value).map(|bytes| read(&bytes)).transpose()
     }
 
     /// Every saga, the oldest first.
@@ -31,7 +31,7 @@ impl Inventory<'_> {
         let mut found = Vec::new();
         self.store.scan(SAGAS, &KeyRange::all(), None, &mut |_, row| {
             if let Some(bytes) = row.value {
-                found.push(rows::decode(&bytes, "a saga")?);
+                found.push(read(&bytes)?);
             }
             Ok(Go::On)
         })?;
@@ -88,7 +88,7 @@ impl Draft<'_> {
     pub fn put_saga(&mut self, saga: &Saga) -> Result<(), StoreError> {
         let rests = saga.ended.is_some() || saga.held.is_some() || saga.paused_by.is_some();
         self.schedule(SAGA_QUEUE, saga.id.as_bytes().to_vec(), (!rests).then_some(saga.not_before));
-        self.push(Op::Put { table: SAGAS, key: saga.id.as_bytes().to_vec(), value: rows::encode(saga)? });
+        self.push(Op::Put { table: SAGAS, key: saga.id.as_bytes().to_vec(), value: written(saga)? });
         Ok(())
     }
 
@@ -122,4 +122,13 @@ impl Draft<'_> {
         #[allow(clippy::disallowed_methods, reason = "the commit above wrote the step, under a decision that it read")]
         Ok(Some(Recorded::attest(decision, committed.number.0, at)))
     }
+}
+
+/// Sagas are few, long-lived and read by later programs: they are kept as JSON, in which fields have names.
+fn written(saga: &Saga) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(saga).map_err(|error| StoreError::Codec(error.to_string()))
+}
+
+fn read(bytes: &[u8]) -> Result<Saga, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| StoreError::Codec(format!("a saga: {error}")))
 }

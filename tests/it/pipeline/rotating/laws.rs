@@ -1,0 +1,249 @@
+//! What holds for every change, whoever makes it.
+//! It must never name a provider.
+
+use provost::jobs::{
+    decide::Say,
+    rotate::{Word, kill_switch, say},
+};
+use provost_model::{Act, Course, Doing, Ending, Kind, Phase, RecordId, Remedy, Saga, Span, Stage, Target};
+use provost_store::inventory::Draft;
+
+use super::{
+    ADMIN, ANN, BOB, CID, Floor,
+    faults::{Fate, behind},
+    roster,
+    world::{World, secret},
+};
+
+const OLD: &str = "AKIA-old";
+
+fn floor(world: &World, enabled: bool) -> Floor {
+    Floor::new("", &[], |_, faults| behind(world.hand(enabled), faults))
+}
+
+fn subject(floor: &Floor) -> RecordId {
+    floor.met(Kind::AccessKey, OLD, ("deployer", &[]))
+}
+
+fn rotated(world: &World) {
+    assert_eq!(world.keys(), [("new-1".to_owned(), true)]);
+    assert_eq!(world.holds(), secret("new-1"));
+}
+
+fn restored(world: &World) {
+    assert_eq!(world.keys(), [(OLD.to_owned(), true)]);
+    assert_eq!(world.holds(), secret(OLD));
+}
+
+#[test]
+fn a_decision_that_holds_is_carried_out_and_leaves_evidence_of_every_step() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    floor.turn();
+    assert!(floor.sagas().is_empty(), "nobody decided anything");
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    let begun = floor.now();
+    let done = floor.rest();
+    assert_eq!(done.ended.map(|(ending, _)| ending), Some(Ending::Done), "{done:#?}");
+    // Three days in which nobody can tell who uses which, a week in which the old one is disabled.
+    assert!(floor.now() - begun >= Span::days(10));
+    rotated(&world);
+    assert_eq!(floor.faults.calls(), ["mint", "put", "reload", "disable", "delete", "settle"]);
+    let evidence = floor.evidence();
+    let count = |kind: &str| evidence.iter().filter(|it| *it == kind).count();
+    assert_eq!((count("decision.asked"), count("change.planned"), count("change.begun")), (1, 1, 6), "{evidence:?}");
+    assert_eq!((count("change.done"), evidence.last().map(String::as_str)), (8, Some("change.done")));
+    // No value is in what is kept.
+    let kept = serde_json::to_string(&done).unwrap() + &format!("{done:?}");
+    assert!(!kept.contains("v4lu3"));
+}
+
+#[test]
+fn nothing_is_done_before_enough_others_agree_nor_by_whoever_may_not_decide() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = floor.met(Kind::AccessKey, OLD, (ADMIN, &[]));
+    for uid in [0, 999] {
+        assert!(floor.ask(uid, subject, (Remedy::Rotate, false)).is_err());
+    }
+    floor.turn();
+    assert!(floor.sagas().is_empty());
+    let motion = floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    assert!(floor.say(ANN, &motion, Say::Approve).is_err(), "who asked does not agree with themselves");
+    floor.say(BOB, &motion, Say::Approve).unwrap();
+    floor.desk.pass(Span::days(1));
+    floor.turn();
+    assert!(floor.sagas().is_empty() && floor.faults.calls().is_empty());
+    floor.say(CID, &motion, Say::Approve).unwrap();
+    floor.go(|saga| saga.phase == Phase::Observe);
+    assert_eq!(world.keys().len(), 2);
+    // Taken back while both work: the new one goes at once, as nobody can tell whether it is used after a day.
+    floor.say(BOB, &motion, Say::Withdraw).unwrap();
+    let back = floor.rest();
+    assert_eq!(back.ended.map(|it| it.0), Some(Ending::Restored), "{back:#?}");
+    restored(&world);
+}
+
+#[test]
+fn a_step_is_attested_only_under_a_decision_that_holds_and_asks_for_it() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    let motion = floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    let saga = floor.go(|saga| saga.phase == Phase::Observe);
+    let (house, now) = (&floor.desk.house, floor.now());
+    let doing = Some(Doing { act: Act::Disable, since: now });
+    let step = |saga: Saga| Draft::new(house.inventory(), now).commit_step(&saga).unwrap();
+    assert!(step(Saga { doing: doing.clone(), ..saga.clone() }).is_some());
+    let other = RecordId::from_bytes([9; 16]);
+    let target = Target { record: other, ..saga.target.clone() };
+    for wrong in [
+        Saga { doing: None, ..saga.clone() },
+        Saga { decision: other, doing: doing.clone(), ..saga.clone() },
+        Saga { remedy: Remedy::Delete, doing: doing.clone(), ..saga.clone() },
+        Saga { target, doing: doing.clone(), ..saga.clone() },
+    ] {
+        let head = house.store().head().unwrap();
+        assert!(step(wrong).is_none());
+        assert_eq!(house.store().head().unwrap(), head, "nothing is written either");
+    }
+    floor.say(BOB, &motion, Say::Withdraw).unwrap();
+    assert!(step(Saga { doing: doing.clone(), ..saga.clone() }).is_none());
+    assert!(step(Saga { doing, course: Course::Back, ..saga }).is_some(), "what was done under it is taken back");
+}
+
+#[test]
+fn what_is_withdrawn_or_taken_back_comes_back_at_every_step() {
+    for phase in [Phase::Mint, Phase::Store, Phase::Verify, Phase::Observe, Phase::Disable, Phase::Watch] {
+        for withdraw in [true, false] {
+            let world = World::new(OLD);
+            let mut floor = floor(&world, true);
+            let subject = subject(&floor);
+            let motion = floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+            // Cut right before the act of that step.
+            let number = match phase {
+                Phase::Mint => 0,
+                Phase::Store => 1,
+                Phase::Verify => 2,
+                Phase::Observe | Phase::Disable => 3,
+                _ => 4,
+            };
+            floor.faults.at(number, Fate::DiesBefore);
+            let there = floor.go(|saga| saga.phase >= phase && saga.not_before > saga.since);
+            if withdraw {
+                floor.say(BOB, &motion, Say::Withdraw).unwrap();
+            }
+            say(&floor.desk.house, (&roster(), CID), there.id, (Word::Undo, "it was needed")).unwrap();
+            let back = floor.rest();
+            assert_eq!(back.ended.map(|it| it.0), Some(Ending::Restored), "{phase:?} {back:#?}");
+            restored(&world);
+        }
+    }
+}
+
+#[test]
+fn whatever_dies_or_is_lost_the_end_is_one_key_that_works_where_it_belongs() {
+    for number in 0..6 {
+        for fate in Fate::ALL {
+            let world = World::new(OLD);
+            let mut floor = floor(&world, true);
+            let subject = subject(&floor);
+            floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+            floor.faults.at(number, fate);
+            let done = floor.rest();
+            assert_eq!(done.ended.map(|it| it.0), Some(Ending::Done), "{number} {fate:?} {done:#?}");
+            let keys = world.keys();
+            assert!(keys.len() == 1 && keys[0].1 && world.holds() == secret(&keys[0].0), "{number} {fate:?}");
+            floor.evidence();
+        }
+    }
+}
+
+#[test]
+fn a_new_one_that_does_not_work_is_taken_away_and_the_old_one_stays() {
+    let world = World::new(OLD);
+    world.0.lock().unwrap().refuses = true;
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    let back = floor.rest();
+    assert_eq!(back.ended.map(|it| it.0), Some(Ending::Restored), "{back:#?}");
+    restored(&world);
+}
+
+#[test]
+fn an_entry_that_is_not_switched_on_plans_and_does_nothing() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, false);
+    let subject = subject(&floor);
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    let waits = floor.go(|saga| saga.waits.as_deref().is_some_and(|why| why.contains("not switched on")));
+    assert_eq!((waits.phase, floor.faults.calls().len()), (Phase::Mint, 0));
+    floor.desk.pass(Span::days(30));
+    floor.turn();
+    restored(&world);
+}
+
+#[test]
+fn everything_stops_at_once_and_goes_on_where_it_was() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    let people = roster();
+    assert!(kill_switch(&floor.desk.house, (&people, 0), (true, "no")).is_err(), "root is nobody in particular");
+    kill_switch(&floor.desk.house, (&people, ANN), (true, "something is wrong")).unwrap();
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    let waits = floor.go(|saga| saga.waits.as_deref().is_some_and(|why| why.contains("stopped by ann")));
+    assert!(waits.doing.is_none() && floor.faults.calls().is_empty());
+    kill_switch(&floor.desk.house, (&people, BOB), (false, "it was nothing")).unwrap();
+    assert_eq!(floor.rest().ended.map(|it| it.0), Some(Ending::Done));
+    rotated(&world);
+}
+
+#[test]
+fn an_emergency_waits_for_nobody_but_those_who_have_to_agree() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    floor.ask(ANN, subject, (Remedy::Rotate, true)).unwrap();
+    let begun = floor.now();
+    let disabled = floor.go(|saga| saga.phase == Phase::Watch);
+    assert!(disabled.disabled_at.unwrap() - begun < Span::minutes(5));
+    assert_eq!(world.keys(), [(OLD.to_owned(), false), ("new-1".to_owned(), true)]);
+}
+
+#[test]
+fn what_a_program_makes_and_what_provost_acts_by_is_left_to_people() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let made = floor.met(Kind::AccessKey, OLD, ("deployer", &[("managed-by", "Terraform")]));
+    floor.ask(ANN, made, (Remedy::Rotate, false)).unwrap();
+    floor.turn();
+    let saga = floor.saga();
+    assert!(saga.profile.is_empty() && saga.waits.unwrap().contains("terraform manages it"));
+    let mut floor = self::floor(&world, true);
+    let own = floor.met(Kind::AccessKey, "AKIA-own", ("provost", &[]));
+    floor.ask(ANN, own, (Remedy::Rotate, false)).unwrap();
+    floor.turn();
+    assert!(floor.saga().waits.unwrap().contains("Provost itself acts by it"));
+    restored(&world);
+}
+
+#[test]
+fn what_people_do_is_proven_by_the_next_look() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let token = floor.met(Kind::Token, "token-1", ("deployer", &[]));
+    let motion = floor.ask(ANN, token, (Remedy::Delete, false)).unwrap();
+    floor.turn();
+    floor.desk.pass(Span::hours(1));
+    floor.turn();
+    let saga = floor.saga();
+    assert!(saga.ended.is_none() && matches!(motion.stage(floor.now()), Stage::InForce { .. }));
+    // The next look at the source does not see it any more.
+    floor.met(Kind::AccessKey, OLD, ("deployer", &[]));
+    floor.desk.pass(Span::hours(1));
+    floor.turn();
+    assert_eq!(floor.saga().ended.map(|it| it.0), Some(Ending::Done));
+}
