@@ -5,6 +5,8 @@
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
 mod vault_approle_secret_id;
+mod vault_static_role;
+mod vault_transit_key;
 
 use std::fmt;
 
@@ -14,7 +16,7 @@ use provost_model::{Kind, Order, Phase, Remedy, Slot, Target};
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every rotator there is, by name.
-pub const ALL: &[&RotatorSpec] = &[&vault_approle_secret_id::SPEC];
+pub const ALL: &[&RotatorSpec] = &[&vault_approle_secret_id::SPEC, &vault_static_role::SPEC, &vault_transit_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
