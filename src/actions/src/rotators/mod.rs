@@ -5,6 +5,7 @@
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
 mod vault_approle_secret_id;
+mod vault_pki_certificate;
 mod vault_static_role;
 mod vault_transit_key;
 
@@ -16,7 +17,8 @@ use provost_model::{Kind, Order, Phase, Remedy, Slot, Target};
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every rotator there is, by name.
-pub const ALL: &[&RotatorSpec] = &[&vault_approle_secret_id::SPEC, &vault_static_role::SPEC, &vault_transit_key::SPEC];
+pub const ALL: &[&RotatorSpec] =
+    &[&vault_approle_secret_id::SPEC, &vault_pki_certificate::SPEC, &vault_static_role::SPEC, &vault_transit_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
