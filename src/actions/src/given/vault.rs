@@ -198,6 +198,8 @@ struct Mounted {
     accessor: String,
     #[serde(rename = "type")]
     sort: String,
+    #[serde(default)]
+    options: Option<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -313,6 +315,17 @@ impl Server {
             return Ok(());
         }
         Err(ActionError::GiveUp { said: format!("what is to be changed does not lie in what is mounted at {path}") })
+    }
+
+    /// Refuses a place in which no key/value engine of the second version is mounted.
+    pub(crate) async fn is_versioned(&self, path: &str) -> Result<(), ActionError> {
+        let mounted: Option<Mounted> = self.read(Ask::get(MOUNT, &[path])).await?;
+        let version =
+            mounted.filter(|it| it.sort == "kv").and_then(|it| it.options?.get("version")?.as_str().map(str::to_owned));
+        if version.as_deref() == Some("2") {
+            return Ok(());
+        }
+        Err(ActionError::GiveUp { said: format!("no key/value engine of version 2 is mounted at {path}") })
     }
 
     /// Whether there is a mount of that sort, and whose token it is that looks.

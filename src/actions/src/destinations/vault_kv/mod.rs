@@ -15,7 +15,7 @@ use crate::{
     ActionError, Bundle,
     given::{
         Handed,
-        vault::{self, LOGIN, SELF, Server},
+        vault::{self, LOGIN, MOUNT, SELF, Server},
     },
     sinks::Checked,
 };
@@ -33,7 +33,7 @@ pub(super) static SPEC: DestinationSpec = DestinationSpec {
     about: "fields of a secret in a key/value engine, which consumers read as a new version of it",
     readable: true,
     acts: &[WRITE, DELETE],
-    reads: &[READ, MAY, SELF, LOGIN],
+    reads: &[READ, MAY, MOUNT, SELF, LOGIN],
     permissions: &[
         "read, create and update on MOUNT/data/PATH",
         "update on MOUNT/delete/PATH, to take away again what was put where nothing was",
@@ -190,7 +190,7 @@ fn there(answer: &Answer) -> Result<There<'_>, Failure> {
 /// Whether two hold the same, whatever order and blanks they are written with.
 fn same(one: &Fields<'_>, other: &Fields<'_>) -> bool {
     let read = |raw: &&RawValue| serde_json::from_str::<Value>(raw.get()).ok();
-    one.len() == other.len() && one.iter().all(|(name, raw)| other.get(name).is_some_and(|it| read(it) == read(&raw)))
+    one.len() == other.len() && one.iter().all(|(name, raw)| other.get(name).is_some_and(|it| read(it) == read(raw)))
 }
 
 fn shown(version: Option<&str>) -> String {
@@ -233,6 +233,10 @@ impl Destination for Kv {
             let (before, now) = (shown(before), shown(now.as_deref()));
             let said = format!("somebody else wrote there meanwhile: there was {before}, and now there is {now}");
             return Err(ActionError::GiveUp { said });
+        }
+        if there.number == 0 {
+            // An engine of the first version has nothing there either, and would keep what is sent as a secret of its own.
+            self.server.is_versioned(&self.mount).await?;
         }
         let mut size = answer.body().len() + 256;
         let mut data: BTreeMap<&str, Piece<'_>> =
@@ -304,6 +308,7 @@ impl Destination for Kv {
             let said = format!("{who}, which may not {}", missing.join(", nor "));
             return Err(ActionError::Retry { after: None, said });
         }
+        self.server.is_versioned(&self.mount).await?;
         let holding = self.look().await?;
         Ok(format!("{who}, which may read and write {data}; there is {}", shown(holding.version.as_deref())))
     }

@@ -99,6 +99,15 @@ async fn a_value_goes_beside_other_fields_and_comes_back_as_it_was() {
     server.write("team/kv/destroy/prod/od%20d/app", &json!({ "versions": [7] }));
     gives_up(&place.restore(&order, Some("7"), "8").await.unwrap_err(), &["version 7 is not kept"]);
 
+    // An engine of the first version is not taken for one of the second.
+    server.write("sys/mounts/old", &json!({ "type": "kv", "options": { "version": "1" } }));
+    let own = json!({ "mount": "old", "path": "a", "fields": { "secret": "S" } });
+    let old = build(&handed(&server.url(), ROOT, &own)).unwrap();
+    let one = Bundle::new([("secret".to_owned(), "one".to_owned().into())]);
+    gives_up(&old.put(&order, &one, None).await.unwrap_err(), &["no key/value engine of version 2"]);
+    gives_up(&old.check().await.unwrap_err(), &["no key/value engine of version 2"]);
+    assert_eq!(server.ask("LIST", "old", None).0, 404);
+
     let lacking = Bundle::new([("secret".to_owned(), "hunter2".to_owned().into())]);
     gives_up(&place.put(&order, &lacking, Some("8")).await.unwrap_err(), &["fields"]);
     let said = place.check().await.unwrap();
@@ -169,6 +178,9 @@ async fn an_approle_signs_in_by_itself_in_its_namespace_and_again_when_its_token
 async fn what_became_of_a_write_without_a_clear_answer_is_not_known() {
     async fn failed(reply: impl Fn() -> Reply + Send + Sync + 'static) -> ActionError {
         let to = Loopback::start(move |asked| match asked.method.as_str() {
+            "GET" if asked.target.contains("/ui/mounts/") => {
+                Reply::json(r#"{"data":{"accessor":"kv_1","type":"kv","options":{"version":"2"}}}"#)
+            }
             "GET" => Reply::new(404, &[], r#"{"errors":[]}"#),
             _ => reply(),
         });
@@ -177,7 +189,7 @@ async fn what_became_of_a_write_without_a_clear_answer_is_not_known() {
             place(&to.origin, "t", "a").put(&act(Remedy::Rotate), &value("A", "hunter2"), None).await.unwrap_err();
         assert_eq!(to.asked().iter().filter(|it| it.method == "POST").count(), 1, "sent once");
         assert_eq!(
-            to.asked()[1].body,
+            to.asked()[2].body,
             r#"{"options":{"cas":0},"data":{"AWS SECRET":"hunter2","AWS_ACCESS_KEY_ID":"A"}}"#
         );
         assert!(!format!("{error:?}").contains("hunter2"));
@@ -203,6 +215,20 @@ async fn what_became_of_a_write_without_a_clear_answer_is_not_known() {
         place.restore(&act(Remedy::Rotate), None, "1").await.unwrap_err();
         assert!(to.asked().iter().all(|it| it.method == "GET"), "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_server_with_a_certificate_of_a_private_authority_is_believed_where_the_settings_name_that() {
+    let to = Loopback::secure(|_| Reply::json(r#"{"data":{"data":{"S":"one"},"metadata":{"version":3}}}"#)).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), crate::testing::loopback::AUTHORITY).unwrap();
+    let mut own = json!({ "mount": "kv", "path": "a", "fields": { "secret": "S" } });
+    let strange = build(&handed(&to.origin, "t", &own)).unwrap();
+    assert!(strange.look().await.unwrap_err().may_repeat());
+    own["ca_file"] = json!(file.path());
+    let known = build(&handed(&to.origin, "t", &own)).unwrap();
+    assert_eq!(known.look().await.unwrap().version.as_deref(), Some("3"));
+    assert_eq!(to.asked().len(), 1);
 }
 
 #[test]

@@ -44,10 +44,9 @@ const SLOTS_MAX: usize = 500;
 pub(super) static SPEC: RotatorSpec = RotatorSpec {
     name: "vault_approle_secret_id",
     title: "OpenBao or Vault AppRole secret id",
-    about: "makes a secret id of the same AppRole, with the addresses, lifetime, uses and metadata of the old one, and \
-            destroys the old one. A new one is tried out by signing in once; the token it is answered with is ended at once, \
-            so that nothing lasts. One whose uses are counted, or that works from certain addresses only, is looked up \
-            instead",
+    about: "makes a secret id of the same AppRole with the addresses, lifetime, uses and metadata of the old one, which is \
+            destroyed in the end; a new one is tried out by signing in once, and the token that this gives is ended at \
+            once, or it is only looked up where its uses are counted or it works from certain addresses only",
     kinds: &[Kind::ClientSecret],
     remedies: &[Remedy::Rotate, Remedy::Revoke, Remedy::Delete],
     way: Way::Overlap { capacity: None },
@@ -229,7 +228,8 @@ fn used(told: &Told, made: Option<Time>) -> Reading<Time> {
 }
 
 /// What is asked for a new one that can do what the old one can. Where the role says how long its secret ids live and how often
-/// they work, and the old one is not bound more closely, that holds; uses that are left say nothing of how many there were.
+/// they work, that holds unless the old one lives shorter; where only the old one's uses are counted, the new one gets those that
+/// are left: how many there were is not known any more.
 fn wanted(old: &Told, role: &Role, mark: &str) -> Value {
     let mut metadata = old.metadata.clone().unwrap_or_default();
     metadata.insert(MARK.to_owned(), mark.to_owned());

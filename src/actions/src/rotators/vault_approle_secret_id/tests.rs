@@ -143,7 +143,7 @@ async fn it_never_destroys_what_it_signs_in_by_nor_acts_where_the_target_is_not(
         "role_id": format!("env:{}", role["data"]["role_id"].as_str().unwrap()), "secret_id": format!("env:{own}") });
     let hands = build(&crate::testing::handed(settings)).unwrap();
     assert_eq!(hands.look(&target).await.unwrap().len(), 1);
-    assert_eq!(hands.own(), [target.external_id.clone()]);
+    assert_eq!(hands.own(), std::slice::from_ref(&target.external_id));
     let error = hands.delete(&act(Remedy::Revoke), &target, &target.external_id).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("itself")), "{error}");
     assert!(signs_in(&server, &own));

@@ -43,8 +43,8 @@ const READS_MAX: usize = 500;
 pub(super) static SPEC: RotatorSpec = RotatorSpec {
     name: "vault_pki_certificate",
     title: "OpenBao or Vault PKI certificate",
-    about: "has a PKI engine issue another certificate with the names and the lifetime of the old one, by a role that the \
-            settings name, and revokes the old one. Certificates of the same common name count as one holder's",
+    about: "has a PKI engine issue another certificate with the names and the lifetime of the old one by a role that the \
+            settings name, and revokes the old one; certificates of the same common name count as one holder's",
     kinds: &[Kind::Certificate],
     remedies: &[Remedy::Rotate, Remedy::Revoke, Remedy::Delete],
     way: Way::Overlap { capacity: None },

@@ -31,9 +31,8 @@ const TRIAL: &str = "AA==";
 pub(super) static SPEC: RotatorSpec = RotatorSpec {
     name: "vault_transit_key",
     title: "OpenBao or Vault transit key",
-    about: "makes a new version of a transit key, which is used from then on; disabling the old one keeps it and all before \
-            it from encrypting and signing, and what they encrypted and signed stays readable. A new version is tried out by \
-            encrypting one byte, where the key encrypts at all",
+    about: "makes a new version of a transit key, tried out by encrypting one byte where the key encrypts, and keeps the old \
+            one and all before it from encrypting and signing; what they encrypted and signed stays readable",
     kinds: &[Kind::Secret],
     remedies: &[Remedy::Rotate],
     way: Way::InPlace,
