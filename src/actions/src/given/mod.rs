@@ -4,6 +4,9 @@
 pub(crate) mod provider;
 pub(crate) mod secret;
 pub(crate) mod settings;
+pub(crate) mod vault;
+#[cfg(test)]
+pub(crate) mod vault_testing;
 
 use std::sync::Arc;
 

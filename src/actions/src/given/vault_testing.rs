@@ -1,0 +1,40 @@
+//! What tests of those who act at an OpenBao share: the servers, and settings that lead there.
+//! It must never be built into the program.
+
+use std::{sync::Arc, time::UNIX_EPOCH};
+
+use provost_model::{Clock, Kind, Target, Time};
+use serde_json::{Value, json};
+
+use super::Handed;
+
+#[path = "../../../../tests/servers/openbao.rs"]
+pub(crate) mod openbao;
+#[path = "../../../../tests/servers/postgres.rs"]
+pub(crate) mod postgres;
+
+struct Present;
+
+impl Clock for Present {
+    fn now(&self) -> Time {
+        Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap())
+    }
+}
+
+/// What one is handed with these settings of its own, at that address with that token, now.
+pub(crate) fn handed(address: &str, token: &str, own: &Value) -> Handed {
+    let mut settings = json!({ "address": address, "token": format!("env:{token}") });
+    settings.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+    Handed { clock: Arc::new(Present), ..crate::testing::handed(settings) }
+}
+
+/// What the server calls the mount at a path, by its own interface.
+pub(crate) fn accessor(server: &openbao::Server, path: &str) -> String {
+    let (_, answer) = server.ask("GET", &format!("sys/internal/ui/mounts/{path}"), None);
+    answer["data"]["accessor"].as_str().unwrap().to_owned()
+}
+
+/// What is to be changed: named in its mount as the inventory names it.
+pub(crate) fn target(kind: Kind, (accessor, rest): (&str, &str), holder: &str) -> Target {
+    crate::testing::target(kind, &format!("{accessor}/{rest}"), holder)
+}

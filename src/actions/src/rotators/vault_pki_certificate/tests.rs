@@ -1,0 +1,208 @@
+//! Certificates of a real OpenBao, and what a server may answer else.
+//! It must never leave a server behind.
+
+use super::*;
+use crate::{
+    given::vault_testing::{
+        self, accessor, handed,
+        openbao::{self, ROOT},
+    },
+    testing::{
+        act,
+        loopback::{Loopback, Reply},
+    },
+};
+
+fn rotator(address: &str) -> Box<dyn Rotator> {
+    build(&handed(address, ROOT, &json!({ "mount": "pki/web", "role": "web" }))).unwrap()
+}
+
+/// An authority below another one, a role, and a certificate of that one.
+fn seed(server: &openbao::Server, issue: &Value) -> (Target, Value) {
+    for mount in ["pki/root", "pki/web"] {
+        server
+            .write(&format!("sys/mounts/{mount}"), &json!({ "type": "pki", "config": { "max_lease_ttl": "87600h" } }));
+    }
+    server.write("pki/root/root/generate/internal", &json!({ "common_name": "Root", "ttl": "87600h" }));
+    let asked = json!({ "common_name": "Below", "key_type": "ec", "key_bits": 256 });
+    let request = server.write("pki/web/intermediate/generate/internal", &asked);
+    let signed = server.write(
+        "pki/root/root/sign-intermediate",
+        &json!({ "csr": request["csr"], "common_name": "Below", "ttl": "43800h" }),
+    );
+    let chain = format!("{}\n{}", signed["certificate"].as_str().unwrap(), signed["issuing_ca"].as_str().unwrap());
+    server.write("pki/web/intermediate/set-signed", &json!({ "certificate": chain }));
+    let role = json!({ "allowed_domains": "corp.test", "allow_subdomains": true, "allow_bare_domains": true,
+        "allowed_uri_sans": "spiffe://corp.test/*", "max_ttl": "72h", "key_type": "ec", "key_bits": 256 });
+    server.write("pki/web/roles/web", &role);
+    let issued = server.write("pki/web/issue/web", issue);
+    (named(server, issued["serial_number"].as_str().unwrap()), issued)
+}
+
+fn named(server: &openbao::Server, serial: &str) -> Target {
+    let mut target = vault_testing::target(Kind::Certificate, (&accessor(server, "pki/web"), serial), "");
+    target.name = "api.corp.test".into();
+    target
+}
+
+fn ids(slots: &[Slot]) -> Vec<(&str, bool)> {
+    slots.iter().map(|it| (it.id.as_str(), it.active)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_by_one_of_the_same_names_and_revoked() {
+    let Some(server) = openbao::own() else { return };
+    let names = json!({ "common_name": "api.corp.test", "alt_names": "b.corp.test,*.c.corp.test", "ttl": "5h",
+        "ip_sans": "10.0.0.1,2001:db8::1", "uri_sans": "spiffe://corp.test/api" });
+    let (target, old) = seed(&server, &names);
+    server.write("pki/web/issue/web", &json!({ "common_name": "other.corp.test" }));
+    let hands = rotator(&server.url());
+    let order = act(Remedy::Rotate);
+    assert!(hands.check().await.unwrap().ends_with("pki/web is of type pki, and has the role web"));
+    let before = hands.look(&target).await.unwrap();
+    assert_eq!(ids(&before), [(target.external_id.as_str(), true)]);
+    let made = before[0].made_at.known().unwrap();
+    let now = vault_testing::handed("x", "x", &json!({})).clock.now();
+    assert!((now - made).as_micros().abs() < 5_000_000, "{made} is now, as far as clocks agree");
+
+    let minted = hands.mint(&order, &target, "m").await.unwrap();
+    let after = hands.look(&target).await.unwrap();
+    assert_eq!(ids(&after), [(target.external_id.as_str(), true), (minted.id.as_str(), true)]);
+    let pem = |part: &str| minted.value.get(part).unwrap().expose_secret().to_owned();
+    let (was, is) = (
+        Certificate::of_pem(old["certificate"].as_str().unwrap()).unwrap(),
+        Certificate::of_pem(&pem(CERTIFICATE)).unwrap(),
+    );
+    assert_eq!((&was.hosts, &was.addresses, &was.uris), (&is.hosts, &is.addresses, &is.uris));
+    assert_eq!((was.hosts.len(), was.addresses.len(), was.uris.len()), (3, 2, 1));
+    let (long, longer) = (was.lifetime(Span::seconds(30)), is.lifetime(Span::seconds(30)));
+    assert!((long - longer).abs() <= 1 && (long - 18_000).abs() <= 1, "{long} {longer}");
+    assert_ne!(pem(KEY), old["private_key"].as_str().unwrap());
+    assert_eq!(pem(CHAIN).matches("BEGIN").count(), 2);
+    assert!(!format!("{minted:?}").contains("BEGIN"));
+    hands.verify(&target, &minted.id, &minted.value).await.unwrap();
+
+    // What does not belong together is found.
+    let theirs = |part: &str| old[part].as_str().unwrap().to_owned();
+    let root = pem(CHAIN).split_inclusive("-----END CERTIFICATE-----").nth(1).unwrap().to_owned();
+    let other = server.write("pki/root/root/generate/internal", &json!({ "common_name": "Other" }));
+    let strange = other["certificate"].as_str().unwrap();
+    for (part, value, says) in [
+        (KEY, theirs("private_key"), "not that of the certificate"),
+        (KEY, "hunter2".to_owned(), "is none"),
+        (CERTIFICATE, theirs("certificate"), "another certificate"),
+        (CERTIFICATE, "hunter2".to_owned(), "cannot be read"),
+        (CHAIN, root, "does not hang"),
+        (CHAIN, strange.to_owned(), "does not hang"),
+        (CHAIN, String::new(), "no chain"),
+    ] {
+        let parts = minted.value.iter().map(|(name, it)| (name.to_owned(), it.clone()));
+        let parts: Vec<_> = parts.filter(|(name, _)| name != part).chain([(part.to_owned(), value.into())]).collect();
+        let error = hands.verify(&target, &minted.id, &Bundle::new(parts)).await.unwrap_err();
+        assert!(matches!(&error, ActionError::GiveUp { said } if said.contains(says)), "{part} {says}: {error}");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+
+    hands.enable(&order, &target, &target.external_id).await.unwrap();
+    hands.delete(&order, &target, &target.external_id).await.unwrap();
+    hands.delete(&order, &target, &target.external_id).await.unwrap();
+    let left = hands.look(&target).await.unwrap();
+    assert_eq!(ids(&left), [(target.external_id.as_str(), false), (minted.id.as_str(), true)]);
+    let revoked = server.ask("LIST", "pki/web/certs/revoked", None).1["data"]["keys"].clone();
+    assert_eq!(revoked, json!([target.external_id.split_once('/').unwrap().1]));
+    for refused in [
+        hands.enable(&order, &target, &target.external_id).await,
+        hands.disable(&order, &target, &minted.id).await,
+        hands.delete(&order, &target, "elsewhere/00:11").await,
+    ] {
+        assert!(matches!(refused, Err(ActionError::GiveUp { .. })), "{refused:?}");
+    }
+    hands.delete(&order, &target, &format!("{}/00:11", accessor(&server, "pki/web"))).await.unwrap();
+    hands.delete(&order, &target, &minted.id).await.unwrap();
+    let error = hands.verify(&target, &minted.id, &minted.value).await.unwrap_err();
+    assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("revoked")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_replaced_alike_is_left_alone() {
+    let Some(server) = openbao::own() else { return };
+    let (target, _) =
+        seed(&server, &json!({ "common_name": "api.corp.test", "exclude_cn_from_sans": true, "ttl": "2h" }));
+    let hands = rotator(&server.url());
+    let order = act(Remedy::Rotate);
+    let minted = hands.mint(&order, &target, "m").await.unwrap();
+    let is = Certificate::of_pem(minted.value.get(CERTIFICATE).unwrap().expose_secret()).unwrap();
+    assert_eq!(is.hosts, BTreeSet::new(), "the common name is no alternative name, as it was");
+    hands.verify(&target, &minted.id, &minted.value).await.unwrap();
+
+    // The role gives other usages by now.
+    server.write(
+        "pki/web/roles/web",
+        &json!({ "allowed_domains": "corp.test", "allow_subdomains": true, "key_type": "ec", "client_flag": false }),
+    );
+    let lesser = hands.mint(&order, &target, "m").await.unwrap();
+    let error = hands.verify(&target, &lesser.id, &lesser.value).await.unwrap_err();
+    assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("usages")), "{error}");
+    // The role allows other names by now: nothing is issued.
+    server.write("pki/web/roles/web", &json!({ "allowed_domains": "else.test", "allow_subdomains": true }));
+    let error = hands.mint(&order, &target, "m").await.unwrap_err();
+    assert!(matches!(error, ActionError::GiveUp { .. }), "{error}");
+    server.write("pki/web/roles/web", &json!({ "allow_any_name": true, "no_store": true }));
+    let error = hands.mint(&order, &target, "m").await.unwrap_err();
+    assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("no list")), "{error}");
+    assert_eq!(hands.look(&target).await.unwrap().len(), 3);
+
+    // Certificates of authorities: one that it has itself, and one that it gave to another.
+    let root = build(&handed(&server.url(), ROOT, &json!({ "mount": "pki/root", "role": "any" }))).unwrap();
+    server.write("pki/root/roles/any", &json!({ "allow_any_name": true, "enforce_hostnames": false }));
+    let (_, listed) = server.ask("LIST", "pki/root/certs", None);
+    let serials: Vec<&str> = listed["data"]["keys"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(serials.len(), 2);
+    for serial in serials {
+        let authority = vault_testing::target(Kind::Certificate, (&accessor(&server, "pki/root"), serial), "");
+        for error in [
+            root.mint(&order, &authority, "m").await.unwrap_err(),
+            root.delete(&order, &authority, &authority.external_id).await.unwrap_err(),
+        ] {
+            assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("authority")), "{error}");
+        }
+    }
+    assert_eq!(server.ask("LIST", "pki/root/certs/revoked", None).0, 404);
+    let gone = named(&server, "00:11");
+    assert!(matches!(hands.mint(&order, &gone, "m").await, Err(ActionError::GiveUp { .. })));
+    assert_eq!(hands.look(&gone).await.unwrap().len(), 3, "what is left of its name");
+    let elsewhere = build(&handed(&server.url(), ROOT, &json!({ "mount": "pki/root", "role": "web" }))).unwrap();
+    assert!(matches!(elsewhere.delete(&order, &target, &target.external_id).await, Err(ActionError::GiveUp { .. })));
+}
+
+const SERVER: &str = include_str!("../../../../../tests/servers/loopback/server.pem");
+
+#[tokio::test]
+async fn an_act_without_a_clear_answer_may_have_happened() {
+    let pem = SERVER.split_inclusive("-----END CERTIFICATE-----").find(|it| it.contains("BEGIN CERTIFICATE")).unwrap();
+    let told = json!({ "data": { "certificate": pem, "revocation_time": 0 } }).to_string();
+    assert!(Certificate::of_pem(pem).is_some());
+    let broken = || Reply::new(500, &[], "");
+    let cut = || Reply::json(r#"{"data":{"private_key":"hunter2"}}"#).cut(1);
+    let strange = || Reply::json(r#"{"data":{"private_key":"hunter2"}}"#);
+    for (call, acted) in
+        [("/issue/web", broken as fn() -> Reply), ("/issue/web", cut), ("/issue/web", strange), ("/revoke", cut)]
+    {
+        let told = told.clone();
+        let to = Loopback::start(move |asked| match asked.target.as_str() {
+            target if target.contains("/ui/mounts/") => Reply::json(r#"{"data":{"accessor":"p","type":"pki"}}"#),
+            target if target.ends_with(call) => acted(),
+            target if target.contains("/cert/") => Reply::json(&told),
+            _ => Reply::json(r#"{"data":{"not_before_duration":"30s"}}"#),
+        })
+        .await;
+        let target = vault_testing::target(Kind::Certificate, ("p", "00:11"), "");
+        let (hands, order) = (rotator(&to.origin), act(Remedy::Rotate));
+        let error = match call {
+            "/revoke" => hands.delete(&order, &target, "p/00:11").await.unwrap_err(),
+            _ => hands.mint(&order, &target, "m").await.unwrap_err(),
+        };
+        assert!(matches!(error, ActionError::Ambiguous { .. }) && !format!("{error:?}").contains("hunter2"), "{error}");
+        assert_eq!(to.targets().iter().filter(|it| it.ends_with(call)).count(), 1, "{call}");
+    }
+}
