@@ -186,7 +186,7 @@ impl Place {
     /// Gives the file there the time of another, by which it can be told whose copy it is.
     pub(crate) fn date(&self, by: Stamp) -> Result<(), ActionError> {
         let (tv_sec, tv_nsec) = by.written;
-        let time = Timespec { tv_sec, tv_nsec: tv_nsec as _ };
+        let time = Timespec { tv_sec, tv_nsec };
         let times = Timestamps { last_access: time, last_modification: time };
         let dated = rustix::fs::utimensat(&self.directory, &self.name, &times, AtFlags::SYMLINK_NOFOLLOW);
         dated.map_err(|errno| trouble("the copy of the former file cannot be dated", errno))
@@ -232,7 +232,7 @@ impl About {
             FileType::Symlink => return Err(refused("there is a symbolic link in the place of the file")),
             _ => return Err(refused("what is there is no regular file")),
         }
-        let written = (stat.st_mtime as i64, stat.st_mtime_nsec as i64);
+        let written = (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or_default());
         let stamp = Stamp { inode: stat.st_ino, written };
         Ok(Self { stamp, mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid })
     }
