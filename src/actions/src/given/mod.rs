@@ -6,6 +6,8 @@ pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod secret;
 pub(crate) mod settings;
+pub(crate) mod ssh_key;
+pub(crate) mod ssh_login;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
 mod postgresql_login;
+mod ssh_authorized_key;
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use provost_model::{Kind, Order, Phase, Remedy, Slot, Target};
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every rotator there is, by name.
-pub const ALL: &[&RotatorSpec] = &[&postgresql_login::SPEC];
+pub const ALL: &[&RotatorSpec] = &[&postgresql_login::SPEC, &ssh_authorized_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
