@@ -67,10 +67,18 @@ fn only_its_room_knows_an_engine_or_a_client() {
     for (room, _) in ROOMS {
         let manifest = manifest(room);
         let names: Vec<_> = manifest["dependencies"].as_table().unwrap().keys().cloned().collect();
-        for (guarded, home) in
-            [("sled", "src/store"), ("redb", "src/store"), ("sqlx", "src/store"), ("reqwest", "src/client")]
-        {
-            assert!(room == home || !names.iter().any(|name| name == guarded), "{room} must not use {guarded}");
+        // Logins of databases are changed in the databases' own protocol.
+        let guarded: [(&str, &[&str]); 4] = [
+            ("sled", &["src/store"]),
+            ("redb", &["src/store"]),
+            ("sqlx", &["src/store", "src/actions"]),
+            ("reqwest", &["src/client"]),
+        ];
+        for (guarded, homes) in guarded {
+            assert!(
+                homes.contains(&room) || !names.iter().any(|name| name == guarded),
+                "{room} must not use {guarded}"
+            );
         }
     }
 }

@@ -47,7 +47,7 @@ fn test(rest: &[String]) -> Result<()> {
     let mut runner = Command::new(&tools.nextest);
     runner.args(["nextest", "run", "--locked", "--workspace", "--profile", profile]).args(rest);
     runner.env("PROVOST_TEST_MOTO", &tools.moto).env("PROVOST_TEST_POSTGRES", &tools.postgres);
-    runner.env("PROVOST_TEST_OPENBAO", &tools.openbao);
+    runner.env("PROVOST_TEST_OPENBAO", &tools.openbao).env("PROVOST_TEST_SSHD", &tools.sshd);
     runner.env("PROVOST_TEST_PYTHON", &tools.python).env("PROVOST_TEST_NODE_MODULES", &tools.modules);
     finish(runner)
 }

@@ -21,6 +21,8 @@ pub struct Tools {
     pub openbao: PathBuf,
     /// The directory of PostgreSQL's programs.
     pub postgres: PathBuf,
+    /// OpenSSH's server.
+    pub sshd: PathBuf,
     /// Python with what servers of tests want.
     pub python: PathBuf,
     /// Packages for Node.js: schemas that vendors publish, and what reads them.
@@ -42,6 +44,8 @@ const PACKAGES: [(&str, &str); 8] = [
 const NODE_PACKAGES: [(&str, &str); 1] = [("@octokit/graphql-schema", "15.26.1")];
 /// Where Debian puts PostgreSQL, a directory for each version; its server is on nobody's path.
 const POSTGRES: &str = "/usr/lib/postgresql";
+/// Where Debian puts OpenSSH's server, which is on nobody's path but root's.
+const SSHD: &str = "/usr/sbin/sshd";
 /// Debian packages, with a program each brings.
 const DEBIAN: [(&str, &str); 4] =
     [("python3-venv", "python3"), ("systemd", "systemd-analyze"), ("make", "make"), ("npm", "npm")];
@@ -73,6 +77,7 @@ impl Tools {
             moto: bin.join("moto_server"),
             openbao: openbao(&venv).context("OpenBao was installed, but its program is not there")?,
             postgres,
+            sshd: SSHD.into(),
         })
     }
 }
@@ -108,6 +113,9 @@ fn debian() -> Result<()> {
         .collect();
     if postgres().is_none() {
         missing.push("postgresql");
+    }
+    if !Path::new(SSHD).exists() {
+        missing.push("openssh-server");
     }
     if missing.is_empty() {
         return Ok(());

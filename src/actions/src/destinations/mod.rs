@@ -2,6 +2,7 @@
 //! It must never keep a value, nor overwrite what somebody else put there meanwhile where the destination can tell.
 
 mod vault_kv;
+mod file;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every destination there is, by name.
 pub const ALL: &[&DestinationSpec] = &[&vault_kv::SPEC];
+pub const ALL: &[&DestinationSpec] = &[&file::SPEC];
 
 /// A destination's description of itself.
 pub struct DestinationSpec {

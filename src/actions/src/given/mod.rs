@@ -1,12 +1,16 @@
 //! What the hands are given: settings, where secrets come from, the time, fingerprints; and what reads them.
 //! It must never repeat the value of a setting or of a secret.
 
+pub(crate) mod files;
+pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod secret;
 pub(crate) mod settings;
 pub(crate) mod vault;
 #[cfg(test)]
 pub(crate) mod vault_testing;
+pub(crate) mod ssh_key;
+pub(crate) mod ssh_login;
 
 use std::sync::Arc;
 

@@ -8,6 +8,8 @@ mod vault_approle_secret_id;
 mod vault_pki_certificate;
 mod vault_static_role;
 mod vault_transit_key;
+mod postgresql_login;
+mod ssh_authorized_key;
 
 use std::fmt;
 
@@ -19,6 +21,7 @@ use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 /// Every rotator there is, by name.
 pub const ALL: &[&RotatorSpec] =
     &[&vault_approle_secret_id::SPEC, &vault_pki_certificate::SPEC, &vault_static_role::SPEC, &vault_transit_key::SPEC];
+pub const ALL: &[&RotatorSpec] = &[&postgresql_login::SPEC, &ssh_authorized_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
