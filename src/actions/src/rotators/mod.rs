@@ -4,6 +4,8 @@
 //! A rotator knows one provider's calls and nothing of the order in which they are made: when to mint, to disable, to wait is the
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
+mod aws_access_key;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -12,7 +14,7 @@ use provost_model::{Kind, Order, Phase, Remedy, Slot, Target};
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every rotator there is, by name.
-pub const ALL: &[&RotatorSpec] = &[];
+pub const ALL: &[&RotatorSpec] = &[&aws_access_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
