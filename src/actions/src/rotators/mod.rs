@@ -10,6 +10,7 @@ mod vault_static_role;
 mod vault_transit_key;
 mod postgresql_login;
 mod ssh_authorized_key;
+mod aws_access_key;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 pub const ALL: &[&RotatorSpec] =
     &[&vault_approle_secret_id::SPEC, &vault_pki_certificate::SPEC, &vault_static_role::SPEC, &vault_transit_key::SPEC];
 pub const ALL: &[&RotatorSpec] = &[&postgresql_login::SPEC, &ssh_authorized_key::SPEC];
+pub const ALL: &[&RotatorSpec] = &[&aws_access_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use provost_model::Order;
+use provost_model::{Order, Why};
 use thiserror::Error;
 
 use super::{Answer, Ask, Missed, Passed, Signing, Web, blame, dialect, is_redirect};
@@ -44,7 +44,7 @@ impl Web {
         tracing::debug!(act = ask.read, remedy = order.remedy().word(), commit = order.decision().commit(), "acts");
         let answer = self.acted(&ask, &passed, false).await?;
         // An act that was refused for its signature did not happen: the one that may be sent again at once.
-        let stale = answer.status() == StatusCode::UNAUTHORIZED && matches!(ask.signing, Signing::Authority);
+        let stale = blame::is_stale(&answer) && matches!(ask.signing, Signing::Authority);
         let answer = if stale { self.acted(&ask, &passed, true).await? } else { answer };
         if !answer.status().is_success() {
             return Err(unwelcome(&ask, &answer));
@@ -96,6 +96,8 @@ fn unwelcome(ask: &Ask, answer: &Response<bytes::Bytes>) -> Undone {
         503 if after.is_some() => Fate::Nothing,
         // Who may do it, and by which way one gets there, can change without the act.
         401 | 403 | 407 | 425 => Fate::Nothing,
+        // The JSON protocols of AWS say all of that with 400.
+        400 if matches!(failure.why, Why::Unauthenticated | Why::Denied) => Fate::Nothing,
         _ if is_redirect(answer.status()) => Fate::Refused,
         400..=499 if answer.status() != StatusCode::REQUEST_TIMEOUT => Fate::Refused,
         _ => Fate::Unknown,

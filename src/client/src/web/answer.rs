@@ -7,6 +7,7 @@ use provost_model::Why;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::Element;
 use crate::Failure;
 
 /// Deepest place of a fault that is named.
@@ -68,6 +69,12 @@ impl Answer {
             };
             Failure::new(&self.operation, Why::Malformed, "", &said)
         })
+    }
+
+    /// The body as XML.
+    pub fn xml(&self) -> Result<Element, Failure> {
+        let malformed = || Failure::new(&self.operation, Why::Malformed, "", "the answer is no whole document of XML");
+        Element::parse(&self.body).ok_or_else(malformed)
     }
 
     /// The parts that a GraphQL answer lacks; empty unless the question allowed for gaps.

@@ -6,14 +6,15 @@ use http::{Response, StatusCode};
 use provost_model::Why;
 use serde_json::Value;
 
-use super::dialect;
+use super::{Element, dialect};
 use crate::Failure;
 
 /// Longest body in which an error is looked for.
 const BODY_MAX: usize = 64 << 10;
 
 /// Where providers put a code, in the order in which it is taken.
-const CODES: [&str; 14] = [
+const CODES: [&str; 15] = [
+    "/__type",
     "/error/status",
     "/error/code",
     "/error/type",
@@ -30,7 +31,8 @@ const CODES: [&str; 14] = [
     "/title",
 ];
 /// Where they put a message.
-const MESSAGES: [&str; 17] = [
+const MESSAGES: [&str; 18] = [
+    "/Message",
     "/error/message",
     "/error/detail",
     "/error_description",
@@ -49,6 +51,10 @@ const MESSAGES: [&str; 17] = [
     "/title",
     "/error",
 ];
+
+/// What AWS says of keys that ended, or that it does not know (any more).
+const STALE: [&str; 5] =
+    ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidToken"];
 
 /// The failure behind an answer that is neither a success nor an expected 304.
 pub(crate) fn blamed(operation: &str, answer: &Response<Bytes>) -> Failure {
@@ -74,6 +80,8 @@ fn why(answer: &Response<Bytes>, code: &str) -> Why {
         return Why::Throttled;
     }
     match (answer.status().as_u16(), code) {
+        // AWS says most things with 400 or 403.
+        (400 | 403, code) if aws(code).is_some() => aws(code).unwrap_or(Why::Malformed),
         // OAuth says so with 400 (RFC 6749, 5.2).
         (400 | 401 | 403, "invalid_client" | "invalid_grant" | "invalid_token" | "unauthorized_client") => {
             Why::Unauthenticated
@@ -91,6 +99,7 @@ fn why(answer: &Response<Bytes>, code: &str) -> Why {
 pub(crate) fn is_throttle(answer: &Response<Bytes>) -> bool {
     match answer.status().as_u16() {
         429 => true,
+        400 | 503 => told(answer.body()).0.is_some_and(|code| aws(&code) == Some(Why::Throttled)),
         403 => {
             answer.headers().contains_key("retry-after")
                 || dialect::told(answer.headers()).is_some_and(|told| told.remaining == 0)
@@ -105,15 +114,54 @@ fn told(body: &[u8]) -> (Option<String>, Option<String>) {
     if body.len() > BODY_MAX {
         return (None, None);
     }
+    if body.trim_ascii_start().first() == Some(&b'<') {
+        return told_in_xml(body).unwrap_or_default();
+    }
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return (None, None) };
     let code = CODES.iter().filter_map(|place| body.pointer(place)).find_map(code_of);
     let message = MESSAGES.iter().filter_map(|place| body.pointer(place)).find_map(Value::as_str);
     (code, message.filter(|it| !it.trim().is_empty()).map(str::to_owned))
 }
 
+/// Code and message as AWS has them in XML: `<Error><Code>…</Code><Message>…</Message></Error>`.
+fn told_in_xml(body: &[u8]) -> Option<(Option<String>, Option<String>)> {
+    let document = Element::parse(body)?;
+    let error = if document.name() == "Error" { &document } else { document.find("Error")? };
+    let code = error.said("Code").and_then(|code| code_of(&Value::from(code)));
+    // This answer repeats the request that could not be verified, session token and all.
+    let message = error.said("Message").filter(|_| code.as_deref() != Some("SignatureDoesNotMatch"));
+    Some((code, message.map(str::to_owned)))
+}
+
+/// What one of AWS's own codes means, where it is not what its status says.
+fn aws(code: &str) -> Option<Why> {
+    match code {
+        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled" | "RequestLimitExceeded"
+        | "TooManyRequestsException" | "TooManyUpdates" | "SlowDown" => Some(Why::Throttled),
+        "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => Some(Why::Denied),
+        "SignatureDoesNotMatch" | "InvalidSignatureException" | "IncompleteSignature" | "RequestExpired"
+        | "RequestTimeTooSkewed" | "MissingAuthenticationToken" | "MissingAuthenticationTokenException" => {
+            Some(Why::Unauthenticated)
+        }
+        code if STALE.contains(&code) => Some(Why::Unauthenticated),
+        _ => None,
+    }
+}
+
+/// Whether an answer refuses the credential itself: another one may be there by now.
+pub(crate) fn is_stale(answer: &Response<Bytes>) -> bool {
+    match answer.status().as_u16() {
+        401 => true,
+        400 | 403 => told(answer.body()).0.is_some_and(|code| STALE.contains(&code.as_str())),
+        _ => false,
+    }
+}
+
 /// A word or a number that can be a code: what has blanks is a sentence.
 fn code_of(value: &Value) -> Option<String> {
     match value {
+        // A shape's name may stand before it, as in `com.amazonaws.ssm#ParameterNotFound`.
+        Value::String(word) if word.contains('#') => code_of(&Value::from(word.rsplit('#').next()?)),
         Value::String(word) if !word.is_empty() && word.len() <= 64 && !word.contains(char::is_whitespace) => {
             Some(word.clone())
         }
@@ -174,6 +222,29 @@ mod tests {
             (422, r#"{"type":"t","title":"Wrong","detail":"x y"}"#, Why::Malformed, "t", "HTTP 422: t: x y"),
             (503, "<html>hunter2</html>", Why::Unavailable, "503", "HTTP 503"),
             (502, "", Why::Unavailable, "502", "HTTP 502"),
+            // AWS: in XML, and in JSON with another status than others have.
+            (
+                403,
+                "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>No</Message></Error></ErrorResponse>",
+                Why::Unauthenticated,
+                "InvalidClientTokenId",
+                "HTTP 403: InvalidClientTokenId: No",
+            ),
+            (
+                403,
+                "<R><Error><Code>SignatureDoesNotMatch</Code><Message>hunter2</Message></Error></R>",
+                Why::Unauthenticated,
+                "SignatureDoesNotMatch",
+                "HTTP 403: SignatureDoesNotMatch",
+            ),
+            (
+                400,
+                r#"{"__type":"com.amazonaws.ssm#AccessDeniedException","Message":"No"}"#,
+                Why::Denied,
+                "AccessDeniedException",
+                "HTTP 400: AccessDeniedException: No",
+            ),
+            (400, r#"{"__type":"ParameterNotFound"}"#, Why::Malformed, "ParameterNotFound", "HTTP 400: ParameterNotFound"),
             (404, r#"{"error":{"code":"NotFound"}}"#, Why::Changed, "404", "HTTP 404: NotFound"),
             (302, "", Why::Malformed, "302", "HTTP 302"),
         ];
@@ -196,6 +267,9 @@ mod tests {
             (answer(403, &[("retry-after", "60")], ""), true),
             (answer(403, &[], r#"{"message":"You have exceeded a secondary rate limit."}"#), true),
             (answer(403, &[], r#"{"message":"Resource not accessible by integration"}"#), false),
+            (answer(400, &[], "<E><Error><Code>Throttling</Code></Error></E>"), true),
+            (answer(400, &[], r#"{"__type":"ThrottlingException"}"#), true),
+            (answer(400, &[], r#"{"__type":"ValidationException"}"#), false),
             (answer(503, &[("retry-after", "60")], ""), false),
         ];
         for (answer, throttle) in table {

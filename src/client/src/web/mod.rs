@@ -11,10 +11,13 @@ mod dialect;
 mod graphql;
 mod origin;
 mod pages;
+mod says;
 mod template;
 mod wire;
+mod xml;
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     fmt,
     sync::Arc,
@@ -35,6 +38,7 @@ pub use self::{
     ask::{Ask, Body},
     budget::Budget,
     pages::{End, Page, Pages, Paging},
+    xml::Element,
 };
 use self::{
     ask::{Place, Signing},
@@ -125,6 +129,28 @@ pub trait Authority: Send + Sync {
     /// The headers that sign a call. `fresh` says that what was given last was refused with 401: it must not be given
     /// again. Calls that are needed to obtain them go through `web`, signed by themselves ([`Ask::signed_with`]).
     async fn headers(&self, web: &Web, fresh: bool) -> Result<Vec<(HeaderName, HeaderValue)>, Failure>;
+
+    /// The headers that sign this very call, for those whose signature is over what is sent.
+    async fn signature(
+        &self,
+        web: &Web,
+        _call: &Outgoing<'_>,
+        fresh: bool,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+        self.headers(web, fresh).await
+    }
+}
+
+/// A call as it goes out, but for its signature. Nothing of it shows in a debug form.
+pub struct Outgoing<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The whole address.
+    pub url: &'a Url,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body's bytes; none where there is no body.
+    pub body: &'a [u8],
 }
 
 /// The way to one provider. Clones share connections, pace, budgets and counts.
@@ -286,6 +312,7 @@ impl Web {
     /// The call as it is sent. Opens no connection.
     fn passed(&self, ask: &Ask, template: Arc<Template>) -> Result<Passed, Refused> {
         let inner = &self.0;
+        let ask = &*template.says().map_or(Ok(Cow::Borrowed(ask)), |says| says.said(ask))?;
         let mut url = match &ask.place {
             Place::Values(values) => self.place(&template, values)?,
             Place::Link(link) => self.linked(&template, link)?,
@@ -355,7 +382,7 @@ impl Web {
 
     async fn attempt(&self, ask: &Ask, passed: &Passed) -> Result<Answer, Setback> {
         let mut answer = self.followed(passed, self.signed(ask, passed, false).await?).await?;
-        if answer.1.status() == StatusCode::UNAUTHORIZED && passed.home && matches!(ask.signing, Signing::Authority) {
+        if blame::is_stale(&answer.1) && passed.home && matches!(ask.signing, Signing::Authority) {
             answer = self.followed(passed, self.signed(ask, passed, true).await?).await?;
         }
         self.judged(ask, answer)
@@ -365,7 +392,11 @@ impl Web {
     async fn signed(&self, ask: &Ask, passed: &Passed, fresh: bool) -> Result<HeaderMap, Failure> {
         let signature = match &ask.signing {
             Signing::With(headers) => headers.clone(),
-            Signing::Authority if passed.home => self.0.authority.headers(self, fresh).await?,
+            Signing::Authority if passed.home => {
+                let (method, body) = (passed.template.method(), &*passed.body);
+                let call = Outgoing { method, url: &passed.url, headers: &passed.headers, body };
+                self.0.authority.signature(self, &call, fresh).await?
+            }
             Signing::Authority => Vec::new(),
         };
         let mut headers = HeaderMap::new();

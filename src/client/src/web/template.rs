@@ -3,7 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::origin::Origin;
+use super::{origin::Origin, says::Says};
 
 /// Methods a read may have. POST is there for searches, look-ups and tokens; a connector names each of them.
 const METHODS: [&str; 4] = ["GET", "HEAD", "LIST", "POST"];
@@ -24,6 +24,8 @@ pub(crate) struct Template {
     /// Where it is, if not at the provider's own origin.
     elsewhere: Option<Origin>,
     segments: Vec<Segment>,
+    /// What it says that it does, where its path does not.
+    says: Option<Says>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,10 @@ impl Template {
             let [first, second, third, last] = methods;
             return Err(wrong(&format!("the method must be {first}, {second}, {third} or {last}")));
         }
+        let (place, says) = match place.split_once(' ') {
+            Some((place, says)) if method == "POST" => (place, Some(Says::parse(says).map_err(wrong)?)),
+            _ => (place, None),
+        };
         let (elsewhere, path) = match place.find("://") {
             None => (None, place),
             Some(scheme) => {
@@ -78,7 +84,7 @@ impl Template {
         if segments.iter().filter(|it| matches!(it, Segment::Rest)).count() > 2 {
             return Err(wrong("there are more than two holes for several segments"));
         }
-        Ok(Self { text: text.to_owned(), method: method.to_owned(), elsewhere, segments })
+        Ok(Self { text: text.to_owned(), method: method.to_owned(), elsewhere, segments, says })
     }
 
     /// As it was declared: the operation's name.
@@ -93,6 +99,11 @@ impl Template {
     /// The origin it names itself.
     pub(crate) fn elsewhere(&self) -> Option<&Origin> {
         self.elsewhere.as_ref()
+    }
+
+    /// What it says that it does, beside where it goes.
+    pub(super) fn says(&self) -> Option<&Says> {
+        self.says.as_ref()
     }
 
     /// Whether it is a GraphQL endpoint, where the body and not the path says what is done.
@@ -327,6 +338,12 @@ mod tests {
             "GET /a/x{b...}",
             "GET /{a...}/{b...}/{c...}",
             "GET /a b",
+            "GET /a Action=b",
+            "POST /a b",
+            "POST /a Action=",
+            "POST /a =b",
+            "POST /a Action=b&c",
+            "POST /a Action=b c=d",
             "GET /a%2fb",
             "GET http://example.org/a",
             "GET https://user:pass@example.org/a",

@@ -4,6 +4,7 @@
 mod jwt;
 mod lease;
 mod oauth;
+mod sigv4;
 
 use std::{fmt, sync::Arc};
 
@@ -18,8 +19,9 @@ pub use self::{
     jwt::{Algorithm, Jwt},
     lease::{Lease, Leased},
     oauth::{Client, Grant, OAuth2, Use},
+    sigv4::{Keys, Pair, Role, SigV4},
 };
-use super::{Authority, Web};
+use super::{Authority, Outgoing, Web};
 use crate::Failure;
 
 /// What obtaining a credential is called where a call is named.
@@ -91,6 +93,19 @@ impl Authority for Several {
         let mut headers = Vec::new();
         for one in &self.0 {
             headers.extend(one.headers(web, fresh).await?);
+        }
+        Ok(headers)
+    }
+
+    async fn signature(
+        &self,
+        web: &Web,
+        call: &Outgoing<'_>,
+        fresh: bool,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+        let mut headers = Vec::new();
+        for one in &self.0 {
+            headers.extend(one.signature(web, call, fresh).await?);
         }
         Ok(headers)
     }

@@ -7,6 +7,8 @@ mod door;
 #[path = "../../../../../tests/servers/loopback/mod.rs"]
 mod loopback;
 mod pages;
+mod says;
+mod sigv4;
 mod way;
 
 use std::time::Duration;
