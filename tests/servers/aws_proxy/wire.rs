@@ -78,7 +78,8 @@ impl Request {
         if self.is_json() {
             return answer(status, &format!(r#"{{"__type":"{code}","message":"refused by the test"}}"#));
         }
-        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>refused by the test</Message></Error>");
+        let error =
+            format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>refused by the test</Message></Error>");
         answer(status, &format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"))
     }
 }

@@ -1,8 +1,8 @@
 //! Where new values are put: one file or folder each, with its `SPEC`, listed in [`ALL`].
 //! It must never keep a value, nor overwrite what somebody else put there meanwhile where the destination can tell.
 
-mod vault_kv;
 mod file;
+mod vault_kv;
 
 use std::fmt;
 
@@ -12,8 +12,7 @@ use provost_model::Order;
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every destination there is, by name.
-pub const ALL: &[&DestinationSpec] = &[&vault_kv::SPEC];
-pub const ALL: &[&DestinationSpec] = &[&file::SPEC];
+pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &vault_kv::SPEC];
 
 /// A destination's description of itself.
 pub struct DestinationSpec {

@@ -6,11 +6,11 @@ pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod secret;
 pub(crate) mod settings;
+pub(crate) mod ssh_key;
+pub(crate) mod ssh_login;
 pub(crate) mod vault;
 #[cfg(test)]
 pub(crate) mod vault_testing;
-pub(crate) mod ssh_key;
-pub(crate) mod ssh_login;
 
 use std::sync::Arc;
 

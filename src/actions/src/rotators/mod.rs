@@ -4,13 +4,13 @@
 //! A rotator knows one provider's calls and nothing of the order in which they are made: when to mint, to disable, to wait is the
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
+mod aws_access_key;
+mod postgresql_login;
+mod ssh_authorized_key;
 mod vault_approle_secret_id;
 mod vault_pki_certificate;
 mod vault_static_role;
 mod vault_transit_key;
-mod postgresql_login;
-mod ssh_authorized_key;
-mod aws_access_key;
 
 use std::fmt;
 
@@ -20,10 +20,15 @@ use provost_model::{Kind, Order, Phase, Remedy, Slot, Target};
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every rotator there is, by name.
-pub const ALL: &[&RotatorSpec] =
-    &[&vault_approle_secret_id::SPEC, &vault_pki_certificate::SPEC, &vault_static_role::SPEC, &vault_transit_key::SPEC];
-pub const ALL: &[&RotatorSpec] = &[&postgresql_login::SPEC, &ssh_authorized_key::SPEC];
-pub const ALL: &[&RotatorSpec] = &[&aws_access_key::SPEC];
+pub const ALL: &[&RotatorSpec] = &[
+    &aws_access_key::SPEC,
+    &postgresql_login::SPEC,
+    &ssh_authorized_key::SPEC,
+    &vault_approle_secret_id::SPEC,
+    &vault_pki_certificate::SPEC,
+    &vault_static_role::SPEC,
+    &vault_transit_key::SPEC,
+];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
