@@ -9,6 +9,9 @@
 
 mod architecture;
 mod aws;
+#[path = "../servers/aws_proxy/mod.rs"]
+#[allow(dead_code, reason = "shared with rooms that use more of it")]
+mod aws_proxy;
 mod backups;
 mod cases;
 mod cli;
@@ -35,6 +38,8 @@ mod pipeline;
 mod postgres;
 mod program;
 mod secrets;
+#[path = "../servers/sshd.rs"]
+mod sshd;
 mod systemd;
 mod telling;
 mod vault;

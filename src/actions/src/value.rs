@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroizing;
 
 /// The parts of a credential by name, such as `access_key_id` and `secret_access_key`.
 #[derive(Clone, Default)]
@@ -42,22 +41,61 @@ impl Bundle {
         self.0.is_empty()
     }
 
-    /// One fingerprint over all parts and their names; none of nothing.
+    /// The fingerprint of each part, as `name=fingerprint`, with a space between; none of nothing.
     pub fn fingerprint(&self, fingerprints: &Arc<dyn Fingerprints>) -> Option<String> {
-        let mut whole = Zeroizing::new(Vec::new());
-        for (name, value) in self.iter() {
-            let value = value.expose_secret().as_bytes();
-            whole.extend_from_slice(&(name.len() as u64).to_be_bytes());
-            whole.extend_from_slice(name.as_bytes());
-            whole.extend_from_slice(&(value.len() as u64).to_be_bytes());
-            whole.extend_from_slice(value);
-        }
-        (!self.is_empty()).then(|| fingerprints.of(&whole))
+        let parts: Vec<String> = self.marks(fingerprints).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    /// Whether there is something in it, and all of it is in what has that fingerprint.
+    pub fn is_of(&self, whole: &str, fingerprints: &Arc<dyn Fingerprints>) -> bool {
+        !self.is_empty() && self.marks(fingerprints).all(|mark| whole.split(' ').any(|part| part == mark))
+    }
+
+    /// The same with the parts of another one beside them.
+    pub fn with(mut self, other: Bundle) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    fn marks(&self, fingerprints: &Arc<dyn Fingerprints>) -> impl Iterator<Item = String> {
+        self.iter().map(|(name, value)| format!("{name}={}", fingerprints.of(value.expose_secret().as_bytes())))
     }
 }
 
 impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.parts()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Length;
+
+    impl Fingerprints for Length {
+        fn of(&self, value: &[u8]) -> String {
+            format!("k1:{}", value.len())
+        }
+    }
+
+    fn bundle(parts: &[(&str, &str)]) -> Bundle {
+        Bundle::new(parts.iter().map(|(name, value)| ((*name).to_owned(), SecretString::from(*value))))
+    }
+
+    #[test]
+    fn a_part_is_known_again_and_nothing_is_shown() {
+        let fingerprints: Arc<dyn Fingerprints> = Arc::new(Length);
+        let whole = bundle(&[("id", "AKIA"), ("secret", "hunter2")]);
+        let known = whole.fingerprint(&fingerprints).unwrap();
+        assert_eq!(known, "id=k1:4 secret=k1:7");
+        assert!(whole.is_of(&known, &fingerprints) && bundle(&[("secret", "1234567")]).is_of(&known, &fingerprints));
+        for other in [&[][..], &[("secret", "1234")], &[("id", "1234"), ("more", "x")]] {
+            assert!(!bundle(other).is_of(&known, &fingerprints));
+        }
+        assert_eq!(bundle(&[]).fingerprint(&fingerprints), None);
+        assert_eq!(format!("{whole:?}"), "[\"id\", \"secret\"]");
     }
 }

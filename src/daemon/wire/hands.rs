@@ -13,9 +13,9 @@ pub struct Hand {
     /// The entry.
     pub entry: Rotation,
     /// Who changes it at its provider.
-    pub rotator: Box<dyn Rotator>,
+    pub rotator: Arc<dyn Rotator>,
     /// Where new values go, in their order.
-    pub places: Vec<Box<dyn Destination>>,
+    pub places: Vec<Arc<dyn Destination>>,
 }
 
 /// All of them, each built once, so that a bad setting shows now.
@@ -27,11 +27,11 @@ pub(super) fn of(config: &Config, environment: &Environment) -> Result<Hands, Wi
             said,
         };
         let rotator = (entry.spec.build)(&handed((&entry.name, &entry.settings), environment));
-        let rotator = rotator.map_err(|said| wrong("", said))?;
+        let rotator = Arc::from(rotator.map_err(|said| wrong("", said))?);
         let mut places = Vec::new();
         for (at, place) in entry.places.iter().enumerate() {
             let built = (place.spec.build)(&handed((&entry.name, &place.settings), environment));
-            places.push(built.map_err(|said| wrong(&format!(" places[{at}]"), said))?);
+            places.push(Arc::from(built.map_err(|said| wrong(&format!(" places[{at}]"), said))?));
         }
         hands.insert(entry.name.clone(), Arc::new(Hand { entry: entry.clone(), rotator, places }));
     }

@@ -316,6 +316,14 @@ impl Ending {
 }
 
 impl Saga {
+    /// What the provider calls the old one: its id, or, where it is replaced in its place, that of the last version before.
+    pub fn old(&self) -> &str {
+        let external = self.target.external_id.as_str();
+        let mut before = self.before.iter().flatten();
+        let last = before.clone().next_back().map_or(external, |slot| slot.id.as_str());
+        before.find(|slot| slot.id == external).map_or(last, |slot| slot.id.as_str())
+    }
+
     /// The mark that what it makes carries, where the provider keeps a word of ours.
     pub fn mark(&self) -> String {
         format!("provost {}", self.id)

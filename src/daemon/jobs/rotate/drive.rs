@@ -265,7 +265,7 @@ async fn change(
     (act, order): (&Act, &Order),
     values: &InHand,
 ) -> Result<Answer, ActionError> {
-    let (rotator, target, old) = (&hand.rotator, &saga.target, saga.target.external_id.as_str());
+    let (rotator, target, old) = (&hand.rotator, &saga.target, saga.old());
     let place = |at: u8| {
         let found = hand.places.get(usize::from(at)).zip(saga.placed.get(usize::from(at)));
         found.ok_or_else(|| give_up("there is no such destination any more"))
@@ -315,19 +315,27 @@ async fn recover(
     saga: &Saga,
     (at, values): (u8, &InHand),
 ) -> Result<Answer, ActionError> {
-    let place = hand.places.get(usize::from(at)).ok_or_else(|| give_up("there is no such destination any more"))?;
-    let holding = place.look().await?;
-    let right = ours(wiring, saga, holding.value.as_ref());
-    if let Some(value) = holding.value.filter(|_| right) {
-        values.put(saga.id, value);
+    let mut whole = Bundle::default();
+    for ((number, place), placed) in hand.places.iter().enumerate().zip(&saga.placed) {
+        if placed.after.is_none() {
+            continue;
+        }
+        let holding = place.look().await?;
+        let right = ours(wiring, saga, holding.value.as_ref());
+        if number == usize::from(at) && !right {
+            return Ok(Answer::Recovered(false));
+        }
+        // Places have a part each, as it may be.
+        whole = whole.with(holding.value.filter(|_| right).unwrap_or_default());
     }
-    Ok(Answer::Recovered(right))
+    values.put(saga.id, whole);
+    Ok(Answer::Recovered(true))
 }
 
 /// Whether a value is the one that the saga made.
 fn ours(wiring: &Wiring, saga: &Saga, value: Option<&Bundle>) -> bool {
     let made = saga.minted.as_ref().and_then(|new| new.fingerprint.as_deref());
-    made.is_some() && value.and_then(|value| value.fingerprint(&wiring.marks())).as_deref() == made
+    made.zip(value).is_some_and(|(made, value)| value.is_of(made, &wiring.marks()))
 }
 
 /// Writes down that a saga waits.

@@ -14,7 +14,7 @@ const SKEW: Span = Span::minutes(5);
 
 /// What became of an act that was begun and had no answer.
 pub(super) fn resolved(saga: &mut Saga, doing: Doing, seen: &Seen, how: &How, now: Time) {
-    let old = seen.slot(&saga.target.external_id);
+    let old = seen.slot(saga.old());
     let held = |at: u8| seen.held.get(usize::from(at)).cloned().unwrap_or_default();
     match doing.act {
         Act::Mint => minted(saga, doing.since, seen, how, now),
@@ -131,7 +131,7 @@ fn observed(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
     if now < overlap {
         return waits(saga, overlap, "both work for a while", how, now);
     }
-    let old = seen.slot(&saga.target.external_id);
+    let old = seen.slot(saga.old());
     let used = old.map(|slot| slot.used_at);
     match (used, how.lag) {
         // Somebody else removed it.
@@ -166,7 +166,7 @@ fn observed(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
 
 /// Whether nobody used the old one for long before all this.
 fn was_idle(saga: &Saga, how: &How) -> bool {
-    let old = saga.before.iter().flatten().find(|slot| slot.id == saga.target.external_id);
+    let old = saga.before.iter().flatten().find(|slot| slot.id == saga.old());
     match old.map(|slot| slot.used_at) {
         Some(Reading::Never) => true,
         Some(Reading::Known(at)) => saga.begun_at - at > how.windows.idle,
@@ -175,7 +175,7 @@ fn was_idle(saga: &Saga, how: &How) -> bool {
 }
 
 fn watched(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
-    let Some(old) = seen.slot(&saga.target.external_id) else { return advance(saga, now) };
+    let Some(old) = seen.slot(saga.old()) else { return advance(saga, now) };
     if old.active {
         return hold(saga, "somebody enabled the old one again: ask whoever uses it");
     }
@@ -191,7 +191,7 @@ fn watched(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
 }
 
 fn proven(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
-    let old = seen.slot(&saga.target.external_id);
+    let old = seen.slot(saga.old());
     let gone = old.is_none();
     let useless = old.is_none_or(|slot| !slot.active);
     let settled = match saga.remedy {

@@ -98,13 +98,13 @@ impl Faults {
 }
 
 /// The same hand behind faults.
-pub(crate) fn behind(hand: Hand, faults: &Arc<Faults>) -> Hand {
-    let rotator = Box::new(Behind { it: hand.rotator, faults: Arc::clone(faults) });
-    let places = hand.places.into_iter().map(|it| {
-        let place: Box<dyn Destination> = Box::new(Behind { it, faults: Arc::clone(faults) });
+pub(crate) fn behind(hand: &Hand, faults: &Arc<Faults>) -> Hand {
+    let rotator = Arc::new(Behind { it: Arc::clone(&hand.rotator), faults: Arc::clone(faults) });
+    let places = hand.places.iter().map(|it| {
+        let place: Arc<dyn Destination> = Arc::new(Behind { it: Arc::clone(it), faults: Arc::clone(faults) });
         place
     });
-    Hand { entry: hand.entry, rotator, places: places.collect() }
+    Hand { entry: hand.entry.clone(), rotator, places: places.collect() }
 }
 
 struct Behind<T> {
@@ -113,7 +113,7 @@ struct Behind<T> {
 }
 
 #[async_trait]
-impl Rotator for Behind<Box<dyn Rotator>> {
+impl Rotator for Behind<Arc<dyn Rotator>> {
     async fn look(&self, target: &Target) -> Result<Vec<Slot>, ActionError> {
         self.it.look(target).await
     }
@@ -148,7 +148,7 @@ impl Rotator for Behind<Box<dyn Rotator>> {
 }
 
 #[async_trait]
-impl Destination for Behind<Box<dyn Destination>> {
+impl Destination for Behind<Arc<dyn Destination>> {
     async fn look(&self) -> Result<Holding, ActionError> {
         self.it.look().await
     }

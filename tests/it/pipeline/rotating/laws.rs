@@ -18,7 +18,7 @@ use super::{
 const OLD: &str = "AKIA-old";
 
 fn floor(world: &World, enabled: bool) -> Floor {
-    Floor::new("", &[], |_, faults| behind(world.hand(enabled), faults))
+    Floor::new("", &[], |_, faults| behind(&world.hand(enabled), faults))
 }
 
 fn subject(floor: &Floor) -> RecordId {

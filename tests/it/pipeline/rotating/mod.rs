@@ -3,6 +3,8 @@
 
 mod faults;
 mod laws;
+mod matrix;
+mod stages;
 mod world;
 
 use std::sync::Arc;

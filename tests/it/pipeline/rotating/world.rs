@@ -79,7 +79,7 @@ impl World {
             settings: serde_json::Map::new(),
             policy: "p".into(),
         };
-        Hand { entry, rotator: Box::new(self.clone()), places: vec![Box::new(self.clone())] }
+        Hand { entry, rotator: Arc::new(self.clone()), places: vec![Arc::new(self.clone())] }
     }
 
     pub(super) fn keys(&self) -> Vec<(String, bool)> {

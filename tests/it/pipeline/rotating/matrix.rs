@@ -1,0 +1,123 @@
+//! The crash matrix: every rotator, killed before and after every step that changes something outside, and with every answer lost.
+//! It must never be written by hand: `PROVOST_UPDATE_DOCS=1` writes it anew from what happened.
+
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::UNIX_EPOCH};
+
+use provost::wire::Hand;
+use provost_model::{Ending, Remedy, Saga, Time};
+
+use super::{
+    ANN, Floor,
+    faults::{Fate, behind},
+    stages::{self, Play, Stage, active},
+};
+
+const GOLDEN: &str = "tests/golden/crash_matrix.txt";
+/// Windows long enough to be waited for, and short enough that clocks outside and inside stay near each other.
+const COMMON: &str =
+    "enabled = true\noverlap = \"10s\"\nquiet = \"10s\"\nblind = \"20s\"\nwatch = \"10s\"\nlook_every = \"10s\"\n";
+
+/// One play of a stage, with a fault.
+fn played(stage: &dyn Stage, number: usize, fault: Option<(usize, Fate)>) -> (Vec<&'static str>, String) {
+    let play = stage.play(number);
+    let config = format!("[[rotations]]\nname = \"it\"\nkind = \"{}\"\n{COMMON}{}", stage.name(), play.entry);
+    let secrets: Vec<(&str, &str)> = play.secrets.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
+    let mut raw = None;
+    let mut floor = Floor::new(&config, &secrets, |wiring, faults| {
+        let hand = wiring.hand("it").unwrap();
+        let behind = behind(&hand, faults);
+        raw = Some(hand);
+        behind
+    });
+    let raw = raw.unwrap();
+    let present = Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
+    floor.desk.pass(present - floor.now());
+    let subject = floor.met(play.kind, &play.external, (&play.holder, &[]));
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    if let Some((call, fate)) = fault {
+        floor.faults.at(call, fate);
+    }
+    let saga = floor.rest();
+    let said = outcome((stage, &play), (&floor, &raw), &saga);
+    (floor.faults.calls(), said)
+}
+
+/// What came of it; anything that is not as it should be is said.
+fn outcome((stage, play): (&dyn Stage, &Play), (floor, raw): (&Floor, &Arc<Hand>), saga: &Saga) -> String {
+    let word = match saga.ended {
+        Some((Ending::Done, _)) => "rotated",
+        Some((Ending::Restored, _)) => "restored",
+        Some((Ending::Moot, _)) => return "MOOT".to_owned(),
+        None => return format!("HELD: {}", saga.held.clone().unwrap_or_default()),
+    };
+    let mut faults = Vec::new();
+    let working = stage.working(play);
+    if working != 1 {
+        faults.push(format!("{working} WORK"));
+    }
+    let new = saga.minted.as_ref().filter(|_| word == "rotated");
+    floor.runtime.block_on(async {
+        let active = active(raw.rotator.as_ref(), &saga.target).await;
+        if let Some(new) = new
+            && active != [new.id.clone()]
+        {
+            faults.push(format!("{active:?} ACTIVE, {} MADE", new.id));
+        }
+        // What the places have works.
+        let mut held = provost_actions::Bundle::default();
+        for place in &raw.places {
+            held = held.with(place.look().await.unwrap().value.unwrap_or_default());
+        }
+        if let Some(new) = new
+            && let Err(error) = raw.rotator.verify(&saga.target, &new.id, &held).await
+        {
+            faults.push(format!("HELD VALUE REFUSED: {error}"));
+        }
+    });
+    if faults.is_empty() { word.to_owned() } else { format!("{word}, BUT {}", faults.join("; ")) }
+}
+
+#[test]
+fn whatever_dies_or_is_lost_at_whichever_step_one_credential_works_and_is_where_it_belongs() {
+    let stages = stages::all();
+    let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let plays: Vec<_> = stages.iter().map(|stage| scope.spawn(|| (stage.name(), matrix(stage.as_ref())))).collect();
+        for play in plays {
+            let (name, rows) = play.join().unwrap();
+            lines.insert(name.to_owned(), rows);
+        }
+    });
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
+    if std::env::var_os("PROVOST_UPDATE_DOCS").is_some() {
+        fs::write(&path, lines.values().flatten().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    for (name, rows) in &lines {
+        let kept: Vec<&str> = golden.lines().filter(|line| line.split(' ').next() == Some(name)).collect();
+        assert_eq!(rows, &kept, "PROVOST_UPDATE_DOCS=1 writes {GOLDEN} anew");
+        let wrong: Vec<&String> = rows.iter().filter(|row| row.chars().any(char::is_uppercase)).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
+
+/// Every row of one rotator.
+fn matrix(stage: &dyn Stage) -> Vec<String> {
+    let mut number = 0;
+    let mut play = |fault| {
+        number += 1;
+        played(stage, number, fault)
+    };
+    let (calls, said) = play(None);
+    let mut rows = vec![format!("{} undisturbed: {said}", stage.name())];
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, call) in calls.iter().enumerate() {
+        let nth = seen.entry(call).and_modify(|it| *it += 1).or_insert(1);
+        let call = if *nth > 1 { format!("{call} {nth}") } else { (*call).to_owned() };
+        for fate in Fate::ALL {
+            let (_, said) = play(Some((at, fate)));
+            rows.push(format!("{} {call}, {}: {said}", stage.name(), fate.word()));
+        }
+    }
+    rows
+}
