@@ -38,3 +38,33 @@ pub(crate) fn accessor(server: &openbao::Server, path: &str) -> String {
 pub(crate) fn target(kind: Kind, (accessor, rest): (&str, &str), holder: &str) -> Target {
     crate::testing::target(kind, &format!("{accessor}/{rest}"), holder)
 }
+
+/// An example's own settings.
+fn own(example: &str, entry: &[&str]) -> Handed {
+    let whole: toml::Table = example.parse().unwrap();
+    let mut found = toml::Value::Table(whole);
+    for name in entry {
+        found = found.get(name).unwrap().clone();
+        found = found.as_array().map_or_else(|| found.clone(), |list| list[0].clone());
+    }
+    let mut settings = serde_json::to_value(found).unwrap();
+    let fields = settings.as_object_mut().unwrap();
+    let common: Vec<String> =
+        ["name", "kind"].iter().filter_map(|it| fields.remove(*it)?.as_str().map(str::to_owned)).collect();
+    assert!(!common.is_empty());
+    crate::testing::handed(settings)
+}
+
+#[test]
+fn every_example_is_one_that_works() {
+    let mut tried = 0;
+    for spec in crate::rotators::ALL.iter().filter(|it| it.name.starts_with("vault_")) {
+        (spec.build)(&own(spec.example, &["rotations"])).map(|_| ()).unwrap();
+        tried += 1;
+    }
+    for spec in crate::destinations::ALL.iter().filter(|it| it.name.starts_with("vault_")) {
+        (spec.build)(&own(spec.example, &["rotations", "places"])).map(|_| ()).unwrap();
+        tried += 1;
+    }
+    assert_eq!(tried, 5);
+}

@@ -175,6 +175,31 @@ async fn what_cannot_be_replaced_alike_is_left_alone() {
     assert!(matches!(elsewhere.delete(&order, &target, &target.external_id).await, Err(ActionError::GiveUp { .. })));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_the_longer_listing_is_read_one_by_one() {
+    let Some(server) = openbao::own() else { return };
+    let (target, _) = seed(&server, &json!({ "common_name": "api.corp.test", "ttl": "2h" }));
+    let twin = server.write("pki/web/issue/web", &json!({ "common_name": "api.corp.test", "ttl": "2h" }));
+    server.write("pki/web/issue/web", &json!({ "common_name": "other.corp.test", "ttl": "2h" }));
+    server.write("pki/web/issue/web", &json!({ "common_name": "api.corp.test", "ttl": "1s" }));
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    // Stands between: Vault does not know that path.
+    let to = Loopback::start(move |asked| {
+        if asked.target.ends_with("/certs/detailed") {
+            return Reply::new(404, &[], r#"{"errors":["1 error occurred:\n\t* unsupported path\n\n"]}"#);
+        }
+        let (status, answer) = server.ask(&asked.method, asked.target.strip_prefix("/v1/").unwrap(), None);
+        Reply::new(status, &[], answer.to_string())
+    })
+    .await;
+    let mut found = rotator(&to.origin).look(&target).await.unwrap();
+    found.sort_by_key(|it| it.id != target.external_id);
+    let other =
+        target.external_id.split_once('/').unwrap().0.to_owned() + "/" + twin["serial_number"].as_str().unwrap();
+    assert_eq!(ids(&found), [(target.external_id.as_str(), true), (other.as_str(), true)]);
+    assert!(to.targets().iter().any(|it| it.ends_with("/certs")));
+}
+
 const SERVER: &str = include_str!("../../../../../tests/servers/loopback/server.pem");
 
 #[tokio::test]
