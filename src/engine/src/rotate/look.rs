@@ -70,7 +70,9 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
         }
     };
     let ids: Vec<String> = fresh.iter().filter(ours).map(|slot| slot.id.clone()).collect();
-    let doubtful = !how.marks && (ids.len() > 1 || ids.len() < fresh.len());
+    // Without a mark only one that the provider says was never used is taken for ours.
+    let blind = fresh.iter().any(|slot| !slot.used_at.is_answered());
+    let doubtful = !how.marks && (blind || ids.len() > 1 || ids.len() < fresh.len());
     if doubtful {
         let all: Vec<&str> = fresh.iter().map(|slot| slot.id.as_str()).collect();
         hold(

@@ -15,7 +15,7 @@ use super::{
 const GOLDEN: &str = "tests/golden/crash_matrix.txt";
 /// Windows long enough to be waited for, and short enough that clocks outside and inside stay near each other.
 const COMMON: &str =
-    "enabled = true\noverlap = \"10s\"\nquiet = \"10s\"\nblind = \"20s\"\nwatch = \"10s\"\nlook_every = \"10s\"\n";
+    "enabled = true\noverlap = \"10s\"\nquiet = \"10s\"\nblind = \"20s\"\nwatch = \"10s\"\nlook_every = \"5h\"\n";
 
 /// One play of a stage, with a fault.
 fn played(stage: &dyn Stage, number: usize, fault: Option<(usize, Fate)>) -> (Vec<&'static str>, String) {

@@ -24,7 +24,7 @@ pub(super) struct Play {
 }
 
 /// One sort of credential with its servers.
-pub(super) trait Stage {
+pub(super) trait Stage: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// A fresh credential; `None`, said loudly, where its servers are not there.

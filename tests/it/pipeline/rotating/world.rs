@@ -106,7 +106,7 @@ fn bundle(value: &str) -> Bundle {
 #[async_trait]
 impl Rotator for World {
     async fn look(&self, _: &Target) -> Result<Vec<Slot>, ActionError> {
-        let unused = Reading::NotReported;
+        let unused = Reading::Never;
         let slot = |(id, active): (String, bool)| Slot { id, active, made_at: unused, used_at: unused, mark: None };
         Ok(self.keys().into_iter().map(slot).collect())
     }
