@@ -4,6 +4,8 @@
 //! A rotator knows one provider's calls and nothing of the order in which they are made: when to mint, to disable, to wait is the
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
+mod github_deploy_key;
+mod marks;
 mod postgresql_login;
 mod ssh_authorized_key;
 
@@ -15,7 +17,7 @@ use provost_model::{Kind, Order, Phase, Remedy, Slot, Target};
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every rotator there is, by name.
-pub const ALL: &[&RotatorSpec] = &[&postgresql_login::SPEC, &ssh_authorized_key::SPEC];
+pub const ALL: &[&RotatorSpec] = &[&github_deploy_key::SPEC, &postgresql_login::SPEC, &ssh_authorized_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
