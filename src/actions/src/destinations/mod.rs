@@ -2,6 +2,7 @@
 //! It must never keep a value, nor overwrite what somebody else put there meanwhile where the destination can tell.
 
 mod file;
+mod github_actions_secret;
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use provost_model::Order;
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every destination there is, by name.
-pub const ALL: &[&DestinationSpec] = &[&file::SPEC];
+pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &github_actions_secret::SPEC];
 
 /// A destination's description of itself.
 pub struct DestinationSpec {
