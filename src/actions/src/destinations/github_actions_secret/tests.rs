@@ -1,4 +1,5 @@
 //! Against GitHub's own description, with a key that is one, and against a counterpart that loses answers.
+//! It must never seal for a key that is worth anything.
 
 use std::sync::{Arc, Mutex};
 

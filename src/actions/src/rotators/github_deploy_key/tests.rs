@@ -1,4 +1,5 @@
 //! Against GitHub's own description, and against a counterpart that loses answers.
+//! It must never leave a server behind.
 
 use std::sync::{Arc, Mutex};
 

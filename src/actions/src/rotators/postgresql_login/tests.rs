@@ -1,4 +1,5 @@
 //! Against a real PostgreSQL that writes down every statement: a whole rotation, what is refused, and lost answers.
+//! It must never leave a server behind.
 
 use std::{
     fs,
