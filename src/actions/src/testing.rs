@@ -16,6 +16,9 @@ use crate::{
 #[allow(dead_code, reason = "shared with rooms that use more of it")]
 pub(crate) mod loopback;
 
+#[path = "../../../tests/servers/described.rs"]
+pub(crate) mod described;
+
 /// The time that tests have.
 pub(crate) const NOW: Time = Time::from_seconds(1_795_000_000);
 

@@ -3,6 +3,7 @@
 
 mod file;
 mod vault_kv;
+mod github_actions_secret;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every destination there is, by name.
 pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &vault_kv::SPEC];
+pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &github_actions_secret::SPEC];
 
 /// A destination's description of itself.
 pub struct DestinationSpec {

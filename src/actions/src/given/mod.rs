@@ -2,6 +2,7 @@
 //! It must never repeat the value of a setting or of a secret.
 
 pub(crate) mod files;
+pub(crate) mod github;
 pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod secret;

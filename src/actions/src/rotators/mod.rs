@@ -5,6 +5,8 @@
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
 mod aws_access_key;
+mod github_deploy_key;
+mod marks;
 mod postgresql_login;
 mod ssh_authorized_key;
 mod vault_approle_secret_id;
@@ -29,6 +31,7 @@ pub const ALL: &[&RotatorSpec] = &[
     &vault_static_role::SPEC,
     &vault_transit_key::SPEC,
 ];
+pub const ALL: &[&RotatorSpec] = &[&github_deploy_key::SPEC, &postgresql_login::SPEC, &ssh_authorized_key::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -96,8 +96,8 @@ fn build(handed: &Handed) -> Result<Box<dyn Destination>, String> {
         return Err("path: expected an absolute path".to_owned());
     }
     let mode = |text: &str| {
-        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode & 0o600 == 0o600 && *mode & !0o660 == 0);
-        mode.ok_or_else(|| "mode: expected 0600, 0640 or 0660: a value is not for everybody".to_owned())
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode & 0o400 != 0 && *mode & !0o660 == 0);
+        mode.ok_or_else(|| "mode: expected such as 0600, 0400 or 0640: a value is not for everybody".to_owned())
     };
     let reload = typed.reload.map(|words| Program::parse("reload", &words)).transpose()?;
     Ok(Box::new(File(Arc::new(Inner {

@@ -1,4 +1,5 @@
 //! Files as destinations: the whole life of a value in one, and what somebody else does to it meanwhile.
+//! It must never write outside a directory of its own.
 
 use std::{
     fs,

@@ -180,8 +180,8 @@ async fn timely<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result
     }
 }
 
-/// What an error before COMMIT means: nothing happened. What the server refuses for what was asked, it refuses again; its state,
-/// and who may do what, can change (PostgreSQL, appendix A).
+/// What an error before COMMIT means: nothing happened. What the server refuses for what was asked, it refuses again; its
+/// state, and who may do what, can change (PostgreSQL, appendix A).
 fn before(error: &sqlx::Error) -> ActionError {
     let said = said(error);
     let code = error.as_database_error().and_then(|it| it.code()).unwrap_or_default().into_owned();

@@ -3,12 +3,11 @@
 
 use provost_model::{Reading, Slot};
 
+use super::super::marks;
 use crate::given::ssh_key::digest_of;
 
 /// What a line that is not to be used for now begins with.
 const OFF: &str = "# provost-disabled ";
-/// How the marks of sagas begin.
-const MARK: &str = "provost";
 
 /// A line with a key.
 pub(super) struct Line<'t> {
@@ -55,7 +54,7 @@ pub(super) fn slots(text: &str, id: impl Fn(&str) -> String) -> Vec<Slot> {
                 active: !line.off,
                 made_at: Reading::NotReported,
                 used_at: Reading::NotReported,
-                mark: marked(line.comment).0,
+                mark: marks::split(line.comment).0,
             }),
         }
     }
@@ -65,8 +64,8 @@ pub(super) fn slots(text: &str, id: impl Fn(&str) -> String) -> Vec<Slot> {
 /// The text with one more line: a key that may do what that one may. None if that one is not there.
 pub(super) fn with(text: &str, like: &str, (public, mark): (&str, &str)) -> Option<String> {
     let line = text.lines().filter_map(Line::read).find(|it| it.digest == like)?;
-    let (_, comment) = marked(line.comment);
-    let words = [line.options, public, mark, comment];
+    let comment = marks::with(mark, line.comment);
+    let words = [line.options, public, &comment];
     let words: Vec<&str> = words.into_iter().filter(|it| !it.is_empty()).collect();
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     Some(format!("{text}{end}{}\n", words.join(" ")))
@@ -85,15 +84,6 @@ pub(super) fn changed(text: &str, digest: &str, change: Change) -> String {
         }
     }
     changed
-}
-
-/// Our words in a comment, and those of people.
-fn marked(comment: &str) -> (Option<String>, &str) {
-    let mut words = comment.splitn(3, ' ');
-    match (words.next(), words.next()) {
-        (Some(MARK), Some(id)) => (Some(format!("{MARK} {id}")), words.next().unwrap_or_default()),
-        _ => (None, comment),
-    }
 }
 
 fn starts_with_kind(line: &str) -> bool {

@@ -30,8 +30,8 @@ use crate::{
 pub(super) static SPEC: RotatorSpec = RotatorSpec {
     name: "ssh_authorized_key",
     title: "SSH keys in an authorized_keys file",
-    about: "adds a line for a new Ed25519 key with the options of the old one, and later puts the old line behind a comment sign \
-            and removes it; sessions that are open then go on until they end",
+    about: "adds a line for a new Ed25519 key with the options of the old one, and later puts the old line behind a \
+            comment sign and removes it; sessions that are open then go on until they end",
     kinds: &[Kind::SshKey],
     remedies: &[Remedy::Rotate, Remedy::Disable, Remedy::Delete],
     way: Way::Overlap { capacity: None },

@@ -1,4 +1,5 @@
 //! Against a real sshd: a whole rotation, and what is refused.
+//! It must never touch a file of the user who runs it.
 
 use std::{
     fs,

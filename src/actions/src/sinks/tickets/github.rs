@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{Desk, Draft, Office, PAGE, PAGES, floor, hidden_mark, met, provider, way};
 use crate::{
     ActionError, Dialect, Letter,
+    given::github::{HEADERS, addresses, repository},
     sinks::{
         Checked, Delivery, Handed, Sink, SinkSpec, Ticket,
         settings::{parsed, reference},
@@ -97,39 +98,17 @@ struct Person {
 
 fn build(handed: &Handed) -> Result<Box<dyn Sink>, String> {
     let typed: Typed = parsed(handed)?;
-    let wrong = || "repository: expected OWNER/NAME".to_owned();
-    let (owner, repo) = typed.repository.split_once('/').ok_or_else(wrong)?;
-    let plain = |text: &str| {
-        !text.is_empty() && text.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.'))
-    };
-    if !plain(owner) || !plain(repo) {
-        return Err(wrong());
-    }
+    let (owner, repo) = repository(&typed.repository)?;
     let token = Token::bearer(reference(handed, "token", &typed.token)?);
     let (api, web) = addresses(typed.base_url.as_deref().unwrap_or("https://api.github.com"));
-    let headers = [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
     let desk = GitHub {
-        web: way(provider(&SPEC, api, &headers), token)?,
+        web: way(provider(&SPEC, api, &HEADERS), token)?,
         home: format!("{web}/{owner}/{repo}"),
         owner: owner.to_owned(),
         repo: repo.to_owned(),
         labels: typed.labels,
     };
     Office::open(&SPEC, handed, (Dialect::Markdown, desk))
-}
-
-/// Where the interface is, and where the pages are: beside each other at a host `api.…`, else the one below `/api/v3` of the
-/// other (GitHub Docs, "Getting started with the REST API", of each edition). A server on this machine stands in for both.
-fn addresses(base: &str) -> (String, String) {
-    let base = base.trim_end_matches('/');
-    let web = base.strip_suffix("/api/v3").unwrap_or(base);
-    match web.strip_prefix("https://") {
-        None => (base.to_owned(), web.to_owned()),
-        Some(host) => match host.strip_prefix("api.") {
-            Some(host) => (base.to_owned(), format!("https://{host}")),
-            None => (format!("{web}/api/v3"), web.to_owned()),
-        },
-    }
 }
 
 impl GitHub {
@@ -267,23 +246,5 @@ impl Desk for GitHub {
         Ok(format!(
             "{login} sees {name}, which takes issues{labels}; whether it may write them shows only when it does"
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::addresses;
-
-    #[test]
-    fn every_github_has_its_addresses() {
-        for (base, api, web) in [
-            ("https://api.github.com", "https://api.github.com", "https://github.com"),
-            ("https://api.acme.ghe.com/", "https://api.acme.ghe.com", "https://acme.ghe.com"),
-            ("https://ghe.example.org", "https://ghe.example.org/api/v3", "https://ghe.example.org"),
-            ("https://ghe.example.org/api/v3/", "https://ghe.example.org/api/v3", "https://ghe.example.org"),
-            ("http://127.0.0.1:5210", "http://127.0.0.1:5210", "http://127.0.0.1:5210"),
-        ] {
-            assert_eq!(addresses(base), (api.to_owned(), web.to_owned()), "{base}");
-        }
     }
 }
