@@ -1,6 +1,9 @@
 //! Where new values are put: one file or folder each, with its `SPEC`, listed in [`ALL`].
 //! It must never keep a value, nor overwrite what somebody else put there meanwhile where the destination can tell.
 
+mod aws_secrets_manager;
+mod aws_ssm_parameter;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -9,7 +12,7 @@ use provost_model::Order;
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every destination there is, by name.
-pub const ALL: &[&DestinationSpec] = &[];
+pub const ALL: &[&DestinationSpec] = &[&aws_secrets_manager::SPEC, &aws_ssm_parameter::SPEC];
 
 /// A destination's description of itself.
 pub struct DestinationSpec {
