@@ -26,5 +26,6 @@ pub use pace::{Mode, Pace};
 pub use retry::{Patience, with_patience};
 pub use tally::Call;
 pub use web::{
-    Answer, Ask, Authority, Body, Budget, Element, End, Fate, Gap, Luck, Outgoing, Page, Pages, Paging, Provider, Undone, Web, authority,
+    Answer, Ask, Authority, Body, Budget, Element, End, Fate, Gap, Luck, Outgoing, Page, Pages, Paging, Provider,
+    Undone, Web, authority,
 };

@@ -78,7 +78,8 @@ impl Request {
         if self.is_json() {
             return answer(status, &format!(r#"{{"__type":"{code}","message":"refused by the test"}}"#));
         }
-        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>refused by the test</Message></Error>");
+        let error =
+            format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>refused by the test</Message></Error>");
         answer(status, &format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"))
     }
 }
@@ -128,7 +129,7 @@ pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
 fn written(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let (mut days, rest) = (seconds / 86_400, seconds % 86_400);
-    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let leap = |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));

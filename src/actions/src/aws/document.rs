@@ -24,7 +24,9 @@ impl Fields {
     /// Those of the setting `fields`.
     pub(crate) fn new(fields: BTreeMap<String, String>) -> Result<Self, String> {
         let names: BTreeSet<&String> = fields.values().collect();
-        if fields.is_empty() || names.len() < fields.len() || fields.iter().any(|(part, name)| part.is_empty() || name.is_empty())
+        if fields.is_empty()
+            || names.len() < fields.len()
+            || fields.iter().any(|(part, name)| part.is_empty() || name.is_empty())
         {
             return Err("fields: expected each part of the credential with a name of its own, such as \
                         { access_key_id = \"AWS_ACCESS_KEY_ID\" }"

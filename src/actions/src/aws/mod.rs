@@ -2,6 +2,7 @@
 //! It must only hold what more than one rotator or destination there needs, and never a key.
 
 pub(crate) mod document;
+pub(crate) mod iam;
 mod partition;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -112,7 +113,8 @@ impl Account {
         let sts = |keys: &Arc<Keys>, reads: &[&str]| {
             let (origin, scope) = partition::home("sts", &region);
             let origin = typed.sts_endpoint.clone().unwrap_or(origin);
-            way((reads, &[]), origin, SigV4::new(keys.clone(), scope, "sts")).map_err(|said| format!("sts_endpoint: {said}"))
+            way((reads, &[]), origin, SigV4::new(keys.clone(), scope, "sts"))
+                .map_err(|said| format!("sts_endpoint: {said}"))
         };
         let keys = match typed.role_arn {
             None if typed.external_id.is_some() => return Err("external_id: there is no role_arn".to_owned()),
@@ -128,9 +130,13 @@ impl Account {
         };
         let sts = sts(&keys, &[WHO])?;
         let (endpoint, sts_endpoint) = (typed.endpoint, typed.sts_endpoint);
-        let account =
-            Self { keys, own, region, endpoint, sts_endpoint, clock, sts, number: OnceCell::new() };
+        let account = Self { keys, own, region, endpoint, sts_endpoint, clock, sts, number: OnceCell::new() };
         Ok((account, part(false)))
+    }
+
+    /// The region it is for.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 
     /// The way to a service, by exactly those reads and acts.
@@ -149,7 +155,12 @@ impl Account {
 
     /// The name of the pair by which it acts, if it can be read. It may block.
     pub(crate) fn own(&self) -> Vec<String> {
-        (self.own)().ok().map(|id| id.expose_secret().trim().to_owned()).filter(|id| !id.is_empty()).into_iter().collect()
+        (self.own)()
+            .ok()
+            .map(|id| id.expose_secret().trim().to_owned())
+            .filter(|id| !id.is_empty())
+            .into_iter()
+            .collect()
     }
 
     /// Whose keys the entry's own are.

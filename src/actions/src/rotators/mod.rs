@@ -5,6 +5,8 @@
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
 mod aws_access_key;
+mod aws_attached_policy;
+mod aws_secret_rotation;
 
 use std::fmt;
 
@@ -14,7 +16,7 @@ use provost_model::{Kind, Order, Phase, Remedy, Slot, Target};
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every rotator there is, by name.
-pub const ALL: &[&RotatorSpec] = &[&aws_access_key::SPEC];
+pub const ALL: &[&RotatorSpec] = &[&aws_access_key::SPEC, &aws_attached_policy::SPEC, &aws_secret_rotation::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -136,13 +136,22 @@ fn told_in_xml(body: &[u8]) -> Option<(Option<String>, Option<String>)> {
 /// What one of AWS's own codes means, where it is not what its status says.
 fn aws(code: &str) -> Option<Why> {
     match code {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled" | "RequestLimitExceeded"
-        | "TooManyRequestsException" | "TooManyUpdates" | "SlowDown" => Some(Why::Throttled),
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "TooManyUpdates"
+        | "SlowDown" => Some(Why::Throttled),
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => Some(Why::Denied),
-        "SignatureDoesNotMatch" | "InvalidSignatureException" | "IncompleteSignature" | "RequestExpired"
-        | "RequestTimeTooSkewed" | "MissingAuthenticationToken" | "MissingAuthenticationTokenException" => {
-            Some(Why::Unauthenticated)
-        }
+        "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException" => Some(Why::Unauthenticated),
         code if STALE.contains(&code) => Some(Why::Unauthenticated),
         _ => None,
     }
@@ -244,7 +253,13 @@ mod tests {
                 "AccessDeniedException",
                 "HTTP 400: AccessDeniedException: No",
             ),
-            (400, r#"{"__type":"ParameterNotFound"}"#, Why::Malformed, "ParameterNotFound", "HTTP 400: ParameterNotFound"),
+            (
+                400,
+                r#"{"__type":"ParameterNotFound"}"#,
+                Why::Malformed,
+                "ParameterNotFound",
+                "HTTP 400: ParameterNotFound",
+            ),
             (404, r#"{"error":{"code":"NotFound"}}"#, Why::Changed, "404", "HTTP 404: NotFound"),
             (302, "", Why::Malformed, "302", "HTTP 302"),
         ];

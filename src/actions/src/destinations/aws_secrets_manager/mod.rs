@@ -181,7 +181,8 @@ impl Destination for SecretsManager {
     async fn put(&self, order: &Order, value: &Bundle, before: Option<&str>) -> Result<String, ActionError> {
         self.fields.fit(value).map_err(|said| give_up(&said))?;
         let present = self.present().await?;
-        let present = present.ok_or_else(|| give_up("there is no such secret, or it has no value to go back to yet"))?;
+        let present =
+            present.ok_or_else(|| give_up("there is no such secret, or it has no value to go back to yet"))?;
         if Some(present.version_id.as_str()) != before {
             return Err(give_up("somebody else put another version there meanwhile"));
         }
@@ -228,7 +229,9 @@ impl Destination for SecretsManager {
         if described.deleted_date.is_some() {
             return Err(give_up("the secret is about to be deleted"));
         }
-        let Some(present) = self.present().await? else { return Err(give_up("the secret has no value yet; {} will do")) };
+        let Some(present) = self.present().await? else {
+            return Err(give_up("the secret has no value yet; {} will do"));
+        };
         let is_object = present.secret_string.is_some_and(|text| Document::parse(&text).is_some());
         if !is_object {
             return Err(give_up("the secret's value is no JSON with fields"));

@@ -49,7 +49,11 @@ fn scene(text: &str) -> Option<Scene> {
 
 impl Scene {
     fn text(&self) -> String {
-        let got = self.aws.tell(SCOPE, "secretsmanager.GetSecretValue", r#"{"SecretId":"prod/app","VersionStage":"AWSCURRENT"}"#);
+        let got = self.aws.tell(
+            SCOPE,
+            "secretsmanager.GetSecretValue",
+            r#"{"SecretId":"prod/app","VersionStage":"AWSCURRENT"}"#,
+        );
         serde_json::from_str::<Value>(&got).unwrap()["SecretString"].as_str().unwrap().to_owned()
     }
 }
@@ -194,7 +198,8 @@ async fn a_name_that_is_taken_is_not_taken_again_and_the_label_follows_what_is_p
     let error = place.put(&order, &value("another", "value"), Some("v1")).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("every name")), "{error}");
     let asked = to.asked();
-    let names = asked[4..].iter().map(|it| serde_json::from_str::<Value>(&it.body).unwrap()["ClientRequestToken"].to_string());
+    let names =
+        asked[4..].iter().map(|it| serde_json::from_str::<Value>(&it.body).unwrap()["ClientRequestToken"].to_string());
     let names: std::collections::BTreeSet<String> = names.collect();
     assert_eq!((names.len(), asked.len()), (usize::from(NAMES), 4 + usize::from(NAMES)));
 }

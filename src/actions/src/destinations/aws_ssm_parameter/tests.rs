@@ -147,9 +147,12 @@ async fn what_is_lost_on_the_way_is_ambiguous_and_what_is_refused_is_not() {
     let Some(it) = scene(&fields()) else { return };
     let (order, place, new) = (ordered(Remedy::Rotate), &it.place, value("new", "hunter2"));
     it.made(SECURE, r#"{"ID": "old", "KEY": "k0"}"#, false);
-    for (code, repeats) in
-        [("ThrottlingException", true), ("TooManyUpdates", true), ("AccessDeniedException", true), ("ValidationException", false)]
-    {
+    for (code, repeats) in [
+        ("ThrottlingException", true),
+        ("TooManyUpdates", true),
+        ("AccessDeniedException", true),
+        ("ValidationException", false),
+    ] {
         it.aws.next("PutParameter", Trouble::Refuse(400, code));
         let refused = place.put(&order, &new, Some("1")).await.unwrap_err();
         assert_eq!(refused.may_repeat(), repeats, "{code}: {refused}");

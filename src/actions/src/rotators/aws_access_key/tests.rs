@@ -57,7 +57,10 @@ async fn a_key_is_rotated_by_hand_and_each_step_is_what_aws_then_has() {
     let Some(it) = scene() else { return };
     let (aws, hands, target, old) = (&it.aws, &it.rotator, &it.target, &it.old);
     let order = ordered(Remedy::Rotate);
-    assert_eq!(hands.check().await.unwrap().split(';').next().unwrap(), format!("signs as arn:aws:iam::{}:user/provost", aws_proxy::ACCOUNT));
+    assert_eq!(
+        hands.check().await.unwrap().split(';').next().unwrap(),
+        format!("signs as arn:aws:iam::{}:user/provost", aws_proxy::ACCOUNT)
+    );
     assert_eq!(hands.own(), std::slice::from_ref(&it.own));
     assert_eq!(it.ids().await, [(old.0.clone(), true, Reading::Never)]);
     let at = Time::from_seconds(1_795_000_000);
@@ -92,7 +95,7 @@ async fn a_key_is_rotated_by_hand_and_each_step_is_what_aws_then_has() {
         hands.delete(&order, target, &old.0).await.unwrap();
     }
     assert_eq!(aws.keys(USER), [(new.id.clone(), "Active".to_owned())]);
-    assert_eq!(it.ids().await.into_iter().map(|slot| slot.0).collect::<Vec<_>>(), [new.id.clone()]);
+    assert_eq!(it.ids().await.into_iter().map(|slot| slot.0).collect::<Vec<_>>(), std::slice::from_ref(&new.id));
     let gone = hands.enable(&order, target, &old.0).await.unwrap_err();
     assert!(matches!(gone, ActionError::GiveUp { .. }), "{gone}");
     let said = format!("{new:?} {off:?} {third:?} {gone:?} {:?}", new.value);
@@ -111,7 +114,8 @@ async fn a_new_key_is_given_time_and_then_given_up() {
         aws.next("GetCallerIdentity", Trouble::Refuse(403, "InvalidClientTokenId"));
     }
     hands.verify(target, &new.id, &new.value).await.unwrap();
-    let part = |secret: &str| Bundle::new([(ID.to_owned(), new.id.as_str().into()), (SECRET.to_owned(), secret.into())]);
+    let part =
+        |secret: &str| Bundle::new([(ID.to_owned(), new.id.as_str().into()), (SECRET.to_owned(), secret.into())]);
     let wrong = hands.verify(target, &new.id, &part("hunter2")).await.unwrap_err();
     assert!(matches!(&wrong, ActionError::GiveUp { said } if said.contains("SignatureDoesNotMatch")), "{wrong}");
     assert!(!format!("{wrong:?}").contains("hunter2"));

@@ -34,11 +34,8 @@ fn keys(pair: Pair) -> Arc<Keys> {
 /// The worked example of the documentation ("Create a signed AWS API request").
 #[tokio::test]
 async fn a_signature_is_the_one_that_the_documentation_computes() {
-    let signer = SigV4::new(
-        keys(pair("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)),
-        "us-east-1",
-        "iam",
-    );
+    let signer =
+        SigV4::new(keys(pair("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)), "us-east-1", "iam");
     let web = Web::new(Provider { origin: "https://iam.amazonaws.com".into(), ..Provider::default() }, bearer());
     let url = Url::parse("https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08").unwrap();
     let mut headers = HeaderMap::new();
