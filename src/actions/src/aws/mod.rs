@@ -6,6 +6,8 @@ pub(crate) mod iam;
 mod partition;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
