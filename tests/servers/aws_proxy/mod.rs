@@ -118,7 +118,7 @@ impl Aws {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let moto: u16 = line.trim().parse().expect("moto did not start");
+        let moto: u16 = line.trim().parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let state: Arc<Mutex<State>> = Arc::default();
