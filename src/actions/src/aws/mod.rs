@@ -1,21 +1,27 @@
 //! What everything at Amazon shares: settings that say by which keys and where, ways to its services, whose account it is.
 //! It must only hold what more than one rotator or destination there needs, and never a key.
 
+pub(crate) mod document;
+pub(crate) mod iam;
 mod partition;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use provost_client::{
     Answer, Ask, Body, Failure, Limits, Undone, Web,
     authority::{Keys, Pair, Role, SecretOf, SigV4},
 };
 use provost_model::{Clock, Order, Target};
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
 
 use crate::{
     ActionError,
@@ -34,6 +40,8 @@ pub(crate) const ASSUME: &str = Role::READ;
 pub(crate) const ASSUMES: &str = "sts:AssumeRole, only with `role_arn`";
 /// Version of the Security Token Service's interface.
 const STS: &str = "2011-06-15";
+/// Largest body that is written: a secret of 64 KiB may be twice that in JSON.
+const BODY_MAX: usize = 160 << 10;
 /// Names of the settings that all entries at Amazon have.
 const SHARED: [&str; 8] = [
     "access_key_id",
@@ -128,6 +136,11 @@ impl Account {
         Ok((account, part(false)))
     }
 
+    /// The region it is for.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
     /// The way to a service, by exactly those reads and acts.
     pub(crate) fn way(&self, service: &'static str, calls: (&[&str], &[&str])) -> Result<Web, String> {
         let (origin, scope) = partition::home(service, &self.region);
@@ -190,9 +203,38 @@ pub(crate) fn form(version: &str, fields: &[(&str, &str)]) -> Body {
     Body::Form([("Version", version)].iter().chain(fields).map(pair).collect())
 }
 
-/// A call of the JSON protocol.
-pub(crate) fn json(value: &Value) -> Body {
-    Body::Raw { kind: "application/x-amz-json-1.1", bytes: value.to_string().into() }
+/// A call of the JSON protocol. What is written is wiped when it was sent.
+pub(crate) fn json(value: &impl Serialize) -> Result<Body, ActionError> {
+    // Large enough that no secret is left behind by growing.
+    let mut written = Zeroizing::new(Vec::with_capacity(BODY_MAX));
+    serde_json::to_writer(&mut *written, value).map_err(|_| give_up("the call cannot be written"))?;
+    Ok(Body::Raw { kind: "application/x-amz-json-1.1", bytes: Bytes::from_owner(Wiped(written)) })
+}
+
+/// Bytes that are wiped by whoever has them last.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Asks by the JSON protocol; none where the service says with that code that there is no such thing.
+pub(crate) async fn asked<T: DeserializeOwned>(
+    web: &Web,
+    (read, body): (&str, &Value),
+    none: &[&str],
+) -> Result<Option<T>, ActionError> {
+    match web.ask(Ask::post(read, &[], json(body)?)).await {
+        Err(failure) if is_none(&failure, none) => Ok(None),
+        answer => Ok(Some(answer?.json()?)),
+    }
+}
+
+/// Whether a service says with one of these codes that there is no such thing. Most say so with 400, some with 404.
+pub(crate) fn is_none(failure: &Failure, codes: &[&str]) -> bool {
+    codes.iter().any(|code| failure.code == *code || (failure.is_missing() && failure.said.contains(code)))
 }
 
 /// Makes a change that is named by what it does.

@@ -4,6 +4,8 @@
 mod file;
 mod vault_kv;
 mod github_actions_secret;
+mod aws_secrets_manager;
+mod aws_ssm_parameter;
 
 use std::fmt;
 
@@ -15,6 +17,7 @@ use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 /// Every destination there is, by name.
 pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &vault_kv::SPEC];
 pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &github_actions_secret::SPEC];
+pub const ALL: &[&DestinationSpec] = &[&aws_secrets_manager::SPEC, &aws_ssm_parameter::SPEC];
 
 /// A destination's description of itself.
 pub struct DestinationSpec {

@@ -13,6 +13,8 @@ mod vault_approle_secret_id;
 mod vault_pki_certificate;
 mod vault_static_role;
 mod vault_transit_key;
+mod aws_attached_policy;
+mod aws_secret_rotation;
 
 use std::fmt;
 
@@ -32,6 +34,7 @@ pub const ALL: &[&RotatorSpec] = &[
     &vault_transit_key::SPEC,
 ];
 pub const ALL: &[&RotatorSpec] = &[&github_deploy_key::SPEC, &postgresql_login::SPEC, &ssh_authorized_key::SPEC];
+pub const ALL: &[&RotatorSpec] = &[&aws_access_key::SPEC, &aws_attached_policy::SPEC, &aws_secret_rotation::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

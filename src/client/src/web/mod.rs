@@ -83,6 +83,8 @@ pub struct Provider {
     pub also: Vec<String>,
     /// The only calls that pass: `GET /orgs/{org}/installations`, `POST https://login.example.org/{tenant}/token`. `{x}` is
     /// one segment or a part of one, `{x...}` one segment or more.
+    /// `POST / Action=ListUsers` is a form that says so, `POST / X-Amz-Target=…` a body of JSON under such a header, where a
+    /// provider tells calls apart by that and not by their path.
     pub reads: Vec<String>,
     /// The only calls that may change something there, and only for an order ([`Web::act`]): `PUT /rooms/{room}/send/{id}`.
     pub acts: Vec<String>,

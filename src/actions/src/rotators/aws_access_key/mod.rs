@@ -19,7 +19,11 @@ use tokio::time::{Instant, sleep};
 use super::{Minted, Rotator, RotatorSpec, Way};
 use crate::{
     ActionError, Bundle,
-    aws::{ASSUME, ASSUMES, Account, WHO, act, form, give_up, strange, unclear, undone, who},
+    aws::{
+        ASSUME, ASSUMES, Account, WHO, act, form, give_up,
+        iam::{VERSION, listed},
+        strange, unclear, undone, who,
+    },
     given::{Handed, settings::parsed},
     sinks::Checked,
 };
@@ -29,13 +33,9 @@ const USED: &str = "POST / Action=GetAccessKeyLastUsed";
 const CREATE: &str = "POST / Action=CreateAccessKey";
 const UPDATE: &str = "POST / Action=UpdateAccessKey";
 const DELETE: &str = "POST / Action=DeleteAccessKey";
-/// Version of IAM's interface.
-const IAM: &str = "2010-05-08";
 /// The parts of a key.
 const ID: &str = "access_key_id";
 const SECRET: &str = "secret_access_key";
-/// Most pages of a user's keys. There are two keys at most.
-const PAGES: usize = 5;
 /// How long a new key may be unknown: IAM says of itself that it is eventually consistent.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(2);
@@ -110,23 +110,9 @@ fn built(handed: &Handed) -> Result<AccessKeys, String> {
 }
 
 impl AccessKeys {
-    /// Every key that IAM lists of that user: what it says of each.
+    /// What IAM says of each key of that user.
     async fn listed(&self, user: &str) -> Result<Vec<Element>, Failure> {
-        let (mut keys, mut marker) = (Vec::new(), None::<String>);
-        for _ in 0..PAGES {
-            let mut fields = vec![("UserName", user)];
-            fields.extend(marker.as_deref().map(|marker| ("Marker", marker)));
-            let answer = self.iam.ask(Ask::post(LIST, &[], form(IAM, &fields))).await?;
-            let page = answer.xml()?;
-            let found = page.find("AccessKeyMetadata").ok_or_else(|| strange(&answer))?;
-            keys.extend(found.inside().iter().cloned());
-            marker = match (page.said("IsTruncated"), page.said("Marker")) {
-                (Some("true"), Some(marker)) => Some(marker.to_owned()),
-                (Some("true"), None) => return Err(strange(&answer)),
-                _ => return Ok(keys),
-            };
-        }
-        Err(Failure::new(LIST, Why::TooLarge, "", "the list does not end"))
+        listed(&self.iam, (LIST, "AccessKeyMetadata"), &[("UserName", user)]).await
     }
 
     async fn slot(&self, listed: &Element) -> Result<Slot, Failure> {
@@ -143,7 +129,7 @@ impl AccessKeys {
     }
 
     async fn used(&self, id: &str) -> Result<Reading<Time>, Failure> {
-        let answer = match self.iam.ask(Ask::post(USED, &[], form(IAM, &[("AccessKeyId", id)]))).await {
+        let answer = match self.iam.ask(Ask::post(USED, &[], form(VERSION, &[("AccessKeyId", id)]))).await {
             Err(failure) if failure.why == Why::Denied => return Ok(Reading::NotPermitted),
             answer => answer?,
         };
@@ -158,7 +144,7 @@ impl AccessKeys {
 
     async fn switch(&self, order: &Order, target: &Target, (id, status): (&str, &str)) -> Result<(), ActionError> {
         let fields = [("UserName", user(target)?), ("AccessKeyId", id), ("Status", status)];
-        act(&self.iam, order, (UPDATE, form(IAM, &fields))).await.map(drop).map_err(undone)
+        act(&self.iam, order, (UPDATE, form(VERSION, &fields))).await.map(drop).map_err(undone)
     }
 }
 
@@ -175,7 +161,7 @@ impl Rotator for AccessKeys {
     }
 
     async fn mint(&self, order: &Order, target: &Target, _: &str) -> Result<Minted, ActionError> {
-        let body = form(IAM, &[("UserName", user(target)?)]);
+        let body = form(VERSION, &[("UserName", user(target)?)]);
         let answer = act(&self.iam, order, (CREATE, body)).await.map_err(undone)?;
         // It was made; that what came back cannot be read changes nothing of that.
         let made = answer.xml().map_err(|failure| unclear(&failure))?;
@@ -231,7 +217,7 @@ impl Rotator for AccessKeys {
 
     async fn delete(&self, order: &Order, target: &Target, id: &str) -> Result<(), ActionError> {
         let user = user(target)?;
-        let body = form(IAM, &[("UserName", user), ("AccessKeyId", id)]);
+        let body = form(VERSION, &[("UserName", user), ("AccessKeyId", id)]);
         match act(&self.iam, order, (DELETE, body)).await {
             Ok(_) => Ok(()),
             // IAM says the same where there is no user of that name, and then it is not known whether the key is gone.

@@ -95,7 +95,7 @@ async fn a_key_is_rotated_by_hand_and_each_step_is_what_aws_then_has() {
         hands.delete(&order, target, &old.0).await.unwrap();
     }
     assert_eq!(aws.keys(USER), [(new.id.clone(), "Active".to_owned())]);
-    assert_eq!(it.ids().await.into_iter().map(|slot| slot.0).collect::<Vec<_>>(), [new.id.clone()]);
+    assert_eq!(it.ids().await.into_iter().map(|slot| slot.0).collect::<Vec<_>>(), std::slice::from_ref(&new.id));
     let gone = hands.enable(&order, target, &old.0).await.unwrap_err();
     assert!(matches!(gone, ActionError::GiveUp { .. }), "{gone}");
     let said = format!("{new:?} {off:?} {third:?} {gone:?} {:?}", new.value);
