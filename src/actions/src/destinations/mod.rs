@@ -1,11 +1,11 @@
 //! Where new values are put: one file or folder each, with its `SPEC`, listed in [`ALL`].
 //! It must never keep a value, nor overwrite what somebody else put there meanwhile where the destination can tell.
 
-mod file;
-mod vault_kv;
-mod github_actions_secret;
 mod aws_secrets_manager;
 mod aws_ssm_parameter;
+mod file;
+mod github_actions_secret;
+mod vault_kv;
 
 use std::fmt;
 
@@ -15,9 +15,8 @@ use provost_model::Order;
 use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 
 /// Every destination there is, by name.
-pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &vault_kv::SPEC];
-pub const ALL: &[&DestinationSpec] = &[&file::SPEC, &github_actions_secret::SPEC];
-pub const ALL: &[&DestinationSpec] = &[&aws_secrets_manager::SPEC, &aws_ssm_parameter::SPEC];
+pub const ALL: &[&DestinationSpec] =
+    &[&aws_secrets_manager::SPEC, &aws_ssm_parameter::SPEC, &file::SPEC, &github_actions_secret::SPEC, &vault_kv::SPEC];
 
 /// A destination's description of itself.
 pub struct DestinationSpec {

@@ -5,6 +5,8 @@
 //! engine's (`provost_engine::rotate`). It keeps no state between calls.
 
 mod aws_access_key;
+mod aws_attached_policy;
+mod aws_secret_rotation;
 mod github_deploy_key;
 mod marks;
 mod postgresql_login;
@@ -13,8 +15,6 @@ mod vault_approle_secret_id;
 mod vault_pki_certificate;
 mod vault_static_role;
 mod vault_transit_key;
-mod aws_attached_policy;
-mod aws_secret_rotation;
 
 use std::fmt;
 
@@ -26,6 +26,9 @@ use crate::{ActionError, Bundle, given::Handed, sinks::Checked};
 /// Every rotator there is, by name.
 pub const ALL: &[&RotatorSpec] = &[
     &aws_access_key::SPEC,
+    &aws_attached_policy::SPEC,
+    &aws_secret_rotation::SPEC,
+    &github_deploy_key::SPEC,
     &postgresql_login::SPEC,
     &ssh_authorized_key::SPEC,
     &vault_approle_secret_id::SPEC,
@@ -33,8 +36,6 @@ pub const ALL: &[&RotatorSpec] = &[
     &vault_static_role::SPEC,
     &vault_transit_key::SPEC,
 ];
-pub const ALL: &[&RotatorSpec] = &[&github_deploy_key::SPEC, &postgresql_login::SPEC, &ssh_authorized_key::SPEC];
-pub const ALL: &[&RotatorSpec] = &[&aws_access_key::SPEC, &aws_attached_policy::SPEC, &aws_secret_rotation::SPEC];
 
 /// How a rotator's credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
