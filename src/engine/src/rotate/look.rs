@@ -6,7 +6,7 @@ use provost_model::{Act, Course, Doing, Ending, New, Phase, Placed, Reading, Rem
 use super::{
     How, advance,
     answer::{Seen, deleted, disabled, discarded, put, restored},
-    hold, turn_back,
+    hold, note, turn_back,
 };
 
 /// How far the provider's clock may be from ours.
@@ -36,8 +36,8 @@ pub(super) fn resolved(saga: &mut Saga, doing: Doing, seen: &Seen, how: &How, no
             Some(_) => {}
             None => hold(saga, "the old one is gone: nothing can be taken back, rotate again"),
         },
-        Act::Delete if old.is_none() => deleted(saga, now),
-        Act::Discard(id) if seen.slot(&id).is_none() => discarded(saga, &id),
+        Act::Delete if old.is_none_or(|slot| !slot.active && !how.reversible) => deleted(saga, now),
+        Act::Discard(id) if seen.slot(&id).is_none_or(|slot| !slot.active && !how.reversible) => discarded(saga, &id),
         Act::Restore(at) if !held(at).ours => restored(saga, at, now),
         // It did not happen, or does no harm twice: it is done again.
         _ => {}
@@ -69,9 +69,17 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
             in_time && !matches!(slot.used_at, Reading::Known(_))
         }
     };
+    // Where there is room for any number, one that nobody can tell from others' is left alone: if it is ours, its value is gone,
+    // and it opens nothing to anybody.
+    let blind = !how.marks && fresh.iter().any(|slot| !slot.used_at.is_answered());
+    if blind && how.capacity.is_none() {
+        let all: Vec<&str> = fresh.iter().map(|slot| slot.id.as_str()).collect();
+        let said = format!("{} may be ours, and nobody has its value: it is left to expire", all.join(", "));
+        note(saga, &Act::Look, ("left", &said), now);
+        return;
+    }
     let ids: Vec<String> = fresh.iter().filter(ours).map(|slot| slot.id.clone()).collect();
     // Without a mark only one that the provider says was never used is taken for ours.
-    let blind = fresh.iter().any(|slot| !slot.used_at.is_answered());
     let doubtful = !how.marks && (blind || ids.len() > 1 || ids.len() < fresh.len());
     if doubtful {
         let all: Vec<&str> = fresh.iter().map(|slot| slot.id.as_str()).collect();
@@ -198,8 +206,10 @@ fn proven(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
     let useless = old.is_none_or(|slot| !slot.active);
     let settled = match saga.remedy {
         Remedy::Rotate if how.in_place => true,
-        Remedy::Rotate | Remedy::Delete if how.removes => gone,
-        Remedy::Revoke => gone,
+        // Some lists keep what was revoked.
+        Remedy::Rotate | Remedy::Delete | Remedy::Revoke if how.removes => {
+            gone || (useless && saga.deleted_at.is_some())
+        }
         _ => useless,
     };
     let new = saga.minted.as_ref().map(|new| seen.slot(&new.id));

@@ -30,9 +30,9 @@ fn played(stage: &dyn Stage, number: usize, fault: Option<(usize, Fate)>) -> (Ve
         behind
     });
     let raw = raw.unwrap();
+    let subject = floor.met(play.kind, &play.external, (&play.holder, &[]));
     let present = Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
     floor.desk.pass(present - floor.now());
-    let subject = floor.met(play.kind, &play.external, (&play.holder, &[]));
     floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
     if let Some((call, fate)) = fault {
         floor.faults.at(call, fate);
@@ -52,14 +52,15 @@ fn outcome((stage, play): (&dyn Stage, &Play), (floor, raw): (&Floor, &Arc<Hand>
     };
     let mut faults = Vec::new();
     let working = stage.working(play);
-    if working != 1 {
+    let left = saga.journal.iter().filter(|entry| entry.what == "left").count();
+    if working != 1 + left {
         faults.push(format!("{working} WORK"));
     }
     let new = saga.minted.as_ref().filter(|_| word == "rotated");
     floor.runtime.block_on(async {
         let active = active(raw.rotator.as_ref(), &saga.target).await;
         if let Some(new) = new
-            && active != [new.id.clone()]
+            && (!active.contains(&new.id) || active.len() != 1 + left)
         {
             faults.push(format!("{active:?} ACTIVE, {} MADE", new.id));
         }
@@ -74,7 +75,8 @@ fn outcome((stage, play): (&dyn Stage, &Play), (floor, raw): (&Floor, &Arc<Hand>
             faults.push(format!("HELD VALUE REFUSED: {error}"));
         }
     });
-    if faults.is_empty() { word.to_owned() } else { format!("{word}, BUT {}", faults.join("; ")) }
+    let word = if left == 0 { word.to_owned() } else { format!("{word}, one whose value nobody has is left to expire") };
+    if faults.is_empty() { word } else { format!("{word}, BUT {}", faults.join("; ")) }
 }
 
 #[test]
