@@ -78,6 +78,8 @@ struct State {
     gone: BTreeSet<String>,
     uses: BTreeMap<String, Vec<SystemTime>>,
     late: Duration,
+    /// How far its clock is before that of this machine.
+    ahead: Duration,
     /// What is to befall calls of that action, the next first.
     troubles: Vec<(String, Trouble)>,
     calls: Vec<Call>,
@@ -199,6 +201,11 @@ impl Aws {
         self.state.lock().unwrap().late = by;
     }
 
+    /// Its clock is so far before that of this machine, for tests in which days go by.
+    pub fn ahead(&self, by: Duration) {
+        self.state.lock().unwrap().ahead = by;
+    }
+
     /// A key was used at that time, by somebody else.
     pub fn used(&self, key: &str, at: SystemTime) {
         self.state.lock().unwrap().uses.entry(key.to_owned()).or_default().push(at);
@@ -311,7 +318,7 @@ impl State {
 
     /// The last use of a key that is told of by now.
     fn last_use(&self, key: &str) -> Option<SystemTime> {
-        let told = now() - self.late;
+        let told = now() + self.ahead - self.late;
         self.uses.get(key)?.iter().copied().filter(|at| *at <= told).max()
     }
 }

@@ -52,7 +52,10 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
     };
     let fresh: Vec<&Slot> = seen.slots.iter().filter(|slot| !known(slot)).collect();
     if how.in_place || !how.carries {
-        if let Some(slot) = fresh.last() {
+        // Replaced in its place by somebody else is replaced too, unless the provider can tell whose it is.
+        let mark = saga.mark();
+        let ours = fresh.iter().rev().find(|slot| !how.marks || slot.mark.as_deref() == Some(mark.as_str()));
+        if let Some(slot) = ours {
             saga.minted = Some(New { id: slot.id.clone(), fingerprint: None, at: now });
             advance(saga, now);
         }

@@ -30,10 +30,11 @@ fn played(stage: &dyn Stage, number: usize, fault: Option<(usize, Fate)>) -> (Ve
         behind
     });
     let raw = raw.unwrap();
-    let subject = floor.met(play.kind, &play.external, (&play.holder, &[]));
+    let name = stage.called(&play);
+    let subject = floor.met_as(play.kind, (&play.external, &name), (&play.holder, &[]));
     let present = Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
     floor.desk.pass(present - floor.now());
-    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    floor.ask(ANN, subject, (stage.remedy(), false)).unwrap();
     if let Some((call, fate)) = fault {
         floor.faults.at(call, fate);
     }
@@ -45,6 +46,7 @@ fn played(stage: &dyn Stage, number: usize, fault: Option<(usize, Fate)>) -> (Ve
 /// What came of it; anything that is not as it should be is said.
 fn outcome((stage, play): (&dyn Stage, &Play), (floor, raw): (&Floor, &Arc<Hand>), saga: &Saga) -> String {
     let word = match saga.ended {
+        Some((Ending::Done, _)) if saga.remedy != Remedy::Rotate => "done",
         Some((Ending::Done, _)) => "rotated",
         Some((Ending::Restored, _)) => "restored",
         Some((Ending::Moot, _)) => return "MOOT".to_owned(),
@@ -58,7 +60,9 @@ fn outcome((stage, play): (&dyn Stage, &Play), (floor, raw): (&Floor, &Arc<Hand>
     }
     let new = saga.minted.as_ref().filter(|_| word == "rotated");
     floor.runtime.block_on(async {
-        let active = active(raw.rotator.as_ref(), &saga.target).await;
+        let mut active = active(raw.rotator.as_ref(), &saga.target).await;
+        // What is replaced in its place stays, and lists its versions.
+        active.retain(|id| !raw.entry.how.in_place || *id != saga.target.external_id);
         if let Some(new) = new
             && (!active.contains(&new.id) || active.len() != 1 + left)
         {
@@ -75,7 +79,8 @@ fn outcome((stage, play): (&dyn Stage, &Play), (floor, raw): (&Floor, &Arc<Hand>
             faults.push(format!("HELD VALUE REFUSED: {error}"));
         }
     });
-    let word = if left == 0 { word.to_owned() } else { format!("{word}, one whose value nobody has is left to expire") };
+    let word =
+        if left == 0 { word.to_owned() } else { format!("{word}, one whose value nobody has is left to expire") };
     if faults.is_empty() { word } else { format!("{word}, BUT {}", faults.join("; ")) }
 }
 

@@ -1,6 +1,7 @@
 //! From a decision to a changed credential over a real store: nothing without a decision that holds, nothing lost, nothing twice,
 //! whatever dies or hangs (promises 5, 6 and 8).
 
+mod consumers;
 mod faults;
 mod laws;
 mod matrix;
@@ -90,6 +91,16 @@ impl Floor {
 
     /// Puts a credential and its holder into the inventory; gives the credential's id.
     pub(super) fn met(&self, kind: Kind, external: &str, (holder, tags): (&str, &[(&str, &str)])) -> RecordId {
+        self.met_as(kind, (external, external), (holder, tags))
+    }
+
+    /// The same where people call it otherwise than its provider.
+    pub(super) fn met_as(
+        &self,
+        kind: Kind,
+        (external, name): (&str, &str),
+        (holder, tags): (&str, &[(&str, &str)]),
+    ) -> RecordId {
         let key = Key::new(realm(), Kind::User, holder);
         let mut user = Entity::new(key.clone(), holder).with(field::STATUS, Status::Active);
         if holder == ADMIN {
@@ -99,7 +110,7 @@ impl Floor {
             let tags = tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             user = user.with(field::TAGS, tags.collect::<std::collections::BTreeMap<_, _>>());
         }
-        let it = Entity::new(Key::new(realm(), kind, external), external).of(key).with(field::STATUS, Status::Active);
+        let it = Entity::new(Key::new(realm(), kind, external), name).of(key).with(field::STATUS, Status::Active);
         let things = vec![user, it];
         self.desk.through("test", Arc::new(Lists { realm: realm(), things }), Box::new(Nobody)).unwrap();
         self.desk.record(kind, external).unwrap().id

@@ -1,14 +1,20 @@
 //! Real counterparts on which rotations are played: a fresh credential for each play.
 //! It must never leave a server behind.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
 
 use provost_actions::rotators::Rotator;
-use provost_model::{Kind, Target};
+use provost_model::{Kind, Remedy, Target};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::{
     aws_proxy::{self, Aws},
+    loopback::{Asked, Loopback, Reply},
     openbao, postgres, sshd,
 };
 
@@ -30,6 +36,16 @@ pub(super) trait Stage: Send + Sync {
     /// A fresh credential; `None`, said loudly, where its servers are not there.
     fn play(&self, number: usize) -> Play;
 
+    /// What is done about it.
+    fn remedy(&self) -> Remedy {
+        Remedy::Rotate
+    }
+
+    /// What people call it.
+    fn called(&self, play: &Play) -> String {
+        play.external.clone()
+    }
+
     /// How many of them work in the end, as the counterpart itself says; one more than is right if one is left over.
     fn working(&self, play: &Play) -> usize;
 }
@@ -37,10 +53,20 @@ pub(super) trait Stage: Send + Sync {
 /// Every stage whose servers are there.
 pub(super) fn all() -> Vec<Box<dyn Stage>> {
     let mut stages: Vec<Box<dyn Stage>> = Vec::new();
-    if let (Some(aws), Some(bao)) = (aws_proxy::own(), openbao::own()) {
-        let admin = aws.admin("rotates");
-        stages.push(Box::new(AccessKeys { aws, bao, admin }));
+    // Each has an account of its own: whoever seeds one must be alone there for a moment.
+    if let Some(stage) = AccessKeys::new() {
+        stages.push(Box::new(stage));
     }
+    if let Some(aws) = aws_proxy::own() {
+        let admin = aws.admin("rotates");
+        aws.iam(&format!("Action=CreatePolicy&PolicyName=reads&PolicyDocument={}", aws_proxy::HARMLESS));
+        stages.push(Box::new(Policies { aws, admin }));
+    }
+    if let Some(aws) = aws_proxy::own() {
+        let admin = aws.admin("rotates");
+        stages.push(Box::new(Secrets { aws, admin }));
+    }
+    stages.push(Box::new(DeployKeys::new()));
     if let Some(bao) = openbao::own() {
         let accessor = mounted(&bao, "auth/approle", &json!({ "type": "approle" }));
         stages.push(Box::new(AppRoles { bao, accessor, files: tempfile::tempdir().unwrap() }));
@@ -95,10 +121,180 @@ fn root() -> Vec<(String, String)> {
     vec![("BAO_TOKEN".to_owned(), openbao::ROOT.to_owned())]
 }
 
-struct AccessKeys {
+fn at_aws(aws: &Aws, (id, key): &(String, String)) -> (String, Vec<(String, String)>) {
+    let origin = &aws.origin;
+    let entry = format!(
+        "access_key_id = \"env:AWS_ID\"\nsecret_access_key = \"env:AWS_KEY\"\nregion = \"us-east-1\"\n\
+         endpoint = \"{origin}\"\nsts_endpoint = \"{origin}\"\n"
+    );
+    (entry, vec![("AWS_ID".to_owned(), id.clone()), ("AWS_KEY".to_owned(), key.clone())])
+}
+
+struct Policies {
     aws: Aws,
+    admin: (String, String),
+}
+
+impl Stage for Policies {
+    fn name(&self) -> &'static str {
+        "aws_attached_policy"
+    }
+
+    fn remedy(&self) -> Remedy {
+        Remedy::Restrict
+    }
+
+    fn called(&self, play: &Play) -> String {
+        play.holder.clone()
+    }
+
+    fn play(&self, number: usize) -> Play {
+        let name = format!("reader-{number}");
+        let trust = format!("&AssumeRolePolicyDocument={}", aws_proxy::HARMLESS);
+        let made = self.aws.iam(&format!("Action=CreateRole&RoleName={name}{trust}"));
+        let policy = format!("arn:aws:iam::{}:policy/reads", aws_proxy::ACCOUNT);
+        self.aws.iam(&format!("Action=AttachRolePolicy&RoleName={name}&PolicyArn={policy}"));
+        let id = made.split_once("<RoleId>").unwrap().1.split_once('<').unwrap().0.to_owned();
+        let (entry, secrets) = at_aws(&self.aws, &self.admin);
+        let entry = format!("{entry}policy_arn = \"{policy}\"\n");
+        Play { entry, secrets, kind: Kind::Role, external: id, holder: name }
+    }
+
+    fn working(&self, play: &Play) -> usize {
+        let attached = self.aws.iam(&format!("Action=ListAttachedRolePolicies&RoleName={}", play.holder));
+        usize::from(!attached.contains("policy/reads"))
+    }
+}
+
+struct Secrets {
+    aws: Aws,
+    admin: (String, String),
+}
+
+impl Stage for Secrets {
+    fn name(&self) -> &'static str {
+        "aws_secret_rotation"
+    }
+
+    fn play(&self, number: usize) -> Play {
+        let (scope, name) = ("us-east-1/secretsmanager", format!("managed-{number}"));
+        let body = format!(r#"{{"Name":"{name}","SecretString":"hunter2"}}"#);
+        let made = self.aws.tell(scope, "secretsmanager.CreateSecret", &body);
+        let made: Value = serde_json::from_str(&made).unwrap();
+        let rules = format!(r#"{{"SecretId":"{name}","RotationRules":{{"AutomaticallyAfterDays":30}}}}"#);
+        self.aws.tell(scope, "secretsmanager.RotateSecret", &rules);
+        let (entry, secrets) = at_aws(&self.aws, &self.admin);
+        let external = made["ARN"].as_str().unwrap().to_owned();
+        Play { entry, secrets, kind: Kind::Secret, external, holder: name }
+    }
+
+    fn working(&self, play: &Play) -> usize {
+        let body = format!(r#"{{"SecretId":"{}"}}"#, play.holder);
+        let told = self.aws.tell("us-east-1/secretsmanager", "secretsmanager.DescribeSecret", &body);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let stages = told["VersionIdsToStages"].as_object().unwrap().values();
+        stages.filter(|it| it.as_array().unwrap().contains(&json!("AWSCURRENT"))).count()
+    }
+}
+
+/// GitHub as its documentation describes the calls that are made: its description is not there when tests run.
+struct DeployKeys {
+    keys: Arc<Mutex<Vec<Value>>>,
+    origin: String,
+    files: tempfile::TempDir,
+    _runtime: Runtime,
+}
+
+impl DeployKeys {
+    fn new() -> Self {
+        let keys: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let runtime = Runtime::new().unwrap();
+        let there = Arc::clone(&keys);
+        let server = runtime.block_on(Loopback::start(move |asked| answered(&mut there.lock().unwrap(), asked)));
+        let origin = server.origin.clone();
+        // It serves as long as its runtime is there.
+        std::mem::forget(server);
+        Self { keys, origin, files: tempfile::tempdir().unwrap(), _runtime: runtime }
+    }
+}
+
+fn answered(keys: &mut Vec<Value>, asked: &Asked) -> Reply {
+    let path = asked.target.split('?').next().unwrap();
+    match (asked.method.as_str(), path) {
+        ("GET", "/repos/acme/shop") => Reply::json(r#"{"id":7}"#),
+        ("GET", "/rate_limit") => Reply::json("{}"),
+        ("GET", "/repos/acme/shop/keys") => Reply::json(&json!(keys).to_string()),
+        ("POST", "/repos/acme/shop/keys") => {
+            let mut made: Value = serde_json::from_str(&asked.body).unwrap();
+            made["id"] = json!(keys.iter().filter_map(|it| it["id"].as_u64()).max().unwrap_or(0) + 1);
+            made["created_at"] = json!("2026-11-18T10:00:00Z");
+            // Whoever deploys reads the new one at once.
+            made["last_used"] = json!("2099-01-01T00:00:00Z");
+            keys.push(made.clone());
+            Reply::new(201, &[], made.to_string())
+        }
+        ("DELETE", path) => {
+            let id = path.rsplit_once('/').unwrap().1.parse::<u64>().unwrap();
+            let before = keys.len();
+            keys.retain(|it| it["id"] != id);
+            Reply::new(if keys.len() < before { 204 } else { 404 }, &[], "")
+        }
+        _ => Reply::new(404, &[], "{}"),
+    }
+}
+
+impl Stage for DeployKeys {
+    fn name(&self) -> &'static str {
+        "github_deploy_key"
+    }
+
+    fn play(&self, number: usize) -> Play {
+        let (key, public, digest) = made_key(self.files.path(), number);
+        let old = json!({ "id": 1, "key": public, "title": "deploy", "read_only": false,
+            "created_at": "2025-01-01T00:00:00Z", "last_used": "2026-11-01T00:00:00Z" });
+        *self.keys.lock().unwrap() = vec![old];
+        let fields = "private_key = \"key\", public_key = \"public\"";
+        let place = self.files.path().join(format!("held-{number}.json"));
+        fs::write(&place, json!({ "key": fs::read_to_string(&key).unwrap(), "public": public }).to_string()).unwrap();
+        let entry = format!(
+            "token = \"env:GITHUB\"\nbase_url = \"{}\"\n[[rotations.places]]\nkind = \"file\"\nformat = \"json\"\n\
+             path = {place:?}\nfields = {{ {fields} }}\n",
+            self.origin
+        );
+        let secrets = vec![("GITHUB".to_owned(), "t".to_owned())];
+        let external = format!("repos/7/keys/{digest}");
+        Play { entry, secrets, kind: Kind::SshKey, external, holder: "acme/shop".to_owned() }
+    }
+
+    fn working(&self, _: &Play) -> usize {
+        self.keys.lock().unwrap().len()
+    }
+}
+
+/// A key of OpenSSH: its file, its public half, its digest.
+fn made_key(directory: &Path, number: usize) -> (PathBuf, String, String) {
+    let key = directory.join(format!("key-{number}"));
+    sshd::keygen(&key);
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    let told = std::process::Command::new("ssh-keygen").args(["-l", "-f"]).arg(key.with_extension("pub")).output();
+    let told = String::from_utf8(told.unwrap().stdout).unwrap();
+    let digest = told.split(' ').nth(1).unwrap().to_owned();
+    (key, public.trim().to_owned(), digest)
+}
+
+/// Keys of AWS whose values are in an OpenBao.
+pub(super) struct AccessKeys {
+    pub(super) aws: Aws,
     bao: openbao::Server,
     admin: (String, String),
+}
+
+impl AccessKeys {
+    pub(super) fn new() -> Option<Self> {
+        let (aws, bao) = (aws_proxy::own()?, openbao::own()?);
+        let admin = aws.admin("rotates");
+        Some(Self { aws, bao, admin })
+    }
 }
 
 impl Stage for AccessKeys {
@@ -113,14 +309,8 @@ impl Stage for AccessKeys {
         let data = json!({ "data": { "AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": secret, "REGION": "x" } });
         self.bao.write(&format!("secret/data/{path}"), &data);
         let fields = "access_key_id = \"AWS_ACCESS_KEY_ID\", secret_access_key = \"AWS_SECRET_ACCESS_KEY\"";
-        let origin = &self.aws.origin;
-        let entry = format!(
-            "access_key_id = \"env:AWS_ID\"\nsecret_access_key = \"env:AWS_KEY\"\nregion = \"us-east-1\"\n\
-             endpoint = \"{origin}\"\nsts_endpoint = \"{origin}\"\n{}",
-            kept_in(&self.bao, &path, fields)
-        );
-        let (admin, key) = self.admin.clone();
-        let aws = [("AWS_ID".to_owned(), admin), ("AWS_KEY".to_owned(), key)];
+        let (entry, aws) = at_aws(&self.aws, &self.admin);
+        let entry = format!("{entry}{}", kept_in(&self.bao, &path, fields));
         let secrets = root().into_iter().chain(aws).collect();
         Play { entry, secrets, kind: Kind::AccessKey, external: id, holder: user }
     }
@@ -328,9 +518,7 @@ impl Stage for SshKeys {
     }
 
     fn play(&self, number: usize) -> Play {
-        let key = self.files.path().join(format!("key-{number}"));
-        sshd::keygen(&key);
-        let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+        let (key, public, digest) = made_key(self.files.path(), number);
         let file = self.server.authorized_keys();
         fs::write(&file, &public).unwrap();
         let place = self.files.path().join(format!("held-{number}"));
@@ -342,9 +530,6 @@ impl Stage for SshKeys {
             self.server.port(),
             self.server.known_hosts()
         );
-        let told = std::process::Command::new("ssh-keygen").args(["-l", "-f"]).arg(key.with_extension("pub")).output();
-        let told = String::from_utf8(told.unwrap().stdout).unwrap();
-        let digest = told.split(' ').nth(1).unwrap();
         let external = format!("{}#{digest}", file.display());
         Play { entry, secrets: Vec::new(), kind: Kind::SshKey, external, holder: format!("deploy-{number}") }
     }

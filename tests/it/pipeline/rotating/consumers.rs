@@ -1,0 +1,120 @@
+//! An AWS key whose value lives in OpenBao, rotated while somebody uses it all the time.
+//! It must never tell the consumer what goes on.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use provost::wire::Hand;
+use provost_model::{Ending, Phase, Remedy, Span, Target, Time};
+use secrecy::ExposeSecret as _;
+use tokio::runtime::Runtime;
+
+use super::{
+    ANN, Floor,
+    faults::{Fate, behind},
+    stages::{AccessKeys, Play, Stage},
+};
+
+fn floor(play: &Play) -> (Floor, Arc<Hand>) {
+    let config = format!("[[rotations]]\nname = \"it\"\nkind = \"aws_access_key\"\nenabled = true\nlook_every = \"8h\"\n{}", play.entry);
+    let secrets: Vec<(&str, &str)> = play.secrets.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
+    let mut raw = None;
+    let floor = Floor::new(&config, &secrets, |wiring, faults| {
+        let hand = wiring.hand("it").unwrap();
+        let behind = behind(&hand, faults);
+        raw = Some(hand);
+        behind
+    });
+    let subject = floor.met(play.kind, &play.external, (&play.holder, &[]));
+    let present = Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
+    floor.desk.pass(present - floor.now());
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    (floor, raw.unwrap())
+}
+
+/// Reads the value from its place and uses it, again and again; counts uses and refusals.
+fn consumer(hand: Arc<Hand>, target: Target, over: Arc<AtomicBool>) -> thread::JoinHandle<(usize, Vec<String>)> {
+    thread::spawn(move || {
+        let runtime = Runtime::new().unwrap();
+        let (uses, mut refusals) = (AtomicUsize::new(0), Vec::new());
+        while !over.load(Ordering::SeqCst) {
+            let used = runtime.block_on(async {
+                let held = hand.places[0].look().await.map_err(|error| format!("its place: {error}"))?;
+                let value = held.value.ok_or("nothing is there")?;
+                let id = value.get("access_key_id").ok_or("it has no id")?.expose_secret().to_owned();
+                hand.rotator.verify(&target, &id, &value).await.map_err(|error| format!("refused: {error}"))
+            });
+            match used {
+                Ok(()) => drop(uses.fetch_add(1, Ordering::SeqCst)),
+                Err(said) => refusals.push(said),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        (uses.into_inner(), refusals)
+    })
+}
+
+#[test]
+fn whoever_uses_a_key_throughout_its_rotation_never_notices() {
+    let Some(stage) = AccessKeys::new() else { return };
+    for (number, fault) in [None, Some((0, Fate::DiesAfter)), Some((1, Fate::LostDone)), Some((3, Fate::DiesBefore))]
+        .into_iter()
+        .enumerate()
+    {
+        let play = stage.play(number);
+        let (mut floor, raw) = floor(&play);
+        if let Some((call, fate)) = fault {
+            floor.faults.at(call, fate);
+        }
+        let target = Target {
+            record: provost_model::RecordId::from_bytes([1; 16]),
+            realm: super::realm().to_string(),
+            kind: play.kind,
+            external_id: play.external.clone(),
+            name: play.external.clone(),
+            holder_id: play.holder.clone(),
+            holder_name: play.holder.clone(),
+        };
+        let over = Arc::new(AtomicBool::new(false));
+        let using = consumer(raw, target, Arc::clone(&over));
+        let begun = floor.now();
+        let done = floor.go(|_| {
+            // Consumers come by more often than a saga takes a step.
+            thread::sleep(Duration::from_millis(60));
+            false
+        });
+        over.store(true, Ordering::SeqCst);
+        let (uses, refusals) = using.join().unwrap();
+        assert_eq!(done.ended.map(|it| it.0), Some(Ending::Done), "{done:#?}");
+        assert_eq!(refusals, [""; 0], "of {uses}");
+        assert!(uses > 10 && floor.now() - begun > Span::days(8), "{uses}");
+        assert_eq!(stage.working(&play), 1);
+    }
+}
+
+#[test]
+fn an_old_key_that_is_still_in_use_is_never_disabled() {
+    let Some(stage) = AccessKeys::new() else { return };
+    let play = stage.play(0);
+    let (mut floor, _) = floor(&play);
+    let begun = floor.now();
+    // Somebody has the old one in memory, and uses it every few hours for two weeks.
+    while floor.now() - begun < Span::days(14) {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(floor.now().as_micros()).unwrap());
+        stage.aws.ahead(now.duration_since(SystemTime::now()).unwrap_or_default());
+        stage.aws.used(&play.external, now);
+        floor.turn();
+        floor.desk.pass(Span::hours(4));
+    }
+    let saga = floor.saga();
+    assert!(saga.phase == Phase::Observe && saga.ended.is_none(), "{saga:#?}");
+    assert!(saga.waits.unwrap().contains("the old one was used at"));
+    assert!(stage.aws.keys(&play.holder).contains(&(play.external.clone(), "Active".to_owned())));
+    assert_eq!(floor.faults.calls(), ["mint", "put", "reload"]);
+}
