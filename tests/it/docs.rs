@@ -46,6 +46,21 @@ fn the_tables_of_the_readme_are_what_the_code_says() {
         writeln!(sinks, "| `{name}` | {about} | {delivery}: {} | {checked} |", spec.because).unwrap();
     }
     holds(("README.md", "sinks"), &sinks);
+    let mut rotators = String::from("| rotator | what it does | can | checked against |\n|---|---|---|---|\n");
+    for spec in provost_actions::rotators::ALL {
+        let can: Vec<&str> = spec.remedies.iter().map(|remedy| remedy.word()).collect();
+        let (about, checked) = (spec.about.trim_end_matches('.'), provost::cli::telling::checked(spec.checked));
+        writeln!(rotators, "| `{}` | {about} | {} | {checked} |", spec.name, can.join(", ")).unwrap();
+    }
+    holds(("README.md", "rotators"), &rotators);
+    let mut places =
+        String::from("| destination | where values go | read back | checked against |\n|---|---|---|---|\n");
+    for spec in provost_actions::destinations::ALL {
+        let (about, checked) = (spec.about.trim_end_matches('.'), provost::cli::telling::checked(spec.checked));
+        writeln!(places, "| `{}` | {about} | {} | {checked} |", spec.name, if spec.readable { "yes" } else { "no" })
+            .unwrap();
+    }
+    holds(("README.md", "destinations"), &places);
     let mut rules = String::from("| rule | severity | what is wrong |\n|---|---|---|\n");
     for rule in provost_engine::rules::ALL {
         writeln!(rules, "| {} | {} | {} |", rule.id, rule.severity, rule.title).unwrap();
@@ -93,6 +108,40 @@ fn every_connectors_example_is_a_configuration_that_builds() {
             .unwrap_or_else(|error| panic!("{}: {error}", spec.name));
         assert!(!spec.reads.is_empty() && !spec.permissions.is_empty() && !spec.kinds.is_empty(), "{}", spec.name);
     }
+}
+
+#[test]
+fn every_rotators_example_is_a_configuration_that_parses_with_a_place_for_its_value() {
+    use provost::config::{Environment, Paths, parse};
+    use provost_actions::{destinations, rotators};
+    let home = tempfile::tempdir().unwrap();
+    let environment = Environment::new([("HOME".to_owned(), home.path().display().to_string())], 1000);
+    let paths = Paths::find(None, &environment).unwrap();
+    let read = |text: &str| parse(text, &paths).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+    let place = destinations::ALL.iter().find(|spec| spec.readable).unwrap().example;
+    for spec in rotators::ALL {
+        let text = format!("{}{}", spec.example, if spec.parts.is_empty() { "" } else { place });
+        let config = read(&text);
+        assert_eq!((config.rotations.len(), config.rotations[0].spec.name), (1, spec.name));
+        assert!(!config.rotations[0].enabled, "{}: nothing is switched on by copying", spec.name);
+        assert!(
+            !spec.documentation.is_empty() && !spec.permissions.is_empty() && !spec.acts.is_empty(),
+            "{}",
+            spec.name
+        );
+    }
+    let carries = rotators::ALL.iter().find(|spec| !spec.parts.is_empty()).unwrap().example;
+    for spec in destinations::ALL {
+        let config = read(&format!("{carries}{place}{}", spec.example));
+        assert_eq!(config.rotations[0].places[1].spec.name, spec.name);
+        assert!(!spec.documentation.is_empty() && !spec.permissions.is_empty(), "{}", spec.name);
+    }
+    // A value that goes nowhere, or only to where nobody reads it back.
+    let refused = parse(carries, &paths).unwrap_err();
+    assert!(refused.iter().any(|it| it.to_string().contains("has to be put somewhere")), "{refused:?}");
+    let blind = destinations::ALL.iter().find(|spec| !spec.readable).unwrap().example;
+    let refused = parse(&format!("{carries}{blind}"), &paths).unwrap_err();
+    assert!(refused.iter().any(|it| it.to_string().contains("can be read back")), "{refused:?}");
 }
 
 #[test]

@@ -22,7 +22,10 @@ use super::{
 };
 
 fn floor(play: &Play) -> (Floor, Arc<Hand>) {
-    let config = format!("[[rotations]]\nname = \"it\"\nkind = \"aws_access_key\"\nenabled = true\nlook_every = \"8h\"\n{}", play.entry);
+    let config = format!(
+        "[[rotations]]\nname = \"it\"\nkind = \"aws_access_key\"\nenabled = true\nlook_every = \"8h\"\n{}",
+        play.entry
+    );
     let secrets: Vec<(&str, &str)> = play.secrets.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
     let mut raw = None;
     let floor = Floor::new(&config, &secrets, |wiring, faults| {
