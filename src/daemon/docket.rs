@@ -101,7 +101,7 @@ impl<'a> Docket<'a> {
         };
         let under_way = motions.iter().rev().filter(about).find_map(|motion| match motion.stage(self.now) {
             Stage::Asked { .. } => Some((motion.id, "asked")),
-            Stage::InForce { .. } if matches!(motion.ruling, Ruling::Act { .. }) => Some((motion.id, "decided")),
+            Stage::InForce { .. } if motion.ruling.remedy().is_some() => Some((motion.id, "decided")),
             _ => None,
         });
         let owner = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten();

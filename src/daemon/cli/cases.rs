@@ -105,13 +105,19 @@ impl DecisionRow {
             ruling: motion.ruling.word(),
             words: in_words(&motion.ruling),
             stage: stage.word(),
-            waits_for: if let Stage::Asked { waits_for } = stage { waits_for } else { 0 },
+            waits_for: match stage {
+                Stage::Asked { waits_for } => waits_for,
+                Stage::InForce { .. } if motion.ends_at().is_some() && motion.ruling.remedy().is_some() => {
+                    motion.needs.saturating_sub(u8::try_from(motion.approvers().len()).unwrap_or(u8::MAX))
+                }
+                _ => 0,
+            },
             because: motion.because.clone(),
             asked_by: motion.asker().unwrap_or_default().to_owned(),
             asked_at: first.map(|step| step.at).unwrap_or_default(),
             approved_by: motion.approvers().into_iter().map(str::to_owned).collect(),
             agreed_at: motion.agreed_at(),
-            until: motion.ruling.silences_until(),
+            until: motion.ends_at(),
             renewal: motion.renewal,
             rules: motion.findings.iter().map(|(_, rule)| rule.clone()).collect(),
             purpose: first.map(|step| step.purpose.as_str().to_owned()).unwrap_or_default(),
@@ -137,6 +143,9 @@ fn in_words(ruling: &Ruling) -> String {
         Ruling::Accept { until, control: None } => format!("accept until {}", until.whole_seconds()),
         Ruling::Reject { until } => format!("no fault, looked at again {}", until.whole_seconds()),
         Ruling::Reassign { owner } => format!("{owner} answers for it"),
+        Ruling::Contain { until } => {
+            format!("disable at once; taken back {} unless others agree", until.whole_seconds())
+        }
     }
 }
 
@@ -246,12 +255,17 @@ pub fn done(row: &DecisionRow, screen: &mut Screen<'_>) -> Result<Exit, CliError
     }
     let short = short_id(row.id);
     screen.remark(&format!("{}: {}: {}", row.name, row.words, row.standing()))?;
-    if row.waits_for > 0 {
+    if row.waits_for > 0 && row.stage == "asked" {
         let because = if row.because.is_empty() { "who asked made it".to_owned() } else { row.because.join(", ") };
         screen.remark(&format!("others have to agree ({because}): provost cases approve {short} --reason …"))?;
     }
-    if row.ruling == "act" && row.stage == "in_force" {
-        screen.remark("a person has to do it: the next look at the source proves that it was done")?;
+    match row.ruling {
+        "act" if row.stage == "in_force" => screen.remark("who does it, and how far it is: provost rotate status")?,
+        "contain" if row.stage == "in_force" && row.waits_for > 0 => {
+            screen
+                .remark(&format!("it is done at once; others confirm it: provost cases approve {short} --reason …"))?;
+        }
+        _ => {}
     }
     Ok(Exit::Done)
 }

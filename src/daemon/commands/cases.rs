@@ -5,7 +5,7 @@ use provost_engine::{
     govern::{Latency, asked_for},
     source_subject, store_subject,
 };
-use provost_model::{Finding, FindingState, Motion, Purpose, RecordId, Ruling};
+use provost_model::{Finding, FindingState, Motion, Purpose, RecordId, Ruling, Span};
 use provost_store::{Go, inventory::TicketRow};
 
 use super::{Asked, CommandError, inventory::called, owners::live};
@@ -42,6 +42,11 @@ pub(super) fn cases(asked: &Asked<'_>, action: &Cases, screen: &mut Screen<'_>) 
         Cases::Reassign { to, about } => {
             let people = asked.desk.wiring().yardstick.people.everybody(asked.desk.house.inventory())?;
             decide(asked, about, &|_| Ok(Ruling::Reassign { owner: live(&people, to, asked)? }), screen)
+        }
+        Cases::Contain { length, about } => {
+            let seconds = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+            let until = screen.look.now + Span::seconds(seconds);
+            decide(asked, about, &|_| Ok(Ruling::Contain { until }), screen)
         }
         Cases::Approve(word) => say(asked, word, Say::Approve, screen),
         Cases::Refuse(word) => say(asked, word, Say::Refuse, screen),
@@ -144,12 +149,14 @@ fn decide(
         return Err(CommandError::Usage(format!("nothing that {unknown} found stands of {}: {there}", about.id)));
     }
     faults.retain(|it| is_meant(it, &about.rules));
+    let ruling = ruling(&faults)?;
     let wanted = Wanted {
         subject,
         rules: about.rules.clone(),
-        ruling: ruling(&faults)?,
+        // What is found out by other means than a rule is contained too.
+        routine: matches!(ruling, Ruling::Contain { .. }),
+        ruling,
         purpose: purpose(&about.reason)?,
-        routine: false,
         emergency: false,
     };
     with_desk(asked, |desk| desk.ask(&wanted), screen)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// The length of time a text means; days are 24 hours.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || "write a length of time with its unit, such as 5m, 25s or 7d".to_owned();
     let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
     let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;

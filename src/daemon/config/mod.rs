@@ -2,7 +2,7 @@
 //! It must never hold a secret, only say where one is.
 
 mod address;
-mod duration;
+pub(crate) mod duration;
 mod meant;
 mod paths;
 mod people;

@@ -150,6 +150,8 @@ pub struct TypedGovernance {
     pub renewals: Option<u32>,
     /// How many people beside whoever asks have to agree where the subject is privileged or leaked; 2 by default.
     pub approvals: Option<u8>,
+    /// How long something may be made unusable before others agree to it; `24h` by default.
+    pub containment: Option<String>,
 }
 
 /// `[snapshots]`.

@@ -143,6 +143,10 @@ impl Desk<'_> {
             };
             match over {
                 Ok(motion) => {
+                    if matches!(motion.ruling, Ruling::Contain { .. }) {
+                        // What was done before others agreed is taken back.
+                        draft.act_at((motion.subject, motion.id), Some(now));
+                    }
                     put(&mut draft, &motion, now)?;
                     draft.commit()?;
                     Ok(Ok(motion))
@@ -228,6 +232,10 @@ fn settle(draft: &mut Draft<'_>, next: Next, now: Time) -> Result<Next, StoreErr
                 draft.put_owner_word(motion.subject, &word)?;
             }
             // Who carries it out is planned from there; what nobody can do but people is told to them.
+            Ruling::Contain { .. } => {
+                draft.put_emergency(motion.id);
+                draft.act_at((motion.subject, motion.id), Some(now));
+            }
             Ruling::Act { remedy } if CARRIED_OUT.contains(remedy) => {
                 draft.act_at((motion.subject, motion.id), Some(now));
             }
@@ -246,7 +254,7 @@ fn put(draft: &mut Draft<'_>, motion: &Motion, now: Time) -> Result<(), StoreErr
     let rules: Vec<&str> = motion.findings.iter().map(|(_, rule)| rule.as_str()).collect();
     let (mut remedy, mut owner, mut control) = (None, None, None);
     match &motion.ruling {
-        Ruling::Act { remedy: it } => remedy = Some(it.word().to_owned()),
+        Ruling::Act { .. } | Ruling::Contain { .. } => remedy = motion.ruling.remedy().map(|it| it.word().to_owned()),
         Ruling::Accept { control: it, .. } => control.clone_from(it),
         Ruling::Reassign { owner: it } => owner = Some(it.clone()),
         Ruling::Reject { .. } => {}
@@ -257,7 +265,7 @@ fn put(draft: &mut Draft<'_>, motion: &Motion, now: Time) -> Result<(), StoreErr
         ("subject", Some(motion.subject.to_string())),
         ("ruling", Some(motion.ruling.word().to_owned())),
         ("remedy", remedy),
-        ("until", motion.ruling.silences_until().map(|until| until.to_string())),
+        ("until", motion.ends_at().map(|until| until.to_string())),
         ("control", control),
         ("owner", owner),
         ("rules", Some(rules.join(" "))),

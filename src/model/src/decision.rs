@@ -60,6 +60,11 @@ pub enum Ruling {
         /// Who.
         owner: String,
     },
+    /// It is made unusable at once, reversibly, before others agree; they do until then, or it is taken back.
+    Contain {
+        /// Until when.
+        until: Time,
+    },
 }
 
 /// What was decided, by whom, about what.
@@ -177,6 +182,16 @@ impl Ruling {
             Ruling::Accept { .. } => "accept",
             Ruling::Reject { .. } => "reject",
             Ruling::Reassign { .. } => "reassign",
+            Ruling::Contain { .. } => "contain",
+        }
+    }
+
+    /// What is done about the subject itself, if anything is.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Ruling::Act { remedy } => Some(*remedy),
+            Ruling::Contain { .. } => Some(Remedy::Disable),
+            Ruling::Accept { .. } | Ruling::Reject { .. } | Ruling::Reassign { .. } => None,
         }
     }
 
@@ -184,7 +199,7 @@ impl Ruling {
     pub fn silences_until(&self) -> Option<Time> {
         match self {
             Ruling::Accept { until, .. } | Ruling::Reject { until } => Some(*until),
-            Ruling::Act { .. } | Ruling::Reassign { .. } => None,
+            Ruling::Act { .. } | Ruling::Reassign { .. } | Ruling::Contain { .. } => None,
         }
     }
 }
@@ -216,8 +231,7 @@ impl Order {
     /// a decision to change nothing orders nothing.
     pub fn from_recorded(decision: Recorded<Decision>) -> Option<Self> {
         let remedy = match decision.what() {
-            Decision::Ruled { ruling: Ruling::Act { remedy }, .. } => *remedy,
-            Decision::Ruled { .. } => return None,
+            Decision::Ruled { ruling, .. } => ruling.remedy()?,
             Decision::Standing { .. } => Remedy::Tell,
         };
         Some(Self { decision, remedy })
@@ -261,6 +275,7 @@ mod tests {
         let standing = Decision::Standing { policy: "p".into(), by: "ann".into() };
         assert_eq!(order(standing).unwrap().remedy(), Remedy::Tell);
         let until = Time::from_seconds(9);
+        assert_eq!(order(ruled(Ruling::Contain { until: Time::from_seconds(9) })).unwrap().remedy(), Remedy::Disable);
         for ruling in [
             Ruling::Accept { until, control: None },
             Ruling::Reject { until },

@@ -130,7 +130,9 @@ impl Motion {
     pub fn agreed_at(&self) -> Option<Time> {
         let first = self.steps.first()?;
         let mut agreed = BTreeSet::new();
-        let mut enough = (self.needs == 0).then_some(first.at);
+        // What is contained holds at once; whether others agree is for them to say until it ends.
+        let at_once = self.needs == 0 || matches!(self.ruling, Ruling::Contain { .. });
+        let mut enough = at_once.then_some(first.at);
         for step in self.steps.iter().filter(|step| step.what == Move::Approved && step.by != first.by) {
             agreed.insert(step.by.as_str());
             if enough.is_none() && agreed.len() >= usize::from(self.needs) {
@@ -138,6 +140,19 @@ impl Motion {
             }
         }
         enough
+    }
+
+    /// Whether enough others have agreed to what held at once.
+    pub fn is_confirmed(&self) -> bool {
+        self.approvers().len() >= usize::from(self.needs)
+    }
+
+    /// When it ends by itself, if it does.
+    pub fn ends_at(&self) -> Option<Time> {
+        match self.ruling {
+            Ruling::Contain { until } => (!self.is_confirmed()).then_some(until),
+            _ => self.ruling.silences_until(),
+        }
     }
 
     /// Where it stands.
@@ -149,7 +164,7 @@ impl Motion {
         if let Some(at) = last(Move::Refused) {
             return Stage::Refused { at };
         }
-        match (self.agreed_at(), self.ruling.silences_until()) {
+        match (self.agreed_at(), self.ends_at()) {
             (Some(_), Some(until)) if until <= now => Stage::Ended { at: until },
             (Some(since), _) => Stage::InForce { since },
             (None, _) => {
@@ -224,6 +239,17 @@ mod tests {
             assert_eq!(motion.stage(now), stage, "{steps:?}");
             assert_eq!(motion.decision().is_some(), matches!(stage, Stage::InForce { .. }), "{steps:?}");
         }
+    }
+
+    #[test]
+    fn what_is_contained_holds_at_once_and_ends_unless_others_agree_in_time() {
+        use Move::{Approved, Asked};
+        let contain = Ruling::Contain { until: at(50) };
+        let alone = motion(2, &[(Asked, "ann"), (Approved, "ann"), (Approved, "bob")], contain.clone());
+        assert_eq!(alone.stage(at(49)), Stage::InForce { since: at(1) });
+        assert_eq!(alone.stage(at(50)), Stage::Ended { at: at(50) });
+        let confirmed = motion(2, &[(Asked, "ann"), (Approved, "bob"), (Approved, "cid")], contain);
+        assert_eq!(confirmed.stage(at(99)), Stage::InForce { since: at(1) });
     }
 
     #[test]

@@ -62,7 +62,16 @@ pub enum Cases {
         #[command(flatten)]
         about: About,
     },
-    /// Agree to a decision that somebody asked for
+    /// Disable it at once, before others agree; taken back unless they do in time
+    Contain {
+        /// How long, such as 4h
+        #[arg(long = "for", value_name = "TIME", default_value = "4h", value_parser = crate::config::duration::parse)]
+        length: std::time::Duration,
+        /// About what, and why.
+        #[command(flatten)]
+        about: About,
+    },
+    /// Agree to a decision that somebody asked for, or that was contained
     Approve(DecisionWord),
     /// Do not agree to a decision that somebody asked for: it is over
     Refuse(DecisionWord),

@@ -34,6 +34,7 @@ impl Check {
             info: length("deadline_info", typed.deadline_info.as_ref(), of.info),
         };
         let longest_exception = length("longest_exception", typed.longest_exception.as_ref(), usual.longest_exception);
+        let containment = length("containment", typed.containment.as_ref(), usual.containment);
         let Deadlines { critical, high, medium, low, info } = deadlines;
         if !(critical <= high && high <= medium && medium <= low && low <= info) {
             self.fault("governance", "a worse fault may not stand longer than a milder one");
@@ -46,7 +47,7 @@ impl Check {
         if !(1..=APPROVALS_MAX).contains(&approvals) {
             self.fault("governance.approvals", format!("between 1 and {APPROVALS_MAX}: nobody approves alone"));
         }
-        Governance { deadlines, longest_exception, renewals, approvals }
+        Governance { deadlines, longest_exception, renewals, approvals, containment }
     }
 }
 

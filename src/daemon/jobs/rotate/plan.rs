@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use provost_engine::rotate::turn_back;
 use provost_model::{
-    Course, DecisionId, Motion, Phase, Record, RecordId, Remedy, Ruling, Saga, SagaId, Stage, Target, Time, field,
+    Course, DecisionId, Ending, Motion, Phase, Record, RecordId, Remedy, Ruling, Saga, SagaId, Stage, Target, Time,
+    field,
 };
 use provost_store::{StoreError, inventory::Draft};
 
@@ -103,10 +105,15 @@ pub(super) fn plan(
         let now = house.now();
         let mut draft = Draft::new(house.inventory(), now);
         draft.act_at((subject, decision), None);
-        if let Some(motion) = draft.motion(subject, decision)?
-            && let Ruling::Act { remedy } = motion.ruling
+        let motion = draft.motion(subject, decision)?;
+        let known = draft.inventory().sagas()?.into_iter().find(|saga| saga.decision == decision);
+        if let (Some(motion), Some(saga)) = (&motion, known) {
+            contained(&mut draft, motion, saga, now)?;
+        } else if let Some(motion) = motion
+            && let Some(remedy) = motion.ruling.remedy()
             && matches!(motion.stage(now), Stage::InForce { .. })
         {
+            draft.act_at((subject, decision), motion.ends_at());
             let emergency = house.inventory().is_emergency(decision)?;
             if let Some(planned) = planned(house, wiring, (subject, remedy, emergency))? {
                 let saga = saga((id, &motion), (remedy, emergency), planned, now);
@@ -118,6 +125,24 @@ pub(super) fn plan(
         draft.commit()?;
         Ok(())
     })
+}
+
+/// What was contained before others agreed, and they did not in time or do not: it is taken back.
+fn contained(draft: &mut Draft<'_>, motion: &Motion, mut saga: Saga, now: Time) -> Result<(), StoreError> {
+    if !matches!(motion.ruling, Ruling::Contain { .. }) {
+        return Ok(());
+    }
+    if matches!(motion.stage(now), Stage::InForce { .. }) {
+        draft.act_at((motion.subject, motion.id), motion.ends_at());
+        return Ok(());
+    }
+    let can = saga.deleted_at.is_none() && !matches!(saga.ended, Some((Ending::Restored | Ending::Moot, _)));
+    if saga.course == Course::Forward && can {
+        turn_back(&mut saga, "nobody else agreed to it", now);
+        witness(draft, &saga, ("not_confirmed", None, None), now)?;
+        draft.put_saga(&saga)?;
+    }
+    Ok(())
 }
 
 fn saga((id, motion): (SagaId, &Motion), (remedy, emergency): (Remedy, bool), planned: Planned, now: Time) -> Saga {

@@ -78,6 +78,8 @@ pub enum Refusal {
     Past(Time),
     #[error("a risk may be taken for {0} days at most")]
     Long(i64),
+    #[error("what nobody agreed to yet may be contained for {0} hours at most")]
+    Containment(i64),
     #[error("the same risk was taken {0} times already, and may be taken again {1} times: do something about it")]
     Renewals(u32, u32),
     #[error("it does not wait for anybody: it is {0}")]
@@ -113,7 +115,7 @@ impl Decider {
 impl Next {
     /// What somebody asks for, as far as it may be asked for.
     pub fn ask(request: Request, by: &Decider, governance: &Governance, now: Time) -> Result<Self, Refusal> {
-        let routine = request.routine && matches!(request.ruling, Ruling::Act { .. });
+        let routine = request.routine && request.ruling.remedy().is_some();
         if request.findings.is_empty() && !routine && !matches!(request.ruling, Ruling::Reassign { .. }) {
             return Err(Refusal::Nothing);
         }
@@ -125,6 +127,14 @@ impl Next {
                 return Err(Refusal::Long(Span::seconds(governance.longest_exception).whole_days()));
             }
         }
+        if let Ruling::Contain { until } = request.ruling {
+            if until <= now {
+                return Err(Refusal::Past(until));
+            }
+            if until - now > Span::seconds(governance.containment) {
+                return Err(Refusal::Containment(governance.containment / 3_600));
+            }
+        }
         if matches!(request.ruling, Ruling::Accept { .. }) && request.renewal > governance.renewals {
             return Err(Refusal::Renewals(request.renewal, governance.renewals));
         }
@@ -134,6 +144,8 @@ impl Next {
             request.creator.as_deref() == Some(by.person()) && !matches!(request.ruling, Ruling::Reassign { .. });
         let needs = match (alone, made_it) {
             (false, _) => governance.approvals,
+            // What held before anybody agreed is for somebody else to confirm.
+            (true, false) if matches!(request.ruling, Ruling::Contain { .. }) => 1,
             // Somebody else has to agree to what its maker wants.
             (true, true) => 1,
             (true, false) => 0,
@@ -165,10 +177,13 @@ impl Next {
 }
 
 impl Asked {
-    /// One that still waits.
+    /// One that still waits, or holds until others agree to it.
     pub fn of(motion: Motion, now: Time) -> Result<Self, Refusal> {
         match motion.stage(now) {
             Stage::Asked { .. } => Ok(Self(motion)),
+            Stage::InForce { .. } if matches!(motion.ruling, Ruling::Contain { .. }) && !motion.is_confirmed() => {
+                Ok(Self(motion))
+            }
             other => Err(Refusal::NotAsked(other.word())),
         }
     }

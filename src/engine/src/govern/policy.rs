@@ -28,6 +28,8 @@ pub struct Governance {
     pub renewals: u32,
     /// How many people beside whoever asks have to agree where the subject holds far rights or was exposed.
     pub approvals: u8,
+    /// How long something may be made unusable before others agree to it.
+    pub containment: i64,
 }
 
 const HOUR: i64 = 3_600;
@@ -36,7 +38,7 @@ const DAY: i64 = 24 * HOUR;
 impl Default for Governance {
     fn default() -> Self {
         let deadlines = Deadlines { critical: DAY, high: 7 * DAY, medium: 30 * DAY, low: 90 * DAY, info: 180 * DAY };
-        Self { deadlines, longest_exception: 365 * DAY, renewals: 2, approvals: 2 }
+        Self { deadlines, longest_exception: 365 * DAY, renewals: 2, approvals: 2, containment: 24 * HOUR }
     }
 }
 
@@ -71,6 +73,7 @@ mod tests {
             Governance { renewals: 3, ..usual.clone() },
             Governance { approvals: 1, ..usual.clone() },
             Governance { longest_exception: 1, ..usual.clone() },
+            Governance { containment: 1, ..usual.clone() },
             Governance { deadlines: Deadlines { low: 1, ..usual.deadlines }, ..usual.clone() },
         ] {
             assert_ne!(other.digest(), usual.digest());

@@ -1,7 +1,7 @@
 //! Sagas: changes of the world in several steps, each step written down before it is taken and attested only if the decision
 //! it rests on still holds. It must never attest a step that its commit did not write down.
 
-use provost_model::{Course, Decision, DecisionId, RecordId, Recorded, Ruling, Saga, SagaId, Stage, Time};
+use provost_model::{Course, Decision, DecisionId, RecordId, Recorded, Saga, SagaId, Stage, Time};
 use serde::{Deserialize, Serialize};
 
 use super::{ACT_QUEUE, Draft, EMERGENCY, Inventory, KILL_SWITCH, META, SAGA_QUEUE, SAGAS, index, rows};
@@ -111,7 +111,7 @@ impl Draft<'_> {
             return Ok(None);
         }
         let Some(motion) = self.motion(saga.target.record, saga.decision)? else { return Ok(None) };
-        let asks_for_it = matches!(motion.ruling, Ruling::Act { remedy } if remedy == saga.remedy);
+        let asks_for_it = motion.ruling.remedy() == Some(saga.remedy);
         let holds = match saga.course {
             Course::Forward => matches!(motion.stage(at), Stage::InForce { .. }),
             Course::Back => motion.agreed_at().is_some(),

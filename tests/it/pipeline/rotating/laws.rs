@@ -5,7 +5,7 @@ use provost::jobs::{
     decide::Say,
     rotate::{Word, kill_switch, say},
 };
-use provost_model::{Act, Course, Doing, Ending, Kind, Phase, RecordId, Remedy, Saga, Span, Stage, Target};
+use provost_model::{Act, Course, Doing, Ending, Kind, Phase, RecordId, Remedy, Ruling, Saga, Span, Stage, Target};
 use provost_store::inventory::Draft;
 
 use super::{
@@ -83,6 +83,41 @@ fn nothing_is_done_before_enough_others_agree_nor_by_whoever_may_not_decide() {
     let back = floor.rest();
     assert_eq!(back.ended.map(|it| it.0), Some(Ending::Restored), "{back:#?}");
     restored(&world);
+}
+
+#[test]
+fn what_is_contained_is_disabled_at_once_and_taken_back_unless_others_agree_in_time() {
+    for (privileged, agree) in [(false, 0), (false, 1), (true, 1), (true, 2)] {
+        let world = World::new(OLD);
+        let mut floor = floor(&world, true);
+        let subject = floor.met(Kind::AccessKey, OLD, (if privileged { ADMIN } else { "deployer" }, &[]));
+        let until = floor.now() + Span::hours(4);
+        assert!(floor.want(0, subject, (Ruling::Contain { until }, false)).is_err());
+        assert!(floor.want(ANN, subject, (Ruling::Contain { until: until + Span::days(3) }, false)).is_err());
+        let motion = floor.want(ANN, subject, (Ruling::Contain { until }, false)).unwrap();
+        let done = floor.rest();
+        assert!(done.ended.is_some() && floor.now() < until, "{done:#?}");
+        assert_eq!(world.keys(), [(OLD.to_owned(), false)]);
+        assert!(floor.say(ANN, &motion, Say::Approve).is_err(), "nobody confirms what they asked for");
+        [BOB, CID].into_iter().take(agree).for_each(|uid| drop(floor.say(uid, &motion, Say::Approve).unwrap()));
+        floor.desk.pass(Span::hours(5));
+        let after = floor.go(|_| false);
+        let confirmed = agree == if privileged { 2 } else { 1 };
+        assert_eq!(world.keys(), [(OLD.to_owned(), !confirmed)], "{privileged} {agree} {after:#?}");
+        assert_eq!(after.ended.map(|it| it.0), Some(if confirmed { Ending::Done } else { Ending::Restored }));
+        assert_eq!(floor.sagas().len(), 1);
+        floor.evidence();
+    }
+    // Somebody does not agree: it is back at once.
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    let until = floor.now() + Span::hours(4);
+    let motion = floor.want(ANN, subject, (Ruling::Contain { until }, false)).unwrap();
+    floor.rest();
+    floor.say(BOB, &motion, Say::Refuse).unwrap();
+    floor.rest();
+    assert_eq!(world.keys(), [(OLD.to_owned(), true)]);
 }
 
 #[test]

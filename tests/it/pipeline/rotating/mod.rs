@@ -123,7 +123,16 @@ impl Floor {
         subject: RecordId,
         (remedy, emergency): (Remedy, bool),
     ) -> Result<Motion, DecideError> {
-        let ruling = Ruling::Act { remedy };
+        self.want(uid, subject, (Ruling::Act { remedy }, emergency))
+    }
+
+    /// Asks for anything.
+    pub(super) fn want(
+        &self,
+        uid: u32,
+        subject: RecordId,
+        (ruling, emergency): (Ruling, bool),
+    ) -> Result<Motion, DecideError> {
         let wanted = Wanted { subject, rules: Vec::new(), ruling, purpose: purpose(), routine: true, emergency };
         let (people, governance) = (roster(), Governance::default());
         decide::Desk { house: &self.desk.house, people: &people, governance: &governance, uid }.ask(&wanted)
