@@ -159,6 +159,20 @@ mod tests {
     }
 
     #[test]
+    fn no_language_of_a_tracker_finds_a_mark_in_it() {
+        for text in [
+            "[[x]] {{macro}} {code} @ann #7 \"a\":http://x ![i](j) <b> |t| `c` ~u ^s *b %c",
+            "commit:abc :tada: http://x",
+        ] {
+            let shown = lifeless(text);
+            assert_eq!(shown.chars().count(), text.chars().count());
+            let marks = ['[', ']', '{', '}', '@', '#', '"', '!', '<', '>', '|', '`', '~', '^', '*', '%'];
+            assert!(!shown.contains(marks) && !shown.replace(": ", "").contains(':'), "{shown}");
+        }
+        assert_eq!(lifeless("Owner: deploy-bot_2, due 2026-01-01"), "Owner: deploy-bot_2, due 2026-01-01");
+    }
+
+    #[test]
     fn roundup_links_nothing_of_it() {
         for (text, shown) in [
             ("http://evil.invalid", "http\u{a789}//evil.invalid"),

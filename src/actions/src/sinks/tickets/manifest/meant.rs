@@ -25,7 +25,7 @@ const OF_URL: &[&str] = &["base", "key"];
 const OURS: [&str; 7] = ["title", "text", "mark", "severity", "key", "since", "base"];
 /// Parts of the names of headers and of a query that prove who calls.
 const PROOFS: [&str; 6] = ["auth", "cookie", "token", "secret", "passw", "api-key"];
-/// Signs of a path beside letters and digits, and most of them in a constant.
+/// Signs of a path beside letters and digits.
 const PLAIN: &str = "-._~:@!$&'()*+,;=";
 
 /// A manifest.
