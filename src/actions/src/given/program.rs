@@ -76,7 +76,8 @@ pub(crate) async fn end(child: &mut Child) {
     let _ = child.wait().await;
 }
 
-fn trusted(program: &Path, uid: u32) -> Result<PathBuf, String> {
+/// The real path of a file, if nobody but root and that user can change or replace it.
+pub(crate) fn trusted(program: &Path, uid: u32) -> Result<PathBuf, String> {
     let real = program.canonicalize().map_err(|error| error.kind().to_string())?;
     for (number, place) in real.ancestors().enumerate() {
         let about = place.metadata().map_err(|error| error.kind().to_string())?;

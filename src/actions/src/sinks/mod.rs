@@ -37,6 +37,7 @@ pub const ALL: &[&SinkSpec] = &[
     &slack::SPEC,
     &slack_webhook::SPEC,
     &syslog::SPEC,
+    &tickets::manifest::SPEC,
     &webhook::SPEC,
 ];
 

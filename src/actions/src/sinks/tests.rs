@@ -18,6 +18,8 @@ fn settings(spec: &SinkSpec) -> Map<String, Value> {
 }
 
 fn built(spec: &SinkSpec, settings: Map<String, Value>) -> Result<Box<dyn Sink>, String> {
+    // What an example has in the configuration directory is laid where a test can read it.
+    let (_dir, settings) = super::tickets::manifest::tests::laid(settings);
     (spec.build)(&handed(Value::Object(settings)))
 }
 

@@ -79,6 +79,25 @@ pub(super) fn unlinked(text: &str) -> String {
     shown
 }
 
+/// A text for a tracker of which nobody says how it marks texts up: what begins a link, a mention, a macro or a tag in any of
+/// the usual languages is a letter that looks like it. Names keep their hyphens and underscores, so that they can be found.
+pub(super) fn lifeless(text: &str) -> String {
+    let text = unlinked(text);
+    let mut shown = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_last = letters.peek().is_none_or(|next| next.is_whitespace());
+        shown.push(match letter {
+            // A word with a colon and something behind it names things of a tracker's own, or faces.
+            ':' if !is_last => '\u{a789}',
+            '@' | '#' | '!' | '$' | '%' | '~' | '&' | '^' | '*' | '[' | ']' | '{' | '}' | '<' | '>' | '|' | '`'
+            | '\\' | '"' => wide(letter),
+            _ => letter,
+        });
+    }
+    shown
+}
+
 fn is_word(letter: char) -> bool {
     letter.is_ascii_alphabetic() || letter == '_'
 }
@@ -137,6 +156,20 @@ mod tests {
             let inner = shown.strip_prefix("{noformat}\n").and_then(|it| it.strip_suffix("\n{noformat}")).unwrap();
             assert!(!inner.contains(['{', '[']), "{shown}");
         }
+    }
+
+    #[test]
+    fn no_language_of_a_tracker_finds_a_mark_in_it() {
+        for text in [
+            "[[x]] {{macro}} {code} @ann #7 \"a\":http://x ![i](j) <b> |t| `c` ~u ^s *b %c",
+            "commit:abc :tada: http://x",
+        ] {
+            let shown = lifeless(text);
+            assert_eq!(shown.chars().count(), text.chars().count());
+            let marks = ['[', ']', '{', '}', '@', '#', '"', '!', '<', '>', '|', '`', '~', '^', '*', '%'];
+            assert!(!shown.contains(marks) && !shown.replace(": ", "").contains(':'), "{shown}");
+        }
+        assert_eq!(lifeless("Owner: deploy-bot_2, due 2026-01-01"), "Owner: deploy-bot_2, due 2026-01-01");
     }
 
     #[test]

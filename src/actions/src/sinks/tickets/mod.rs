@@ -6,6 +6,7 @@ pub(super) mod gitlab;
 mod inert;
 pub(super) mod jira;
 mod life;
+pub(super) mod manifest;
 pub(super) mod roundup;
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
@@ -56,7 +57,7 @@ impl<D: Desk> Office<D> {
 #[async_trait]
 impl<D: Desk> Sink for Office<D> {
     fn delivery(&self) -> Delivery {
-        self.spec.delivery
+        if D::FINDS { self.spec.delivery } else { Delivery::Blind }
     }
 
     async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
