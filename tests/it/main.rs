@@ -10,7 +10,6 @@
 mod architecture;
 mod aws;
 #[path = "../servers/aws_proxy/mod.rs"]
-#[allow(dead_code, reason = "shared with rooms that use more of it")]
 mod aws_proxy;
 mod backups;
 mod cases;

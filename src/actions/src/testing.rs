@@ -12,6 +12,9 @@ use crate::{
     given::{Handed, Secrets},
 };
 
+#[path = "../../../tests/servers/postgres.rs"]
+pub(crate) mod postgres;
+
 #[path = "../../../tests/servers/loopback/mod.rs"]
 #[allow(dead_code, reason = "shared with rooms that use more of it")]
 pub(crate) mod loopback;

@@ -10,8 +10,7 @@ use super::Handed;
 
 #[path = "../../../../tests/servers/openbao.rs"]
 pub(crate) mod openbao;
-#[path = "../../../../tests/servers/postgres.rs"]
-pub(crate) mod postgres;
+pub(crate) use crate::testing::postgres;
 
 struct Present;
 

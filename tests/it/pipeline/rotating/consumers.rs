@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use provost::wire::Hand;
@@ -109,9 +109,9 @@ fn an_old_key_that_is_still_in_use_is_never_disabled() {
     let begun = floor.now();
     // Somebody has the old one in memory, and uses it every few hours for two weeks.
     while floor.now() - begun < Span::days(14) {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(floor.now().as_micros()).unwrap());
-        stage.aws.ahead(now.duration_since(SystemTime::now()).unwrap_or_default());
-        stage.aws.used(&play.external, now);
+        let now = Duration::from_micros(u64::try_from(floor.now().as_micros()).unwrap());
+        stage.aws.ahead(now.saturating_sub(UNIX_EPOCH.elapsed().unwrap()));
+        stage.aws.used(&play.external, UNIX_EPOCH + now);
         floor.turn();
         floor.desk.pass(Span::hours(4));
     }

@@ -15,16 +15,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use self::postgres::Server as Postgres;
 use super::*;
-use crate::testing::{NOW, act, handed, target};
-
-#[path = "../../../../../tests/servers/postgres.rs"]
-mod postgres;
+use crate::testing::{NOW, act, handed, postgres, target};
 
 /// A server with a pair of roles, one in use, and one who acts.
 struct Estate {
-    server: Postgres,
+    server: postgres::Server,
     url: String,
 }
 
