@@ -31,7 +31,7 @@ fn case<'a>(presence: Presence, now: Time) -> Case<'a> {
 }
 
 fn by(figures: &str) -> Measure<'_> {
-    Measure { figures, owners: None }
+    Measure { figures, beside: None }
 }
 
 fn present(now: Time) -> Case<'static> {
