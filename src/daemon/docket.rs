@@ -1,16 +1,14 @@
 //! What is to be decided: the faults of each subject as one case, with who answers for it and what was decided so far.
 //! It must never show a deadline for what nobody said is to be worked off.
 
-use std::collections::BTreeMap;
-
-use provost_engine::govern::{CaseView, OpenFault};
-use provost_model::{Finding, FindingState, Motion, Record, RecordId, Resolution, Ruling, Severity, Stage, Time};
-use provost_store::{
-    Go, StoreError,
-    inventory::{BaselineState, Inventory, SourceRow},
+use provost_engine::{
+    govern::{CaseView, OpenFault, answers, runs_since},
+    rules::is_about_cases,
 };
+use provost_model::{Finding, FindingState, Motion, Record, RecordId, Resolution, Ruling, Stage, Time};
+use provost_store::{Go, StoreError, inventory::Inventory};
 
-use crate::{house::House, output::CaseRow, rows::Rows, wire::Wiring};
+use crate::{house::House, output::CaseRow, rows::Rows, wire::Wiring, worked::Worked};
 
 /// Called with the findings of one subject.
 type OfSubject<'a> = dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError> + 'a;
@@ -20,8 +18,8 @@ pub struct Docket<'a> {
     inventory: Inventory<'a>,
     wiring: &'a Wiring,
     rows: Rows<'a>,
-    /// Since when the baseline of each source is worked off; `None` while it is not.
-    worked: BTreeMap<String, Option<Time>>,
+    /// Since when the baseline of each source is worked off.
+    worked: Worked,
     now: Time,
 }
 
@@ -42,11 +40,7 @@ impl<'a> Docket<'a> {
     /// The docket of a house.
     pub fn new(house: &'a House, wiring: &'a Wiring, now: Time) -> Result<Self, StoreError> {
         let inventory = house.inventory();
-        let mut worked = BTreeMap::new();
-        for name in inventory.source_names()? {
-            let since = worked_since(&inventory.source(&name)?);
-            worked.insert(name, since);
-        }
+        let worked = Worked::of(inventory)?;
         Ok(Self { inventory, wiring, rows: Rows::new(inventory, &wiring.yardstick, now)?, worked, now })
     }
 
@@ -66,7 +60,7 @@ impl<'a> Docket<'a> {
             let motions = self.inventory.motions_of(subject, None)?;
             let owner = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten();
             let owned = owner.is_some() && !is_unowned(findings);
-            for finding in findings {
+            for finding in findings.iter().filter(|it| !is_about_cases(&it.rule)) {
                 let proven = matches!(finding.resolution, Some(Resolution::Fixed | Resolution::Gone));
                 let counts = proven || finding.resolution == Some(Resolution::Accepted) || is_open(finding);
                 let Some(since) = self.runs_since(finding, record.as_ref()).filter(|_| counts) else { continue };
@@ -94,11 +88,7 @@ impl<'a> Docket<'a> {
         let motions = self.inventory.motions_of(subject, None)?;
         // The latest that is under way, of those asked for since a fault stands. A risk that was taken, and yet stands, became
         // worse than what was taken; who answers is no decision about the fault; what ended or was refused leaves it open.
-        let about = |motion: &&Motion| {
-            let asked_at = motion.steps.first().map(|step| step.at);
-            let answers = |it: &Finding| motion.findings.iter().any(|(id, _)| *id == it.id);
-            findings.iter().any(|it| is_open(it) && answers(it) && asked_at >= Some(it.opened_at))
-        };
+        let about = |motion: &&Motion| answers(motion, findings.iter().filter(|it| is_open(it)));
         let under_way = motions.iter().rev().filter(about).find_map(|motion| match motion.stage(self.now) {
             Stage::Asked { .. } => Some((motion.id, "asked")),
             Stage::InForce { .. } if motion.ruling.remedy().is_some() => Some((motion.id, "decided")),
@@ -124,7 +114,7 @@ impl<'a> Docket<'a> {
             // The best guess is nobody who answers, while the rule about owners says so.
             owner: owner.map(|owner| owner.name).filter(|name| !name.is_empty() && !is_unowned(findings)),
             deadline: view.deadline,
-            overdue: view.deadline.is_some_and(|deadline| deadline < self.now),
+            overdue: view.deadline.is_some_and(|deadline| deadline <= self.now),
             rules: view.rules,
             opened_at: view.opened_at,
             stage: under_way.map_or("open", |(_, stage)| stage),
@@ -133,14 +123,10 @@ impl<'a> Docket<'a> {
         }))
     }
 
-    /// Since when the deadline of a finding runs. What a first complete run found waits for a word, unless it is critical.
+    /// Since when the deadline of a finding runs.
     fn runs_since(&self, finding: &Finding, record: Option<&Record>) -> Option<Time> {
-        if !finding.baseline || finding.severity == Severity::Critical {
-            return Some(finding.opened_at);
-        }
-        let sources = record.map(|record| self.rows.sources(record)).unwrap_or_default();
-        let since: Option<Vec<Time>> = sources.iter().map(|name| self.worked.get(name).copied().flatten()).collect();
-        since.and_then(|all| all.into_iter().max()).map(|since| since.max(finding.opened_at))
+        let sources = record.filter(|_| finding.baseline).map(|record| self.rows.sources(record));
+        runs_since(finding, self.worked.since(sources.iter().flatten().map(String::as_str)))
     }
 
     fn by_subject(&self, each: &mut OfSubject<'_>) -> Result<(), StoreError> {
@@ -173,11 +159,4 @@ fn is_unowned(findings: &[Finding]) -> bool {
 
 fn is_open(finding: &Finding) -> bool {
     finding.state == FindingState::Open
-}
-
-/// Since when somebody said that what the first complete run of a source found is to be worked off.
-fn worked_since(row: &SourceRow) -> Option<Time> {
-    let said = format!("baseline {}", BaselineState::Working.word());
-    let word = row.words.iter().rev().find(|(_, words)| words.starts_with(&said));
-    word.filter(|_| row.baseline == BaselineState::Working).map(|(at, _)| *at)
 }

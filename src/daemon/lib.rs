@@ -31,6 +31,7 @@ pub mod tenancy;
 pub mod tries;
 pub mod vigil;
 pub mod wire;
+pub mod worked;
 
 /// The heap of every program that has the daemon in it. Several threads read records at once; glibc has them wait for each
 /// other, or keep a heap each.

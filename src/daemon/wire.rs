@@ -99,7 +99,8 @@ impl Wiring {
         let fingerprints = Arc::new(fingerprint_key(&config, &environment)?);
         let sinks = sinks_of(&config, &environment)?;
         let hands = hands::of(&config, &environment)?;
-        let yardstick = Yardstick { policy, owning, people };
+        let governance = config.governance.clone();
+        let yardstick = Yardstick { policy, owning, people, governance };
         let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks, hands };
         for source in &wiring.config.sources {
             wiring.connector(source)?;

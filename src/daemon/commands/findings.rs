@@ -1,7 +1,7 @@
 //! `findings list|show|explain`: finds findings, and the neighbourhood that explains one.
 //! It must never judge anew what is shown: it shows what was judged, and says what a rule would say now.
 
-use provost_engine::{Rule, Told};
+use provost_engine::{Rule, Told, rules::is_about_cases};
 use provost_model::{Finding, FindingState, Time};
 use provost_store::Go;
 
@@ -62,7 +62,9 @@ fn explain(desk: &Desk, finding: &Finding, screen: &mut Screen<'_>) -> Result<Ex
     let mut text = None;
     judge::examine(&desk.house, &wiring.yardstick, finding.subject, &mut |subject| {
         let thresholds = wiring.yardstick.policy.of_record(subject.record, subject.covers);
-        let verdict = Rule::of_id(&finding.rule).map(|rule| rule.of_record(subject, &thresholds, now));
+        // What a rule about cases says stands in the finding: it is asked with the rest of the case.
+        let rule = Rule::of_id(&finding.rule).filter(|rule| !is_about_cases(rule.id));
+        let verdict = rule.map(|rule| rule.of_record(subject, &thresholds, now));
         text = Some(provost_engine::explain(&Told { finding, subject: Some(subject), verdict: verdict.as_ref(), now }));
     })?;
     let text = text.unwrap_or_else(|| provost_engine::explain(&Told { finding, subject: None, verdict: None, now }));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use provost_engine::{
     Neighbour,
-    rules::{ALL, Rule},
+    rules::{ALL, Rule, is_about_cases},
 };
 use provost_model::Record;
 use provost_store::{
@@ -18,7 +18,7 @@ use super::{
     judge::{self, Yardstick},
     owners::Owners,
 };
-use crate::house::House;
+use crate::{house::House, worked::Worked};
 
 /// Records read between two notes of how far it is.
 const PAGE: usize = 1024;
@@ -40,7 +40,7 @@ pub enum Reached {
 /// is told how many records this turn has passed, and says whether to go on.
 pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -> bool) -> Result<Reached, StoreError> {
     let mut mark = house.inventory().judged_by()?;
-    let wanted = digests(yardstick, &owners(house.inventory(), yardstick)?, ALL);
+    let wanted = digests(yardstick, &outside(house.inventory(), yardstick)?, ALL);
     let Some(mut under_way) = rest(&mark, &wanted) else { return Ok(Reached::Already) };
     if mark.under_way.as_ref() != Some(&under_way) {
         // Written first: from the first verdict on, what these rules judged by before does not hold everywhere any more.
@@ -50,7 +50,7 @@ pub fn follow(house: &House, yardstick: &Yardstick, go_on: &mut dyn FnMut(u64) -
     let rules: Vec<&Rule> = under_way.rules.iter().filter_map(|it| Rule::of_id(&it.rule)).collect();
     // A rule that is gone leaves findings about any kind.
     let gone = rules.len() < under_way.rules.len();
-    let concerned = |record: &Record| gone || rules.iter().any(|rule| rule.needs.contains(&record.kind));
+    let concerned = |record: &Record| gone || rules.iter().any(|rule| rule.speaks_of(record.kind));
     let (mut done, mut after, mut end) = (0, under_way.up_to, None);
     while end.is_none() {
         let mut left = STRETCH;
@@ -111,7 +111,7 @@ fn take_up_once(house: &House, running: &dyn Fn(&str) -> bool) -> Result<(), Sto
 
 /// Whether every record was judged by this yardstick.
 pub fn holds(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<bool, StoreError> {
-    Ok(rest(&inventory.judged_by()?, &digests(yardstick, &owners(inventory, yardstick)?, ALL)).is_none())
+    Ok(rest(&inventory.judged_by()?, &digests(yardstick, &outside(inventory, yardstick)?, ALL)).is_none())
 }
 
 /// What is left to do until the rules hold that are wanted; `None` if they do.
@@ -147,17 +147,26 @@ fn note(house: &House, mark: &mut JudgedBy, under_way: Option<&UnderWay>) -> Res
     })
 }
 
-/// Digest of everything that owners rest on beside records and words.
-fn owners(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<String, StoreError> {
-    Ok(Owners::new(inventory, yardstick, None)?.digest())
+/// Digests of what some rules rest on beside records and figures.
+struct Outside {
+    /// Everything that owners rest on beside records and words.
+    owners: String,
+    /// How long what may stand, and what is worked off.
+    cases: String,
+}
+
+fn outside(inventory: Inventory<'_>, yardstick: &Yardstick) -> Result<Outside, StoreError> {
+    let owners = Owners::new(inventory, yardstick, None)?.digest();
+    Ok(Outside { owners, cases: yardstick.cases_digest(&Worked::of(inventory)?) })
 }
 
 /// For each rule, the digest of everything its verdicts rest on beside the records.
-fn digests(yardstick: &Yardstick, owners: &str, rules: &[&Rule]) -> Vec<RuleDigest> {
+fn digests(yardstick: &Yardstick, outside: &Outside, rules: &[&Rule]) -> Vec<RuleDigest> {
     let of = |rule: &&Rule| {
-        let owners = rule.looks_at(Neighbour::Owner).then(|| owners.to_owned());
+        let owners = rule.looks_at(Neighbour::Owner).then(|| outside.owners.clone());
+        let cases = is_about_cases(rule.id).then(|| outside.cases.clone());
         let figures = [rule.version.to_string(), yardstick.policy.digest_of(rule)];
-        RuleDigest { rule: rule.id.to_owned(), digest: digest::half(figures.into_iter().chain(owners)) }
+        RuleDigest { rule: rule.id.to_owned(), digest: digest::half(figures.into_iter().chain(owners).chain(cases)) }
     };
     rules.iter().map(of).collect()
 }
@@ -175,7 +184,8 @@ mod tests {
         let tags = owners.iter().map(|it| (*it).to_owned()).collect();
         let owning = Owning { tags, ..Owning::default() };
         let yardstick = Yardstick { policy: Policy::new(config).unwrap(), owning, ..Yardstick::default() };
-        digests(&yardstick, &yardstick.owners_digest(), rules)
+        let outside = Outside { owners: yardstick.owners_digest(), cases: yardstick.cases_digest(&Worked::default()) };
+        digests(&yardstick, &outside, rules)
     }
 
     /// The rules left to judge by after one list of digests, for another.

@@ -2,15 +2,17 @@
 //! It must never judge what a source sees; that is `judge`.
 
 use provost_engine::{
-    Case, Measure, Policy, Rule, SourceView, Thresholds, rejudge,
+    Case, Hearing, Measure, Policy, Rule, SourceView, Thresholds,
+    govern::Governance,
+    judge_case, rejudge,
     rules::{Held, ScopeView, Verdict},
     source_subject, withdraw,
 };
-use provost_model::{Finding, Outcome, Presence, Reading, RecordId, Span, Time};
+use provost_model::{Finding, Motion, Outcome, Presence, Reading, RecordId, Span, Time};
 use provost_store::{StoreError, inventory::Draft};
 
 use super::judge::Yardstick;
-use crate::house::House;
+use crate::{house::House, worked::Worked};
 
 /// What the configuration says of a source, as far as judging it needs.
 #[derive(Clone, Debug)]
@@ -36,7 +38,8 @@ fn assess_once(house: &House, yardstick: &Yardstick, watched: &Watched) -> Resul
     // Read before what it is judged by: whoever judges a later state meanwhile is noticed.
     let mut findings = draft.findings_of(subject)?;
     let view = view(house, watched, now)?;
-    let changed = judge(&mut findings, &view, &yardstick.policy, now);
+    let docketed = Docketed::of(house, yardstick, subject)?;
+    let changed = judge(&mut findings, &view, (&yardstick.policy, &docketed), now);
     if changed > 0 {
         draft.put_findings(subject, &findings)?;
         draft.commit()?;
@@ -48,21 +51,29 @@ fn assess_once(house: &House, yardstick: &Yardstick, watched: &Watched) -> Resul
 pub(super) fn supposed<const N: usize>(
     house: &House,
     watched: &Watched,
-    (policies, now): ([&Policy; N], Time),
+    (yardstick, policies, now): (&Yardstick, [&Policy; N], Time),
 ) -> Result<[Vec<Finding>; N], StoreError> {
-    let findings = house.inventory().findings_at(source_subject(&watched.name), None)?;
+    let subject = source_subject(&watched.name);
+    let findings = house.inventory().findings_at(subject, None)?;
     let view = view(house, watched, now)?;
+    let docketed = Docketed::of(house, yardstick, subject)?;
     Ok(policies.map(|policy| {
         let mut findings = findings.clone();
-        judge(&mut findings, &view, policy, now);
+        judge(&mut findings, &view, (policy, &docketed), now);
         findings
     }))
 }
 
 /// Brings a source's findings up to date; gives the number of those that changed.
-fn judge(findings: &mut Vec<Finding>, view: &SourceView, policy: &Policy, now: Time) -> u64 {
+fn judge(
+    findings: &mut Vec<Finding>,
+    view: &SourceView,
+    (policy, docketed): (&Policy, &Docketed<'_>),
+    now: Time,
+) -> u64 {
     let thresholds = policy.of_source(&view.name);
-    let ours = Ours { subject: source_subject(&view.name), name: &view.name, source: Some(&view.name) };
+    let subject = source_subject(&view.name);
+    let ours = Ours { subject, name: &view.name, source: Some(&view.name), docketed };
     ours.judge(findings, Rule::about_sources, (&thresholds, now), &|rule| rule.of_source(view, &thresholds, now))
 }
 
@@ -74,6 +85,23 @@ pub(super) struct Ours<'a> {
     pub(super) name: &'a str,
     /// The source, if it is one.
     pub(super) source: Option<&'a str>,
+    /// What was decided about it.
+    pub(super) docketed: &'a Docketed<'a>,
+}
+
+/// What was decided about a source or the store, and what rules about its case go by.
+pub(super) struct Docketed<'a> {
+    motions: Vec<Motion>,
+    governance: &'a Governance,
+    by: String,
+}
+
+impl<'a> Docketed<'a> {
+    pub(super) fn of(house: &House, yardstick: &'a Yardstick, subject: RecordId) -> Result<Self, StoreError> {
+        let (inventory, governance) = (house.inventory(), &yardstick.governance);
+        let by = yardstick.cases_digest(&Worked::of(inventory)?);
+        Ok(Self { motions: inventory.motions_of(subject, None)?, governance, by })
+    }
 }
 
 impl Ours<'_> {
@@ -94,12 +122,24 @@ impl Ours<'_> {
                 source: self.source,
                 presence: Presence::Present,
                 baseline: false,
-                measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
+                measure: Measure { figures: thresholds.digest_of(rule.id), beside: None },
                 now,
             };
             changed += u64::from(rejudge(findings, &verdict(rule), &case));
         }
-        changed + withdraw(findings, rules(), now)
+        changed += withdraw(findings, rules().chain(Rule::about_cases()), now);
+        // Time alone changes nothing that the next look, which comes anyhow, would not see.
+        let hearing = Hearing {
+            subject: self.subject,
+            external_id: self.name,
+            source: self.source,
+            presence: Presence::Present,
+            motions: &self.docketed.motions,
+            worked: None,
+            governance: self.docketed.governance,
+            by: &self.docketed.by,
+        };
+        changed + judge_case(findings, &hearing, thresholds, now).changed
     }
 }
 

@@ -4,6 +4,7 @@
 use provost_engine::{
     govern::{Asked, Decider, Governance, InForce, Next, Refusal, Request},
     own::Roster,
+    rules::is_about_cases,
     severity::{Raiser, raisers},
 };
 use provost_model::{
@@ -194,10 +195,12 @@ fn because(record: &Record, identity: Option<&Record>) -> Vec<String> {
     raisers(record, identity).iter().filter(|it| counts(it)).map(Raiser::words).collect()
 }
 
-/// Whether a finding stands, and one of those rules found it; any if there are none.
+/// Whether a finding stands, and one of those rules found it; any if there are none. What is wrong with a case is answered
+/// by answering its faults.
 pub fn is_meant(finding: &Finding, rules: &[String]) -> bool {
     let named = || rules.iter().any(|rule| rule.eq_ignore_ascii_case(&finding.rule));
-    finding.state == FindingState::Open && (rules.is_empty() || named())
+    let is_fault = finding.state == FindingState::Open && !is_about_cases(&finding.rule);
+    is_fault && (rules.is_empty() || named())
 }
 
 /// Findings that are meant, each with its rule.

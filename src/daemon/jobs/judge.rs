@@ -8,7 +8,7 @@ mod page;
 mod verdicts;
 pub mod whatif;
 
-use provost_engine::{Covered, News, Owning, Policy, Subject};
+use provost_engine::{Covered, News, Owning, Policy, Subject, govern::Governance};
 use provost_model::{PartId, RecordId, Time};
 use provost_store::{
     StoreError,
@@ -20,8 +20,8 @@ use self::{
     household::{Bench, Household},
     verdicts::{judged, write},
 };
-use super::owners::Known;
-use crate::house::House;
+use super::{digest, owners::Known};
+use crate::{house::House, worked::Worked};
 
 pub(super) use self::crew::pages;
 
@@ -39,12 +39,20 @@ pub struct Yardstick {
     pub owning: Owning,
     /// People and teams.
     pub people: Known,
+    /// How long what may stand.
+    pub governance: Governance,
 }
 
 impl Yardstick {
     /// Digest of what is configured about owners and people.
     pub fn owners_digest(&self) -> String {
         format!("{}-{}", self.owning.digest(), self.people.of_file().digest())
+    }
+
+    /// Digest of everything that rules about cases go by beside findings and decisions.
+    pub fn cases_digest(&self, worked: &Worked) -> String {
+        let parts = std::iter::once(self.governance.digest()).chain(worked.words());
+        digest::half(parts).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -8,7 +8,10 @@ use provost_store::{
     inventory::{Draft, Tended},
 };
 
-use super::{assess::Ours, judge::Yardstick};
+use super::{
+    assess::{Docketed, Ours},
+    judge::Yardstick,
+};
 use crate::house::House;
 
 /// What the store is called where a finding names its subject.
@@ -58,7 +61,8 @@ fn note(house: &House, yardstick: &Yardstick, (view, tended): (&StoreView, Tende
     let (now, subject, thresholds) = (house.now(), store_subject(), yardstick.policy.everywhere());
     let mut draft = Draft::new(house.inventory(), now);
     let mut findings = draft.findings_of(subject)?;
-    let ours = Ours { subject, name: STORE, source: None };
+    let docketed = Docketed::of(house, yardstick, subject)?;
+    let ours = Ours { subject, name: STORE, source: None, docketed: &docketed };
     let verdict = |rule: &Rule| rule.of_store(view, thresholds, now);
     if ours.judge(&mut findings, Rule::about_store, (thresholds, now), &verdict) > 0 {
         draft.put_findings(subject, &findings)?;

@@ -207,7 +207,7 @@ mod tests {
             source: None,
             presence: Presence::Present,
             baseline: true,
-            measure: Measure { figures: thresholds.digest_of(rule.id), owners: None },
+            measure: Measure { figures: thresholds.digest_of(rule.id), beside: None },
             now: NOW,
         };
         let finding = judge(None, &verdict, &case).unwrap();

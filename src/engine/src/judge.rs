@@ -1,11 +1,12 @@
 //! The life of a finding, as one pure function of what it was and what the rule says now.
 //! It must never resolve a finding by silence, doubt or older data.
 
-use provost_model::{Believed, Finding, FindingId, FindingState, Presence, RecordId, Resolution, Time};
+use provost_model::{Believed, Finding, FindingId, FindingState, Motion, Presence, RecordId, Resolution, Time};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    rules::{Because, Neighbour, Outcome, Rule, Subject, Verdict},
+    govern::{Governance, OpenFault, runs_since},
+    rules::{Because, CaseFile, Neighbour, Outcome, Rule, Subject, Verdict, is_about_cases},
     severity::weigh,
     thresholds::Thresholds,
 };
@@ -32,13 +33,13 @@ pub struct Case<'a> {
 }
 
 /// Digests of what a rule judges by, beside the data: the figures it compares with and, for rules that ask for the
-/// owner, where owners are named.
+/// owner, where owners are named; for rules about cases, how long what may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure<'a> {
     /// See [`Thresholds::digest_of`].
     pub figures: &'a str,
-    /// Of the owner tags.
-    pub owners: Option<&'a str>,
+    /// Of the owner tags, or of how long what may stand.
+    pub beside: Option<&'a str>,
 }
 
 /// What came of judging one record by all rules.
@@ -90,7 +91,7 @@ pub fn judge_record(
                 baseline: record.baseline,
                 measure: Measure {
                     figures: thresholds.digest_of(rule.id),
-                    owners: rule.looks_at(Neighbour::Owner).then_some(owners),
+                    beside: rule.looks_at(Neighbour::Owner).then_some(owners),
                 },
                 now,
             };
@@ -103,16 +104,85 @@ pub fn judge_record(
             all.waits |= verdict.waits || older;
         }
     }
-    all.changed += withdraw(findings, Rule::about(record.kind).iter().copied(), now);
+    // What is wrong with the case is left to [`judge_case`], which knows what was decided.
+    all.changed += withdraw(findings, Rule::about(record.kind).iter().copied().chain(Rule::about_cases()), now);
     all
+}
+
+/// Whose case is judged, and by what beside its findings.
+#[derive(Clone, Copy, Debug)]
+pub struct Hearing<'a> {
+    /// The record, or [`source_subject`] or [`store_subject`].
+    pub subject: RecordId,
+    /// The subject's main external id; a source's name.
+    pub external_id: &'a str,
+    /// For a source: its name.
+    pub source: Option<&'a str>,
+    /// Whether the subject is there.
+    pub presence: Presence,
+    /// What people asked for and decided about it, in the order in which it was asked for.
+    pub motions: &'a [Motion],
+    /// Since when what the first complete runs of all its sources found is worked off; `None` while it is not.
+    pub worked: Option<Time>,
+    /// The policy by which decisions are made.
+    pub governance: &'a Governance,
+    /// Digest of that policy and of what is worked off.
+    pub by: &'a str,
+}
+
+/// Asks the rules about cases what is wrong with the case that a subject's other findings make, and brings what they found
+/// before up to date. To be asked whenever something else found of the subject is otherwise.
+pub fn judge_case(findings: &mut Vec<Finding>, hearing: &Hearing<'_>, thresholds: &Thresholds, now: Time) -> Judgement {
+    let mut all = Judgement::default();
+    if findings.iter().all(|it| it.state == FindingState::Resolved) {
+        return all;
+    }
+    let verdicts: Vec<(&Rule, Verdict)> = {
+        let open = findings.iter().filter(|it| it.state == FindingState::Open && !is_about_cases(&it.rule));
+        let faults: Vec<OpenFault<'_>> =
+            open.map(|finding| OpenFault { finding, runs_since: runs_since(finding, hearing.worked) }).collect();
+        let verdict = |rule: &'static Rule| {
+            let former = findings.iter().find(|it| it.rule == rule.id);
+            let (motions, governance) = (hearing.motions, hearing.governance);
+            (rule, rule.of_case(&CaseFile { faults: &faults, motions, governance, former }, thresholds, now))
+        };
+        Rule::about_cases().map(verdict).collect()
+    };
+    for (rule, verdict) in verdicts {
+        let case = Case {
+            rule,
+            subject: hearing.subject,
+            external_id: hearing.external_id,
+            source: hearing.source,
+            presence: hearing.presence,
+            // A case is never what a first complete run found.
+            baseline: false,
+            measure: Measure { figures: thresholds.digest_of(rule.id), beside: Some(hearing.by) },
+            now,
+        };
+        all.changed += u64::from(rejudge(findings, &verdict, &case));
+        if hearing.presence == Presence::Present {
+            all.until = verdict.until.into_iter().chain(all.until).min();
+        }
+    }
+    all
+}
+
+impl Judgement {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let until = self.until.into_iter().chain(other.until).min();
+        Self { changed: self.changed + other.changed, until, waits: self.waits || other.waits }
+    }
 }
 
 impl Measure<'_> {
     /// Whether that is what a finding says it was judged by.
     fn is(&self, said: &str) -> bool {
-        match self.owners {
+        match self.beside {
             None => said == self.figures,
-            Some(owners) => said.split_once('-') == Some((self.figures, owners)),
+            Some(beside) => said.split_once('-') == Some((self.figures, beside)),
         }
     }
 }
@@ -120,7 +190,7 @@ impl Measure<'_> {
 impl std::fmt::Display for Measure<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.figures)?;
-        self.owners.map_or(Ok(()), |owners| write!(f, "-{owners}"))
+        self.beside.map_or(Ok(()), |beside| write!(f, "-{beside}"))
     }
 }
 

@@ -19,7 +19,8 @@ pub mod thresholds;
 
 pub use explain::{Told, explain};
 pub use judge::{
-    Case, Judgement, Measure, finding_id, judge, judge_record, rejudge, source_subject, store_subject, withdraw,
+    Case, Hearing, Judgement, Measure, finding_id, judge, judge_case, judge_record, rejudge, source_subject,
+    store_subject, withdraw,
 };
 pub use own::{Attribution, Owning, Roster};
 pub use rules::{Covered, Neighbour, News, Outcome, Place, Relation, Rule, SourceView, Subject, Verdict, View};

@@ -5,17 +5,24 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use provost::jobs::{
     anew::follow,
+    decide::{self, Say, Wanted},
     judge::{Touched, Yardstick, awaited, changed, due, touched},
+    sources::baseline,
 };
 use provost_engine::{
-    News, Owning, Policy, PolicyConfig, absence,
+    News, Owning, Policy, PolicyConfig, Roster, absence,
+    govern::{Deadlines, Governance},
+    own::{People, Person},
     reconcile::{self, Birth, Said},
 };
 use provost_model::{
-    Change, Entity, Facts, Finding, FindingState, Key, Kind, PartId, Reading, RecordId, Scope, ScopeNo, Span, Status,
-    Time, Value, field,
+    Change, Entity, Facts, Finding, FindingState, Key, Kind, PartId, Purpose, Reading, RecordId, Remedy, Ruling, Scope,
+    ScopeNo, Span, Status, Time, Value, field,
 };
-use provost_store::{Go, inventory::Draft};
+use provost_store::{
+    Go,
+    inventory::{BaselineState, Draft},
+};
 
 use super::script::{Desk, realm};
 
@@ -43,12 +50,42 @@ pub(super) const POLICIES: [&str; 4] = [
 /// Something that happens.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Says { who: usize, scope: u8, facts: Vec<(u8, u8)>, whose: Option<bool> },
-    Ends { who: usize, scope: u8, how: u8 },
+    Says {
+        who: usize,
+        scope: u8,
+        facts: Vec<(u8, u8)>,
+        whose: Option<bool>,
+    },
+    Ends {
+        who: usize,
+        scope: u8,
+        how: u8,
+    },
     Covered(u8),
     Hours(i64),
     Policy(usize),
     Owners(bool),
+    /// Another way to govern is put to work.
+    Governed(usize),
+    /// Somebody says what becomes of a source's first findings.
+    Begun {
+        source: bool,
+        working: bool,
+    },
+    /// Somebody decides about whatever stands.
+    Decides {
+        who: usize,
+        what: u8,
+        days: i64,
+    },
+}
+
+/// Ways to govern that take turns: the usual one, and one in which everything is overdue soon.
+fn governance(at: usize) -> Governance {
+    let usual = Governance::default();
+    let days = |days: i64| days * 86_400;
+    let soon = Deadlines { critical: days(1), high: days(2), medium: days(3), low: days(5), info: days(9) };
+    if at == 0 { Governance { renewals: 99, ..usual } } else { Governance { deadlines: soon, renewals: 99, ..usual } }
 }
 
 pub(super) struct World {
@@ -180,13 +217,51 @@ impl World {
                 let tag = if *contact { "contact" } else { "owner" };
                 self.yardstick.owning = Owning { tags: vec![tag.to_owned()], ..Owning::default() };
             }
-            Step::Says { .. } | Step::Ends { .. } => {}
+            Step::Governed(at) => self.yardstick.governance = governance(*at),
+            Step::Says { .. } | Step::Ends { .. } | Step::Begun { .. } | Step::Decides { .. } => {}
         }
         draft.commit().unwrap();
+        match step {
+            Step::Begun { source, working } => {
+                let state = if *working { BaselineState::Working } else { BaselineState::Accepted };
+                baseline(&house, if *source { "s1" } else { "s2" }, state, "it was said").unwrap();
+            }
+            Step::Decides { who, what, days } => self.decides(*who, (*what, *days)),
+            _ => {}
+        }
         self.follow();
         changed(&house, &self.yardstick, &news).unwrap();
         due(&house, &self.yardstick).unwrap();
         awaited(&house, &self.yardstick).unwrap();
+    }
+
+    /// Two people decide about whatever stands of it, or take back what they decided last. Whether they may is theirs.
+    fn decides(&self, who: usize, (what, days): (u8, i64)) {
+        let Some(subject) = self.ids.get(&who).copied() else { return };
+        let house = &self.desk.house;
+        let person = |id: &str, uid| Person { id: id.into(), uid: Some(uid), ..Person::default() };
+        let persons = vec![person("ann", 1001), person("bob", 1002), person("cid", 1003)];
+        let people = Roster::new(People { persons, ..People::default() }).unwrap();
+        let desk = |uid| decide::Desk { house, people: &people, governance: &self.yardstick.governance, uid };
+        let purpose = Purpose::stated("so it was said").unwrap();
+        let until = house.now() + Span::days(days);
+        let ruling = match what {
+            0 => Ruling::Act { remedy: Remedy::Mend },
+            1 => Ruling::Reject { until },
+            2 | 3 => Ruling::Accept { until, control: None },
+            _ => {
+                let last = house.inventory().motions_of(subject, None).unwrap().pop();
+                let _ = last.map(|it| desk(1002).say((subject, it.id), Say::Withdraw, &purpose));
+                return;
+            }
+        };
+        let (rules, purpose_of) = (Vec::new(), purpose.clone());
+        let wanted = Wanted { subject, rules, ruling, purpose: purpose_of, routine: false, emergency: false };
+        if let Ok(motion) = desk(1001).ask(&wanted) {
+            for uid in [1002, 1003] {
+                let _ = desk(uid).say((subject, motion.id), Say::Approve, &purpose);
+            }
+        }
     }
 
     pub(super) fn findings(&self) -> Vec<Finding> {
@@ -211,6 +286,9 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1_i64..700).prop_map(Step::Hours),
         1 => (0..POLICIES.len()).prop_map(Step::Policy),
         1 => any::<bool>().prop_map(Step::Owners),
+        1 => (0_usize..2).prop_map(Step::Governed),
+        1 => any::<(bool, bool)>().prop_map(|(source, working)| Step::Begun { source, working }),
+        3 => (0..CAST.len(), 0_u8..5, 1_i64..40).prop_map(|(who, what, days)| Step::Decides { who, what, days }),
     ];
     let opening = prop::collection::vec(prop::collection::vec((any::<u8>(), any::<u8>()), 6..16), CAST.len());
     (opening, prop::collection::vec(step, 1..40)).prop_map(|(opening, steps)| {

@@ -9,6 +9,7 @@ mod deciding;
 mod incremental;
 mod link;
 mod meanwhile;
+mod overdue;
 mod rotating;
 mod script;
 pub(crate) mod shared;

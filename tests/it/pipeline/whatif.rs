@@ -64,7 +64,7 @@ fn kept(steps: Vec<Step>) -> Vec<Step> {
             let facts = facts.into_iter().filter(|(which, _)| which % 14 != 5).collect();
             Some(Step::Says { who, scope, facts, whose: None })
         }
-        Step::Owners(_) => None,
+        Step::Owners(_) | Step::Governed(_) | Step::Begun { .. } => None,
         other => Some(other),
     };
     steps.into_iter().filter_map(lasting).collect()

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use provost_engine::{Covered, Place, Rule, Subject, Thresholds};
-use provost_model::{Finding, Key, Noun, Presence, Reading, Record, RecordId, Time, field};
+use provost_engine::{Covered, Hearing, Judgement, Place, Rule, Subject, Thresholds, judge_case};
+use provost_model::{Finding, Key, Motion, Noun, Presence, Reading, Record, RecordId, Time, field};
 use provost_store::{
     CommitNo, StoreError,
     inventory::{Inventory, ScopeRow},
 };
 
 use super::{super::owners::Owners, Yardstick, covers};
+use crate::worked::Worked;
 
 /// Places of one secret that are looked at; more than that are somebody's test value.
 pub(super) const PLACES_MAX: usize = 50;
@@ -30,6 +31,8 @@ pub(super) struct Loaded {
     pub(super) member: Option<usize>,
     pub(super) places: Vec<Place>,
     pub(super) findings: Vec<Finding>,
+    /// What people asked for and decided about it.
+    pub(super) motions: Vec<Motion>,
     /// Whether other records keep the same secret.
     pub(super) has_twins: bool,
 }
@@ -89,6 +92,9 @@ pub(super) struct Bench<'a> {
     owners: Owners<'a>,
     /// Digest of what is configured about owners.
     pub(super) owners_by: String,
+    worked: Worked,
+    /// Digest of what rules about cases go by.
+    cases_by: String,
 }
 
 impl<'a> Bench<'a> {
@@ -108,7 +114,9 @@ impl<'a> Bench<'a> {
         at: Option<CommitNo>,
     ) -> Result<Self, StoreError> {
         let owners = Owners::new(inventory, yardstick, at)?;
-        Ok(Self { inventory, at, yardstick, covers: covers(scopes), owners, owners_by: yardstick.owners_digest() })
+        let worked = Worked::of(inventory)?;
+        let (owners_by, cases_by) = (yardstick.owners_digest(), yardstick.cases_digest(&worked));
+        Ok(Self { inventory, at, yardstick, covers: covers(scopes), owners, owners_by, worked, cases_by })
     }
 
     /// These subjects and nobody else.
@@ -119,6 +127,31 @@ impl<'a> Bench<'a> {
     /// The figures that hold for a record.
     pub(super) fn thresholds(&self, record: &Record) -> Arc<Thresholds> {
         self.yardstick.policy.of_record(record, &self.covers)
+    }
+
+    /// Judges the case that a record's findings make, after the record itself was judged.
+    pub(super) fn hear(
+        &self,
+        (record, motions): (&Record, &[Motion]),
+        findings: &mut Vec<Finding>,
+        (thresholds, now): (&Thresholds, Time),
+    ) -> Judgement {
+        let speaking = record.statements.iter().filter_map(|said| {
+            let at = self.covers.binary_search_by_key(&said.scope, |it| it.scope).ok();
+            at.and_then(|at| self.covers.get(at)).map(|it| it.source)
+        });
+        let waits = findings.iter().any(|it| it.baseline);
+        let hearing = Hearing {
+            subject: record.id,
+            external_id: record.external(),
+            source: None,
+            presence: record.presence(),
+            motions,
+            worked: if waits { self.worked.since(speaking) } else { None },
+            governance: &self.yardstick.governance,
+            by: &self.cases_by,
+        };
+        judge_case(findings, &hearing, thresholds, now)
     }
 
     /// Shows one member with its neighbourhood. Who answers for it is found out only where a rule asks, or `wholly`.

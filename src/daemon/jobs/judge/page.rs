@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use provost_engine::{Neighbour, Place, Rule};
-use provost_model::{Finding, Key, KeyDigest, Record, RecordId};
+use provost_model::{Finding, Key, KeyDigest, Motion, Record, RecordId};
 use provost_store::{StoreError, inventory::digest};
 
 use super::household::{Bench, Household, Loaded, PLACES_MAX, Together, is_there, marks};
@@ -41,7 +41,7 @@ struct Pool {
 }
 
 /// What a subject needs beside its household.
-type Own = (Vec<Place>, bool, Vec<Finding>);
+type Own = (Vec<Place>, bool, Vec<Finding>, Vec<Motion>);
 
 impl Bench<'_> {
     /// Every record of a page that is asked for, with its household. Nobody else is to be judged, so that no two pages judge
@@ -129,7 +129,8 @@ impl Bench<'_> {
         self.read(ids, &mut gathered.pool)
     }
 
-    /// What each subject needs for itself: the other places of its secret, whether there are any, and its findings.
+    /// What each subject needs for itself: the other places of its secret, whether there are any, its findings, and what
+    /// people decided about them.
     fn own(&self, subjects: &[RecordId], pool: &mut Pool) -> Result<HashMap<RecordId, Own>, StoreError> {
         let (mut marked, mut values) = (Vec::new(), Vec::new());
         for record in subjects.iter().filter_map(|id| pool.records.get(id)) {
@@ -155,11 +156,16 @@ impl Bench<'_> {
         let seen = twins.iter().filter(|(id, _)| looking.contains(id)).flat_map(|(_, twins)| twins);
         self.read(seen.copied(), pool)?;
         let findings = self.inventory.findings_of_all(subjects, self.at)?;
+        // Nobody decided about what was never found.
+        let found: Vec<RecordId> =
+            subjects.iter().zip(&findings).filter(|it| !it.1.is_empty()).map(|it| *it.0).collect();
+        let mut motions = self.inventory.motions_of_all(&found, self.at)?.into_iter();
         let own = subjects.iter().zip(findings).map(|(id, findings)| {
+            let motions = if findings.is_empty() { Vec::new() } else { motions.next().unwrap_or_default() };
             let twins = twins.get(id).map_or(&[][..], Vec::as_slice);
             let seen = if looking.contains(id) { twins } else { &[] };
             let there = seen.iter().filter_map(|it| pool.records.get(it)).filter(|it| is_there(it));
-            (*id, (there.map(Place::of).collect(), !twins.is_empty(), findings))
+            (*id, (there.map(Place::of).collect(), !twins.is_empty(), findings, motions))
         });
         Ok(own.collect())
     }
@@ -245,8 +251,8 @@ impl Household {
             .everybody()
             .filter(|(_, record)| who(record.id))
             .filter_map(|(member, record)| {
-                let (places, has_twins, findings) = own.remove(&record.id)?;
-                Some(Loaded { member, places, findings, has_twins })
+                let (places, has_twins, findings, motions) = own.remove(&record.id)?;
+                Some(Loaded { member, places, findings, motions, has_twins })
             })
             .collect();
         self.subjects.extend(loaded);

@@ -26,10 +26,11 @@ pub(super) fn judged(bench: &Bench<'_>, mut household: Household, now: Time) -> 
     for loaded in &mut subjects {
         let mut findings = std::mem::take(&mut loaded.findings);
         let Some(record) = household.record(loaded.member) else { continue };
-        let mut it = Judgement::default();
+        let (mut it, thresholds) = (Judgement::default(), bench.thresholds(record));
         bench.show(&household, loaded, (false, now), &mut |subject| {
-            it = judge_record(subject, &mut findings, (&bench.thresholds(record), &bench.owners_by), now);
+            it = judge_record(subject, &mut findings, (&thresholds, &bench.owners_by), now);
         })?;
+        let it = it.and(bench.hear((record, &loaded.motions), &mut findings, (&thresholds, now)));
         if it == Judgement::default() {
             continue;
         }

@@ -1,7 +1,10 @@
 //! Judges what is there by the policy at work and by another one, and tells what the other would make different.
 //! It must never write anything, nor hold up whoever does: it takes neither pen nor gavel.
 
-use provost_engine::{Policy, Rule, judge_record, rules::ALL};
+use provost_engine::{
+    Policy, Rule, judge_record,
+    rules::{ALL, is_about_cases},
+};
 use provost_model::{Finding, FindingState, Kind, Presence, Record, RecordId, Severity, Time};
 use provost_store::{CommitNo, StoreError, inventory::ScopeRow};
 
@@ -94,7 +97,7 @@ impl<'a> WhatIf<'a> {
 
     /// What is different of the next records; `None` after the last.
     pub fn page(&mut self) -> Result<Option<Vec<Difference>>, StoreError> {
-        if self.rules.iter().all(|rule| rule.needs.is_empty()) {
+        if self.rules.iter().all(|rule| rule.needs.is_empty() && !is_about_cases(rule.id)) {
             return Ok(None);
         }
         let page = self.bench.inventory.records_at(self.when.commit, self.after, PAGE)?;
@@ -103,7 +106,7 @@ impl<'a> WhatIf<'a> {
         self.records += page.iter().filter(|it| it.presence() != Presence::Gone).count() as u64;
         let (bench, other, rules) = (&self.bench, self.other, &self.rules);
         let otherwise = |record: &Record| {
-            rules.iter().any(|rule| rule.needs.contains(&record.kind))
+            rules.iter().any(|rule| rule.speaks_of(record.kind))
                 && *bench.thresholds(record) != *other.of_record(record, &bench.covers)
         };
         let mut found = Vec::new();
@@ -121,7 +124,7 @@ impl<'a> WhatIf<'a> {
             return Ok(Vec::new());
         }
         let policies = [&self.bench.yardstick.policy, self.other];
-        let [at_work, other] = assess::supposed(self.house, watched, (policies, self.when.now))?;
+        let [at_work, other] = assess::supposed(self.house, watched, (self.bench.yardstick, policies, self.when.now))?;
         Ok(differences(&at_work, &other, (None, &watched.name)))
     }
 
@@ -129,11 +132,14 @@ impl<'a> WhatIf<'a> {
         let Some(record) = household.record(loaded.member) else { return Ok(Vec::new()) };
         let (bench, now) = (&self.bench, self.when.now);
         let (mut at_work, mut other) = (loaded.findings.clone(), loaded.findings.clone());
+        let figures = (bench.thresholds(record), self.other.of_record(record, &bench.covers));
         bench.show(household, loaded, (false, now), &mut |subject| {
-            judge_record(subject, &mut at_work, (&bench.thresholds(record), &bench.owners_by), now);
-            let thresholds = self.other.of_record(record, &bench.covers);
-            judge_record(subject, &mut other, (&thresholds, &bench.owners_by), now);
+            judge_record(subject, &mut at_work, (&figures.0, &bench.owners_by), now);
+            judge_record(subject, &mut other, (&figures.1, &bench.owners_by), now);
         })?;
+        let about = (record, loaded.motions.as_slice());
+        bench.hear(about, &mut at_work, (&figures.0, now));
+        bench.hear(about, &mut other, (&figures.1, now));
         Ok(differences(&at_work, &other, (Some(record.kind), &record.name())))
     }
 }

@@ -1,7 +1,7 @@
 //! A case as it is noted when it is told of.
 //! It must never take what was accepted for what was mended.
 
-use provost_engine::Roster;
+use provost_engine::{Roster, rules::is_about_cases};
 use provost_model::{CaseNote, Finding, FindingState, Resolution};
 
 use crate::output::CaseRow;
@@ -33,7 +33,10 @@ pub(super) fn noted(row: &CaseRow, findings: &[Finding], people: &Roster) -> Cas
 
 /// A case of which nothing stands any more: as it was, with how it ended.
 pub(super) fn settled(before: &CaseNote, findings: &[Finding]) -> CaseNote {
-    let told = |finding: &&Finding| before.faults.iter().any(|(rule, _)| *rule == finding.rule);
+    let told = |finding: &&Finding| {
+        // What was wrong with the case ends with it, however that was.
+        !is_about_cases(&finding.rule) && before.faults.iter().any(|(rule, _)| *rule == finding.rule)
+    };
     let how: Vec<Option<Resolution>> = findings.iter().filter(told).map(|finding| finding.resolution).collect();
     let stage = match how.as_slice() {
         how if how.contains(&Some(Resolution::Accepted)) => "accepted",

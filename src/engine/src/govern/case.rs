@@ -3,9 +3,10 @@
 
 use std::cmp::Ordering;
 
-use provost_model::{Finding, FindingState, Remedy, Severity, Time};
+use provost_model::{Finding, FindingState, Motion, Remedy, Severity, Time};
 
 use super::Governance;
+use crate::rules::is_about_cases;
 
 /// A fault that stands, and since when it is to be worked off.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +24,7 @@ pub struct CaseView {
     pub severity: Severity,
     /// What its worst fault asks for.
     pub remedy: Remedy,
-    /// Its rules, the worst first.
+    /// Its rules, the worst first; after them those about the case itself.
     pub rules: Vec<String>,
     /// Since when something of it stands.
     pub opened_at: Time,
@@ -34,21 +35,52 @@ pub struct CaseView {
 }
 
 impl CaseView {
-    /// The case of these faults; `None` if none stands.
+    /// The case of these faults; `None` if none stands. What is wrong with the case itself makes no case, and neither its
+    /// severity nor its deadline.
     pub fn of(faults: &[OpenFault<'_>], governance: &Governance) -> Option<Self> {
-        let mut open: Vec<&OpenFault<'_>> = faults.iter().filter(|it| it.finding.state == FindingState::Open).collect();
+        let mut open: Vec<&OpenFault<'_>> = faults.iter().filter(|it| it.is_open()).collect();
         open.sort_by(|one, other| worse_first(one.finding, other.finding));
         let worst = open.first()?.finding;
-        let ends = open.iter().filter_map(|it| Some(it.runs_since? + governance.deadline(it.finding.severity)));
+        let mut of_case: Vec<&Finding> = faults.iter().map(|it| it.finding).collect();
+        of_case.retain(|it| it.state == FindingState::Open && is_about_cases(&it.rule));
+        of_case.sort_by(|one, other| worse_first(one, other));
         Some(Self {
             severity: worst.severity,
             remedy: remedy_of(&worst.rule),
-            rules: open.iter().map(|it| it.finding.rule.clone()).collect(),
+            rules: open.iter().map(|it| it.finding).chain(of_case).map(|it| it.rule.clone()).collect(),
             opened_at: open.iter().map(|it| it.finding.opened_at).min()?,
-            deadline: ends.min(),
+            deadline: deadline_of(faults, governance),
             baseline: open.iter().all(|it| it.finding.baseline),
         })
     }
+}
+
+impl OpenFault<'_> {
+    /// Whether it stands, and is a fault of the subject, not of the case.
+    fn is_open(&self) -> bool {
+        self.finding.state == FindingState::Open && !is_about_cases(&self.finding.rule)
+    }
+}
+
+/// By when all of these faults that stand are to be settled: the nearest of their deadlines. `None` while none runs.
+pub fn deadline_of(faults: &[OpenFault<'_>], governance: &Governance) -> Option<Time> {
+    let open = faults.iter().filter(|it| it.is_open());
+    open.filter_map(|it| Some(it.runs_since? + governance.deadline(it.finding.severity))).min()
+}
+
+/// Since when the deadline of a finding runs. What a first complete run found waits for a word, unless it is critical;
+/// `worked` says since when all of its sources' beginnings are worked off.
+pub fn runs_since(finding: &Finding, worked: Option<Time>) -> Option<Time> {
+    if !finding.baseline || finding.severity == Severity::Critical {
+        return Some(finding.opened_at);
+    }
+    worked.map(|since| since.max(finding.opened_at))
+}
+
+/// Whether something was asked for about one of these faults since it stands.
+pub fn answers<'f>(motion: &Motion, mut open: impl Iterator<Item = &'f Finding>) -> bool {
+    let asked_at = motion.steps.first().map(|step| step.at);
+    open.any(|it| asked_at >= Some(it.opened_at) && motion.findings.iter().any(|(id, _)| *id == it.id))
 }
 
 /// The worst first, then what asks for most, then by name: the same faults always make the same case.
@@ -150,12 +182,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_case_makes_none_and_moves_nothing_of_it_but_its_rules() {
+        let governance = Governance::default();
+        let (age, breach) = (finding("CRED-AGE", Severity::Low, 50), finding("GOV-SLA-BREACH", Severity::Critical, 0));
+        let alone = CaseView::of(&[runs(&age)], &governance).unwrap();
+        let both = CaseView::of(&[runs(&breach), runs(&age)], &governance).unwrap();
+        assert_eq!(both.rules, ["CRED-AGE", "GOV-SLA-BREACH"]);
+        assert_eq!(CaseView { rules: alone.rules.clone(), ..both }, alone);
+        assert_eq!(CaseView::of(&[runs(&breach)], &governance), None);
+    }
+
+    #[test]
+    fn what_was_found_first_runs_from_the_word_about_it_unless_it_is_critical() {
+        let at = |second| Some(Time::from_seconds(second));
+        let found = |severity| Finding { baseline: true, ..finding("CRED-AGE", severity, 10) };
+        let since = |severity, worked| runs_since(&found(severity), worked);
+        assert_eq!(since(Severity::High, None), None);
+        assert_eq!((since(Severity::High, at(20)), since(Severity::High, at(5))), (at(20), at(10)));
+        assert_eq!(since(Severity::Critical, None), at(10));
+        assert_eq!(runs_since(&finding("CRED-AGE", Severity::Low, 10), None), at(10));
+    }
+
+    #[test]
     fn every_rule_about_records_says_what_it_asks_for() {
         // Settings are mended; whatever else a new rule asks for has to be said above.
         let mended =
             ["AUTH-NO-BINDING", "CRED-ROTATION-OFF", "CRED-ROTATION-STUCK", "CRED-USAGE-UNKNOWN", "STORE-ROOM"];
         for rule in ALL {
             let said = remedy_of(rule.id) != Remedy::Mend || mended.contains(&rule.id) || rule.id.starts_with("SRC-");
+            let said = said || is_about_cases(rule.id);
             assert!(said, "{}", rule.id);
         }
     }

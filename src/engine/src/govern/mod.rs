@@ -6,7 +6,7 @@ mod latency;
 mod motion;
 mod policy;
 
-pub use case::{CaseView, OpenFault, asked_for, remedy_of};
+pub use case::{CaseView, OpenFault, answers, asked_for, deadline_of, remedy_of, runs_since};
 pub use latency::Latency;
 pub use motion::{Asked, Decider, InForce, Next, Refusal, Request};
 pub use policy::{Deadlines, Governance};

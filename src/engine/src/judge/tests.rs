@@ -31,7 +31,7 @@ fn case<'a>(presence: Presence, now: Time) -> Case<'a> {
 }
 
 fn by(figures: &str) -> Measure<'_> {
-    Measure { figures, owners: None }
+    Measure { figures, beside: None }
 }
 
 fn present(now: Time) -> Case<'static> {
@@ -250,4 +250,73 @@ proptest! {
             }
         }
     }
+}
+
+/// What of a case is judged by, where nothing was decided.
+fn hearing(presence: Presence, governance: &Governance) -> Hearing<'_> {
+    let subject = RecordId::from_bytes([7; 16]);
+    let (external_id, source, motions) = ("AKIA1", None, &[][..]);
+    Hearing { subject, external_id, source, presence, motions, worked: None, governance, by: "g-1" }
+}
+
+#[test]
+fn what_is_wrong_with_a_case_stands_only_beside_something_else_and_ends_with_it() {
+    const BREACH: &str = "GOV-SLA-BREACH";
+    let governance = Governance::default();
+    let figures = Thresholds::default();
+    let heard = |findings: &mut Vec<Finding>, presence, now| {
+        judge_case(findings, &hearing(presence, &governance), &figures, now)
+    };
+    let state = |findings: &[Finding]| findings.iter().find(|it| it.rule == BREACH).map(|it| (it.state, it.resolution));
+    let due = ago(10) + Span::days(30);
+    let mut findings = vec![open()];
+    let before = heard(&mut findings, Presence::Present, NOW);
+    assert_eq!((before.changed, before.until, findings.len()), (0, Some(due), 1));
+    let then = heard(&mut findings, Presence::Present, due);
+    assert_eq!((then.changed, then.until), (1, None));
+    assert_eq!(state(&findings), Some((FindingState::Open, None)));
+    assert_eq!(heard(&mut findings, Presence::Present, due + Span::days(1)), Judgement::default(), "twice is once");
+    let table = [
+        // what became of the fault, whether the subject is there, what becomes of the case
+        (FindingState::Resolved, Presence::Present, (FindingState::Resolved, Some(Resolution::Fixed))),
+        (FindingState::Resolved, Presence::Gone, (FindingState::Resolved, Some(Resolution::Gone))),
+        (FindingState::Suspended, Presence::Unwatched, (FindingState::Suspended, None)),
+        (FindingState::Open, Presence::Missing, (FindingState::Open, None)),
+    ];
+    for (fault, presence, case) in table {
+        let mut findings = findings.clone();
+        findings[0].state = fault;
+        heard(&mut findings, presence, due + Span::days(1));
+        assert_eq!(state(&findings), Some(case), "{fault:?} {presence:?}");
+    }
+    // Switched off, or by another way to govern, it is not said to be mended.
+    let off = figures.clone().with(&crate::thresholds::Limits { off: Some(vec![BREACH.into()]), ..Default::default() });
+    let mut one = findings.clone();
+    judge_case(&mut one, &hearing(Presence::Present, &governance), &off, due);
+    assert_eq!(state(&one), Some((FindingState::Resolved, Some(Resolution::PolicyChanged))));
+    // Nothing else stands: there is no case, and nothing of it begins.
+    findings.retain(|it| it.rule == BREACH);
+    heard(&mut findings, Presence::Present, due + Span::days(1));
+    assert_eq!(state(&findings), Some((FindingState::Resolved, Some(Resolution::Fixed))));
+    assert_eq!(heard(&mut findings, Presence::Present, due + Span::days(99)), Judgement::default());
+}
+
+#[test]
+fn judging_a_record_leaves_what_is_wrong_with_its_case_alone() {
+    let world = key().with(field::LAST_USED_AT, ago(267)).told(ago(1)).build();
+    let (figures, governance) = (Thresholds::default(), Governance::default());
+    let mut findings = Vec::new();
+    judge_record(&Subject::alone(&world), &mut findings, (&figures, "o"), NOW);
+    let late = NOW + Span::days(40);
+    judge_case(
+        &mut findings,
+        &Hearing { subject: world.id, ..hearing(Presence::Present, &governance) },
+        &figures,
+        late,
+    );
+    let breach = |all: &[Finding]| all.iter().find(|it| it.rule == "GOV-SLA-BREACH").cloned().unwrap();
+    let before = breach(&findings);
+    assert_eq!(before.state, FindingState::Open);
+    judge_record(&Subject::alone(&world), &mut findings, (&figures, "o"), late);
+    assert_eq!(breach(&findings), before);
 }

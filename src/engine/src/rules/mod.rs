@@ -1,5 +1,5 @@
 //! The catalogue of faults: one file per rule, each describing itself and judging one subject.
-//! It must never let a rule see what it did not declare, ask the time, or know of another rule's findings.
+//! It must never let a rule see what it did not declare, ask the time, or, unless it is about cases, know of another's findings.
 
 use std::sync::LazyLock;
 
@@ -8,6 +8,7 @@ use provost_model::{Believed, Field, FieldSet, Kind, Severity, Time};
 mod ai_agent_ungov;
 mod auth_legacy;
 mod auth_no_binding;
+mod case;
 mod cfg_plaintext_store;
 mod cred_age;
 mod cred_expired_left;
@@ -49,6 +50,7 @@ mod verdict;
 mod view;
 mod who;
 
+pub use case::{CaseFile, is_about_cases};
 pub use exposure::Exposure;
 pub(crate) use exposure::OF_EXPOSURE;
 pub use inputs::{Former, News, Relation, concerned, dates_matter};
@@ -77,7 +79,7 @@ pub struct Rule {
     pub remedy: &'static str,
     /// Framework ids.
     pub frameworks: Mapping,
-    /// Kinds of records it judges; empty for rules about sources and the store.
+    /// Kinds of records it judges; empty for rules about sources, the store and cases.
     pub needs: &'static [Kind],
     /// Attributes of the subject it reads, beside those that severity rests on (rights, environment, policies, tags) and,
     /// with [`Neighbour::SameSecret`], those of a [`Place`].
@@ -104,6 +106,8 @@ pub enum Check {
     Source(fn(&SourceView, &Thresholds, Time) -> Judged),
     /// The store that all is kept in.
     Store(fn(&StoreView, &Thresholds, Time) -> Judged),
+    /// Whatever stands of one subject, of any kind, and what people decided about it.
+    Case(fn(&CaseFile<'_>, &Thresholds, Time) -> Judged),
 }
 
 /// What a rule looks at beside its subject; the daemon loads it.
@@ -171,6 +175,8 @@ pub static ALL: &[&Rule] = &[
     &cred_stale::SPEC,
     &cred_usage_unknown::SPEC,
     &cred_weak_key::SPEC,
+    &case::exc_expired::SPEC,
+    &case::sla_breach::SPEC,
     &id_idle::SPEC,
     &id_orphan_consumer::SPEC,
     &own_left::SPEC,
@@ -204,6 +210,20 @@ impl Rule {
     /// Rules that judge records of that kind.
     pub fn about(kind: Kind) -> &'static [&'static Rule] {
         ABOUT.get(usize::from(kind.code())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Rules that judge cases, of whatever kind their subject is.
+    pub fn about_cases() -> impl Iterator<Item = &'static Rule> {
+        case::ALL.iter().copied()
+    }
+
+    /// Whether it may have something to say of records of that kind.
+    pub fn speaks_of(&self, kind: Kind) -> bool {
+        match self.check {
+            Check::Record(_) => self.needs.contains(&kind),
+            Check::Case(_) => !Self::about(kind).is_empty(),
+            Check::Source(_) | Check::Store(_) => false,
+        }
     }
 
     /// What it reads of a neighbour; `None` if it does not look at it.
@@ -283,6 +303,12 @@ impl Rule {
     pub fn of_store(&self, store: &StoreView, thresholds: &Thresholds, now: Time) -> Verdict {
         let Check::Store(check) = self.check else { return Verdict::not_applicable() };
         self.of_ours(|| check(store, thresholds, now), thresholds, now)
+    }
+
+    /// Judges a case. Not applicable if the rule is off or about something else.
+    pub fn of_case(&self, case: &CaseFile<'_>, thresholds: &Thresholds, now: Time) -> Verdict {
+        let Check::Case(check) = self.check else { return Verdict::not_applicable() };
+        self.of_ours(|| check(case, thresholds, now), thresholds, now)
     }
 
     /// What is Provost's own is read at the moment it is judged.

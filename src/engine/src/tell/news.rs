@@ -3,6 +3,8 @@
 
 use provost_model::{CaseNote, Event, Told};
 
+use crate::rules::is_about_cases;
+
 /// Why a case is told of now, if it is. `now` is `None` once nothing of it stands.
 pub fn news(before: Option<&Told>, now: Option<&CaseNote>) -> Option<Event> {
     let standing = before.filter(|told| told.event != Event::Settled);
@@ -18,7 +20,11 @@ pub fn news(before: Option<&Told>, now: Option<&CaseNote>) -> Option<Event> {
             if now.overdue && !before.overdue {
                 return Some(Event::Overdue);
             }
-            let rules = |note: &CaseNote| note.faults.iter().map(|(rule, _)| rule.clone()).collect::<Vec<_>>();
+            // What is wrong with the case itself shows in its deadline and in its faults, and is told with those.
+            let rules = |note: &CaseNote| {
+                let faults = note.faults.iter().map(|(rule, _)| rule.clone());
+                faults.filter(|rule| !is_about_cases(rule)).collect::<Vec<_>>()
+            };
             let same = now.severity == before.severity
                 && now.owner == before.owner
                 && now.action == before.action
@@ -68,6 +74,15 @@ mod tests {
         assert_eq!(change(&|it| it.stage = "decided".into()), Some(Event::Changed));
         assert_eq!(change(&|it| it.severity = Severity::Low), Some(Event::Changed));
         assert_eq!(change(&|it| it.faults.push(("CRED-AGE".into(), String::new()))), Some(Event::Changed));
+        let breach = |it: &mut CaseNote| it.faults.push(("GOV-SLA-BREACH".into(), String::new()));
+        assert_eq!(change(&breach), None);
+        assert_eq!(
+            change(&|it| {
+                it.overdue = true;
+                breach(it);
+            }),
+            Some(Event::Overdue)
+        );
         // Figures that grow by themselves are no news, nor is a name.
         assert_eq!(change(&|it| it.faults[0].1 = "211 days ago".into()), None);
         assert_eq!(change(&|it| it.name = "other".into()), None);

@@ -3,9 +3,9 @@
 
 use std::ops::Bound;
 
-use provost_model::{Finding, KeyDigest, Record, RecordId};
+use provost_model::{Finding, KeyDigest, Motion, Record, RecordId};
 
-use super::{FINDINGS, Inventory, KEYS, MARKS, RECORDS, TIES, index};
+use super::{FINDINGS, Inventory, KEYS, MARKS, MOTIONS, RECORDS, TIES, index, rows};
 use crate::{CommitNo, Go, KeyRange, Row, StoreError, Table, codec};
 
 /// A record as it was read, not yet taken apart.
@@ -62,6 +62,28 @@ impl Inventory<'_> {
         }
         let rows = self.rows(FINDINGS, subjects)?.into_iter().map(|row| row.and_then(|row| row.value));
         rows.map(|bytes| bytes.map_or_else(|| Ok(Vec::new()), |bytes| codec::finding::decode(&bytes))).collect()
+    }
+
+    /// What people asked for and decided about each of these subjects as it stood at a commit (`None`: now), in the order in
+    /// which it was asked for.
+    pub fn motions_of_all(&self, subjects: &[RecordId], at: Option<CommitNo>) -> Result<Vec<Vec<Motion>>, StoreError> {
+        if at.is_some() {
+            return subjects.iter().map(|subject| self.motions_of(*subject, at)).collect();
+        }
+        let prefixes: Vec<Vec<u8>> = subjects.iter().map(|id| id.as_bytes().to_vec()).collect();
+        let found = self.store.keys_below(MOTIONS, &prefixes, usize::MAX)?;
+        let keys: Vec<Vec<u8>> = found.iter().flatten().cloned().collect();
+        let mut read = Vec::with_capacity(keys.len());
+        if !keys.is_empty() {
+            let rows = self.store.get_many(MOTIONS, &keys)?;
+            for (key, row) in keys.iter().zip(rows) {
+                self.note(MOTIONS, key, row.as_ref());
+                let motion = row.and_then(|row| row.value).map(|bytes| rows::decode(&bytes, "a decision"));
+                read.push(motion.transpose()?);
+            }
+        }
+        let mut read = read.into_iter();
+        Ok(found.iter().map(|keys| read.by_ref().take(keys.len()).flatten().collect()).collect())
     }
 
     /// The records that these keys name, in the order asked for.

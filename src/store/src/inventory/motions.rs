@@ -153,6 +153,10 @@ mod tests {
         draft.commit().unwrap();
         assert_eq!(inventory.motions_of(act.subject, None).unwrap(), [act, later.clone()]);
         assert!(inventory.motions_of(RecordId::from_bytes([7; 16]), None).unwrap().is_empty());
+        let asked = [RecordId::from_bytes([7; 16]), later.subject, later.subject];
+        let each: Vec<Vec<Motion>> = asked.iter().map(|id| inventory.motions_of(*id, None).unwrap()).collect();
+        assert_eq!(inventory.motions_of_all(&asked, None).unwrap(), each);
+        assert_eq!(each[1].len(), 2);
         let said: Vec<serde_json::Value> = store
             .entries(DECISIONS, 1, 10)
             .unwrap()

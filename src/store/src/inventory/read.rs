@@ -202,6 +202,19 @@ impl<'a> Inventory<'a> {
         row.and_then(|row| row.value).map_or_else(|| Ok(SourceRow::default()), |bytes| rows::decode(&bytes, "a source"))
     }
 
+    /// What is kept of every source that ever ran, by name. Not noted: these rows move with every commit of a run.
+    pub fn sources(&self) -> Result<Vec<(String, SourceRow)>, StoreError> {
+        let mut found = Vec::new();
+        self.store.scan(SOURCES, &KeyRange::all(), None, &mut |key, row| {
+            if let Some(bytes) = row.value {
+                let name = String::from_utf8_lossy(key.strip_suffix(&[0]).unwrap_or(key)).into_owned();
+                found.push((name, rows::decode(&bytes, "a source")?));
+            }
+            Ok(Go::On)
+        })?;
+        Ok(found)
+    }
+
     /// Names of all sources that ever ran.
     pub fn source_names(&self) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();

@@ -452,7 +452,7 @@ proptest! {
                         let case = crate::judge::Case {
                             rule, subject: *id, external_id: subject.record.external(), source: None,
                             presence: subject.record.presence(), baseline: subject.record.baseline,
-                            measure: crate::judge::Measure { figures: figures.digest_of(rule.id), owners }, now: world.now,
+                            measure: crate::judge::Measure { figures: figures.digest_of(rule.id), beside: owners }, now: world.now,
                         };
                         let verdict = rule.of_record(subject, &figures, world.now);
                         changed += u64::from(crate::judge::rejudge(&mut one, &verdict, &case));
