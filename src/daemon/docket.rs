@@ -1,11 +1,15 @@
 //! What is to be decided: the faults of each subject as one case, with who answers for it and what was decided so far.
 //! It must never show a deadline for what nobody said is to be worked off.
 
+use std::collections::BTreeMap;
+
 use provost_engine::{
     govern::{CaseView, OpenFault, answers, runs_since},
     rules::is_about_cases,
 };
-use provost_model::{Finding, FindingState, Motion, Record, RecordId, Resolution, Ruling, Stage, Time};
+use provost_model::{
+    DecisionId, Finding, FindingState, Motion, Record, RecordId, Resolution, Ruling, Saga, Stage, Time,
+};
 use provost_store::{Go, StoreError, inventory::Inventory};
 
 use crate::{house::House, output::CaseRow, rows::Rows, wire::Wiring, worked::Worked};
@@ -30,6 +34,8 @@ pub struct Way {
     pub since: Time,
     /// When something was decided about it.
     pub decided: Option<Time>,
+    /// Since when what was decided is done, or was seen to be.
+    pub acted: Option<Time>,
     /// When a later look proved that it is gone.
     pub verified: Option<Time>,
     /// Whether somebody answers for it.
@@ -55,6 +61,7 @@ impl<'a> Docket<'a> {
     /// The times of every fault that stands, or stood and was settled by a decision or by proof.
     pub fn ways(&self) -> Result<Vec<Way>, StoreError> {
         let mut ways = Vec::new();
+        let done: BTreeMap<DecisionId, Time> = self.inventory.sagas()?.iter().filter_map(done_by).collect();
         self.by_subject(&mut |subject, findings| {
             let record = self.inventory.record(subject, None)?;
             let motions = self.inventory.motions_of(subject, None)?;
@@ -66,10 +73,13 @@ impl<'a> Docket<'a> {
                 let Some(since) = self.runs_since(finding, record.as_ref()).filter(|_| counts) else { continue };
                 let decides = |motion: &&Motion| !matches!(motion.ruling, Ruling::Reassign { .. });
                 let answers = |motion: &&Motion| motion.findings.iter().any(|(id, _)| *id == finding.id);
-                let about = motions.iter().filter(decides).filter(answers);
-                let decided = about.filter_map(Motion::agreed_at).filter(|at| *at >= since).min();
+                let about: Vec<&Motion> = motions.iter().filter(decides).filter(answers).collect();
+                let after = |at: &Time| *at >= since;
+                let decided = about.iter().filter_map(|it| it.agreed_at()).filter(after).min();
+                let acted = about.iter().filter_map(|it| done.get(&it.id).copied()).filter(after).min();
                 let verified = finding.resolved_at.filter(|_| proven);
-                ways.push(Way { since, decided: decided.or(verified), verified, owned });
+                // What people did is known to be done when it is proven.
+                ways.push(Way { since, decided: decided.or(verified), acted: acted.or(verified), verified, owned });
             }
             Ok(Go::On)
         })?;
@@ -159,4 +169,10 @@ fn is_unowned(findings: &[Finding]) -> bool {
 
 fn is_open(finding: &Finding) -> bool {
     finding.state == FindingState::Open
+}
+
+/// The decision that a saga carried out, and since when what it asked for is so.
+fn done_by(saga: &Saga) -> Option<(DecisionId, Time)> {
+    let at = [saga.disabled_at, saga.deleted_at, saga.proven_at].into_iter().flatten().min()?;
+    Some((saga.decision, at))
 }

@@ -118,7 +118,7 @@ fn a_case_is_seen_decided_and_taken_back() {
         "{given:#}"
     );
     let act = annes.done(&["cases", "act", id, "--reason", "new key"]);
-    assert!(act.err.contains("rotate") && act.err.contains("proves"), "{}", act.err);
+    assert!(act.err.contains("rotate") && act.err.contains("rotate status"), "{}", act.err);
     assert_eq!(annes.json(&["cases", "show", id])["case"]["stage"], "decided");
 
     let all = annes.json(&["cases", "decisions"]);

@@ -89,6 +89,8 @@ pub struct Stages {
     pub owner_known: Latency,
     /// From a fault to a decision about it, or to the proof that it is gone where nobody decided anything.
     pub decided: Latency,
+    /// From a fault to what was decided about it being done, or seen to be.
+    pub acted: Latency,
     /// From a fault to the proof that it is gone.
     pub verified: Latency,
 }
@@ -277,7 +279,12 @@ pub fn latency(stages: &Stages, screen: &mut Screen<'_>) -> Result<Exit, CliErro
         return Ok(Exit::Done);
     }
     let took = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), length);
-    let rows = [("owner known", stages.owner_known), ("decided", stages.decided), ("verified", stages.verified)];
+    let rows = [
+        ("owner known", stages.owner_known),
+        ("decided", stages.decided),
+        ("acted", stages.acted),
+        ("verified", stages.verified),
+    ];
     let rows = rows.into_iter().map(|(name, it)| {
         vec![
             name.into(),

@@ -232,7 +232,10 @@ fn in_words(phase: provost_model::Phase, how: &provost_engine::rotate::How) -> S
         Phase::Plan => "look at what there is".to_owned(),
         Phase::Mint if how.in_place => "have the provider replace it in its place".to_owned(),
         Phase::Mint => "make a new one; the old one stays".to_owned(),
-        Phase::Store => format!("put its value into {} places, each read back", how.readable.len()),
+        Phase::Store => match how.readable.len() {
+            1 => "put its value into its place, and read it back".to_owned(),
+            places => format!("put its value into {places} places, and read it back"),
+        },
         Phase::Verify => "use the new one once".to_owned(),
         Phase::Propagate => "have consumers read it".to_owned(),
         Phase::Observe => match how.lag {

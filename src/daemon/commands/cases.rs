@@ -222,6 +222,7 @@ fn latency(asked: &Asked<'_>, screen: &mut Screen<'_>) -> Result<Exit, CommandEr
         // Since when somebody is known is not kept yet: at once, or not at all.
         owner_known: Latency::of(ways.iter().map(|it| (it.since, it.owned.then_some(it.since))), now),
         decided: Latency::of(ways.iter().map(|it| (it.since, it.decided)), now),
+        acted: Latency::of(ways.iter().map(|it| (it.since, it.acted)), now),
         verified: Latency::of(ways.iter().map(|it| (it.since, it.verified)), now),
     };
     Ok(cli::cases::latency(&stages, screen)?)

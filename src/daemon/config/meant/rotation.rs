@@ -74,6 +74,15 @@ fn is_like(pattern: &str, word: &str) -> bool {
     }
 }
 
+/// A freeze as it is typed.
+fn freeze(text: &str) -> Option<Freeze> {
+    let (interval, why) = text.trim().split_once(' ')?;
+    let (from, until) = interval.split_once('/')?;
+    let from = from.parse::<Time>().or_else(|_| format!("{from}T00:00:00Z").parse()).ok()?;
+    let until = Time::parse_inclusive(until).ok()?;
+    (from < until).then(|| Freeze { from, until, why: why.trim().to_owned() })
+}
+
 impl Check {
     pub(super) fn limits(&mut self, typed: TypedRotation) -> Limits {
         let usual = Limits::default();
@@ -85,14 +94,13 @@ impl Check {
             self.fault("rotation.per_day_share", "between 0 and 100");
         }
         let mut freezes = Vec::new();
-        for (at, freeze) in typed.freezes.into_iter().enumerate() {
-            let setting = |name: &str| format!("rotation.freezes[{at}].{name}");
-            let from = freeze.from.parse::<Time>().or_else(|_| format!("{}T00:00:00Z", freeze.from).parse());
-            match (from, Time::parse_inclusive(&freeze.until)) {
-                (Ok(from), Ok(until)) if from < until => freezes.push(Freeze { from, until, why: freeze.why }),
-                (Ok(_), Ok(_)) => self.fault(setting("until"), "before it begins"),
-                (Err(_), _) => self.fault(setting("from"), "a date or a time, such as 2026-12-20"),
-                (_, Err(_)) => self.fault(setting("until"), "a date or a time, such as 2027-01-05"),
+        for (at, text) in typed.freezes.iter().enumerate() {
+            match freeze(text) {
+                Some(freeze) => freezes.push(freeze),
+                None => self.fault(
+                    format!("rotation.freezes[{at}]"),
+                    "expected FROM/UNTIL and why, such as \"2026-12-20/2027-01-05 end of the year\"",
+                ),
             }
         }
         Limits {
@@ -213,5 +221,63 @@ fn json(table: &toml::Table) -> Option<Map<String, Value>> {
     match serde_json::to_value(table) {
         Ok(Value::Object(settings)) => Some(settings),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_freeze_is_an_interval_with_a_reason() {
+        let read = freeze("2026-12-20/2027-01-05 end of the year").unwrap();
+        assert_eq!((read.from.to_string().as_str(), read.why.as_str()), ("2026-12-20T00:00:00Z", "end of the year"));
+        assert!(read.until > "2027-01-05T23:59:59Z".parse().unwrap());
+        for wrong in ["", "2026-12-20", "2026-12-20/2027-01-05", "2027-01-05/2026-12-20 why", "x/y why"] {
+            assert!(freeze(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn one_star_stands_for_anything() {
+        for (pattern, word, is) in [
+            ("deploy-*", "deploy-a", true),
+            ("deploy-*", "undeploy-a", false),
+            ("*-ci", "a-ci", true),
+            ("a*a", "a", false),
+            ("a", "a", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(is_like(pattern, word), is, "{pattern} {word}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        let mut check = Check::default();
+        let freezes = vec!["soon".to_owned()];
+        check.limits(TypedRotation {
+            per_owner: Some(0),
+            per_day_share: Some(101),
+            freezes,
+            ..TypedRotation::default()
+        });
+        let entry = |kind: &str| TypedRotations { name: "a".into(), kind: kind.into(), ..TypedRotations::default() };
+        check.rotations(vec![
+            entry("aws_acess_key"),
+            TypedRotations { watch: Some("999d".into()), ..entry("vault_static_role") },
+        ]);
+        let said: Vec<String> = check.0.iter().map(ToString::to_string).collect();
+        let all = said.join("\n");
+        for part in [
+            "kill-switch stops everything",
+            "between 0 and 100",
+            "rotation.freezes[0]",
+            "did you mean \"aws_access_key\"?",
+            "is there twice",
+            "rotations[1].watch: at most 365d",
+        ] {
+            assert!(all.contains(part), "{part}: {all}");
+        }
     }
 }

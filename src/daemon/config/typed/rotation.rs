@@ -24,20 +24,8 @@ pub struct TypedRotation {
     pub per_day_share: Option<u32>,
     /// The first change by an entry ends well before a second one begins; true by default.
     pub canary: Option<bool>,
-    /// Times in which nothing begins.
-    pub freezes: Vec<TypedFreeze>,
-}
-
-/// One entry of `rotation.freezes`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TypedFreeze {
-    /// From when, a date or a time.
-    pub from: String,
-    /// Until when; a date means its last instant.
-    pub until: String,
-    /// Why.
-    pub why: String,
+    /// Times in which nothing begins, each as `2026-12-20/2027-01-05 why`; a date on the right means its last instant.
+    pub freezes: Vec<String>,
 }
 
 /// One entry of `[[rotations]]`: what may be changed, by which rotator, and where new values go. Whatever is not listed here

@@ -94,3 +94,66 @@ pub fn hindrance(saga: &Saga, limits: &Limits, busy: &Busy<'_>, now: Time) -> Op
 fn has_begun(saga: &Saga) -> bool {
     saga.before.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rotate::tests::saga_of;
+
+    fn at(hours: i64) -> Time {
+        Time::from_seconds(1_000_000) + Span::hours(hours)
+    }
+
+    /// A saga by an entry about a thing of that number, of that owner.
+    fn saga(number: u8, owner: &str, begun: Option<Time>) -> Saga {
+        let mut saga = saga_of(number);
+        saga.owner = Some(owner.to_owned());
+        saga.begun_at = begun.unwrap_or(at(0));
+        saga.before = begun.map(|_| Vec::new());
+        saga
+    }
+
+    fn ended(saga: Saga, at: Time) -> Saga {
+        Saga { ended: Some((Ending::Done, at)), ..saga }
+    }
+
+    fn kept(saga: &Saga, others: &[Saga], limits: &Limits, all: usize) -> Option<String> {
+        hindrance(saga, limits, &Busy { others, all }, at(100)).map(|(why, _)| why)
+    }
+
+    #[test]
+    fn one_of_an_owner_at_a_time_one_a_day_and_the_first_alone() {
+        let (mine, usual) = (saga(1, "ann", None), Limits::default());
+        let kept = |others: &[Saga], all| kept(&mine, others, &usual, all);
+        assert_eq!(kept(&[], 0), None);
+        // What waits for its turn, and what is over, keeps nobody.
+        assert_eq!(kept(&[saga(2, "ann", None), ended(saga(3, "ann", Some(at(10))), at(20))], 0), None);
+        assert!(kept(&[saga(2, "bob", Some(at(10)))], 0).unwrap().contains("first one"));
+        let through = ended(saga(9, "eve", Some(at(1))), at(30));
+        assert!(kept(&[through.clone(), saga(2, "ann", Some(at(10)))], 0).unwrap().contains("1 of ann under way"));
+        assert_eq!(kept(&[through.clone(), saga(2, "bob", Some(at(10)))], 0), None, "begun long ago");
+        let today = [through.clone(), saga(2, "bob", Some(at(90)))];
+        assert!(kept(&today, 0).unwrap().contains("1 began within a day, 1 at most"));
+        assert_eq!(kept(&today, 40), None, "a twentieth of forty is two");
+        let other_entry = Saga { profile: "other".into(), ..saga(2, "bob", Some(at(99))) };
+        assert_eq!(kept(&[through, other_entry], 0), None);
+    }
+
+    #[test]
+    fn a_thing_and_its_holder_are_changed_by_one_saga_and_a_freeze_keeps_all_but_emergencies() {
+        let mine = saga(1, "ann", None);
+        let freezes = vec![Freeze { from: at(50), until: at(150), why: "release".into() }];
+        let frozen = Limits { freezes, ..Limits::default() };
+        let (why, until) = hindrance(&mine, &frozen, &Busy::default(), at(100)).unwrap();
+        assert!(why.contains("release") && until == at(150));
+        assert_eq!(hindrance(&mine, &frozen, &Busy::default(), at(150)), None);
+        let urgent = Saga { emergency: true, ..mine.clone() };
+        assert_eq!(kept(&urgent, &[], &frozen, 0), None);
+        let mut same = saga(2, "bob", Some(at(10)));
+        same.target.record = mine.target.record;
+        assert!(kept(&urgent, &[same], &frozen, 0).unwrap().contains("changes the same thing"));
+        let mut holder = saga(2, "bob", Some(at(10)));
+        holder.target.holder_id.clone_from(&mine.target.holder_id);
+        assert!(kept(&mine, &[holder], &Limits::default(), 0).unwrap().contains("same holder"));
+    }
+}

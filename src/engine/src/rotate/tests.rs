@@ -101,6 +101,15 @@ fn saga(remedy: Remedy, phases: &[Phase]) -> Saga {
     }
 }
 
+/// A rotation of a thing of that number, with a holder of its own.
+pub(super) fn saga_of(number: u8) -> Saga {
+    let mut saga = saga(Remedy::Rotate, &Phase::ALL);
+    saga.id = RecordId::from_bytes([number; 16]);
+    saga.target.record = RecordId::from_bytes([100 + number; 16]);
+    saga.target.holder_id = format!("holder-{number}");
+    saga
+}
+
 impl World {
     fn new(marks: bool) -> Self {
         let now = Time::from_seconds(1_000_000);
