@@ -181,6 +181,8 @@ pub struct Saga {
     pub remedy: Remedy,
     /// The `[[rotations]]` entry it goes by; empty where people do it.
     pub profile: String,
+    /// Digest of what that entry says of where values go: it goes on only by the same.
+    pub arrangement: String,
     /// The kind of rotator; `guided` where people do it.
     pub rotator: String,
     /// What is to be changed.

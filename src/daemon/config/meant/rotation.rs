@@ -42,8 +42,8 @@ pub struct Rotation {
     pub places: Vec<Place>,
     /// The kind's own settings.
     pub settings: Map<String, Value>,
-    /// Digest of everything that is said about it.
-    pub policy: String,
+    /// Digest of what is changed and where new values go: a saga that began goes on only by the same.
+    pub arrangement: String,
 }
 
 /// `[[rotations.places]]`.
@@ -122,8 +122,9 @@ impl Check {
                 self.unknown(setting("kind"), &entry.kind, rotators::ALL.iter().map(|spec| spec.name).collect());
                 continue;
             };
-            let policy = Sha256::digest(format!("{entry:?}").as_bytes());
-            let policy = policy.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let arrangement =
+                Sha256::digest(format!("{} {:?} {:?}", entry.kind, entry.settings, entry.places).as_bytes());
+            let arrangement = arrangement.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
             let places: Vec<Place> =
                 entry.places.iter().enumerate().filter_map(|it| self.place((&setting("places"), it))).collect();
             let carries = !spec.parts.is_empty();
@@ -159,7 +160,7 @@ impl Check {
                 continue;
             };
             let (name, enabled, sources, identities) = (entry.name, entry.enabled, entry.sources, entry.identities);
-            meant.push(Rotation { name, spec, enabled, sources, identities, how, places, settings, policy });
+            meant.push(Rotation { name, spec, enabled, sources, identities, how, places, settings, arrangement });
         }
         meant
     }

@@ -49,6 +49,10 @@ pub(super) async fn drive(
     let Some(hand) = wiring.hand(&saga.profile).filter(|hand| hand.entry.spec.name == saga.rotator) else {
         return wait(house, id, &format!("there is no [[rotations]] entry {:?} any more", saga.profile), LATER);
     };
+    if saga.before.is_some() && saga.arrangement != hand.entry.arrangement {
+        let why = "its entry says something else by now of what is changed, or where values go: put that back, and undo it first";
+        return wait(house, id, why, LATER);
+    }
     for _ in 0..STEPS {
         if stop.is_cancelled() {
             return Ok(());
@@ -108,6 +112,7 @@ fn step(
         }
         let mut draft = Draft::new(house.inventory(), now);
         let mut saga = found.clone();
+        saga.not_before = now;
         match draft.inventory().kill_switch()? {
             Some(switch) => {
                 saga.waits = Some(format!("everything is stopped by {}: {}", switch.by, switch.reason));
@@ -116,7 +121,10 @@ fn step(
             None if saga.course == Course::Forward => turn_back(&mut saga, "the decision does not hold", now),
             None => saga.held = Some("it rests on no decision that ever held".to_owned()),
         }
-        witness(&mut draft, &saga, ("kept_back", Some(&act), saga.waits.as_deref()), now)?;
+        // Once, not every minute.
+        if saga.waits != found.waits || saga.held != found.held {
+            witness(&mut draft, &saga, ("kept_back", Some(&act), saga.waits.as_deref()), now)?;
+        }
         put(draft, &saga, (&found, now))
     })
 }

@@ -151,6 +151,7 @@ fn saga((id, motion): (SagaId, &Motion), (remedy, emergency): (Remedy, bool), pl
         decision: motion.id,
         remedy,
         rotator: planned.entry.as_ref().map_or(GUIDED, |entry| entry.spec.name).to_owned(),
+        arrangement: planned.entry.as_ref().map(|entry| entry.arrangement.clone()).unwrap_or_default(),
         profile: planned.entry.map(|entry| entry.name).unwrap_or_default(),
         target: planned.target,
         owner: planned.owner,

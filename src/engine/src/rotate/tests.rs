@@ -63,6 +63,7 @@ fn saga(remedy: Remedy, phases: &[Phase]) -> Saga {
         decision: RecordId::from_bytes([1; 16]),
         remedy,
         profile: "p".into(),
+        arrangement: "a".into(),
         rotator: "r".into(),
         target: Target {
             record: RecordId::from_bytes([2; 16]),

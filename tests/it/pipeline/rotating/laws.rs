@@ -221,6 +221,26 @@ fn an_entry_that_is_not_switched_on_plans_and_does_nothing() {
 }
 
 #[test]
+fn a_saga_goes_on_only_by_the_arrangement_it_began_by() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    floor.go(|saga| saga.phase == Phase::Observe);
+    let (calls, mut other) = (floor.faults.calls(), world.hand(true));
+    other.entry.arrangement = "elsewhere".into();
+    let before = std::sync::Arc::clone(&floor.wiring);
+    floor.rewire(behind(&other, &floor.faults));
+    floor.desk.pass(Span::days(30));
+    floor.turn();
+    assert!(floor.saga().waits.unwrap().contains("put that back"));
+    assert_eq!(floor.faults.calls(), calls);
+    floor.wiring = before;
+    assert_eq!(floor.rest().ended.map(|it| it.0), Some(Ending::Done));
+    rotated(&world);
+}
+
+#[test]
 fn everything_stops_at_once_and_goes_on_where_it_was() {
     let world = World::new(OLD);
     let mut floor = floor(&world, true);

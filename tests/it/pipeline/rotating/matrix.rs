@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use provost::wire::Hand;
 use provost_model::{Ending, Remedy, Saga, Time};
+use secrecy::ExposeSecret as _;
 
 use super::{
     ANN, Floor,
@@ -16,6 +17,9 @@ const GOLDEN: &str = "tests/golden/crash_matrix.txt";
 /// Windows long enough to be waited for, and short enough that clocks outside and inside stay near each other.
 const COMMON: &str =
     "enabled = true\noverlap = \"10s\"\nquiet = \"10s\"\nblind = \"20s\"\nwatch = \"10s\"\nlook_every = \"5h\"\n";
+
+/// Parts of values that are no secret: ids and names, what is public.
+const OPEN: [&str; 5] = ["access_key_id", "user", "public_key", "certificate", "ca_chain"];
 
 /// One play of a stage, with a fault.
 fn played(stage: &dyn Stage, number: usize, fault: Option<(usize, Fate)>) -> (Vec<&'static str>, String) {
@@ -72,6 +76,15 @@ fn outcome((stage, play): (&dyn Stage, &Play), (floor, raw): (&Floor, &Arc<Hand>
         let mut held = provost_actions::Bundle::default();
         for place in &raw.places {
             held = held.with(place.look().await.unwrap().value.unwrap_or_default());
+        }
+        let kept = floor.kept(saga);
+        for (part, value) in held.iter().filter(|(part, _)| !OPEN.contains(part)) {
+            // In whichever form: as it is, and as JSON has it.
+            let value = value.expose_secret().trim();
+            let escaped = serde_json::to_string(value).unwrap();
+            if kept.contains(value) || kept.contains(escaped.trim_matches('"')) {
+                faults.push(format!("{part} IS WRITTEN DOWN"));
+            }
         }
         if let Some(new) = new
             && let Err(error) = raw.rotator.verify(&saga.target, &new.id, &held).await

@@ -8,7 +8,7 @@ mod matrix;
 mod stages;
 mod world;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use provost::{
     config::{Environment, Paths, Scene, parse},
@@ -46,7 +46,8 @@ pub(super) struct Floor {
     values: InHand,
     stop: CancellationToken,
     runtime: Runtime,
-    _home: tempfile::TempDir,
+    config: String,
+    home: tempfile::TempDir,
 }
 
 pub(super) fn roster() -> Roster {
@@ -59,6 +60,23 @@ fn purpose() -> Purpose {
     Purpose::stated("it is time").unwrap()
 }
 
+/// What follows from a configuration in that directory.
+fn wiring(config: &str, secrets: &[(&str, &str)], path: &Path) -> Wiring {
+    let paths = Paths {
+        scene: Scene::User,
+        file: path.join("provost.toml"),
+        file_named: false,
+        store: path.join("store"),
+        fingerprint_key: path.join("fingerprint.key"),
+        evidence_key: path.join("evidence.key"),
+        socket: path.join("socket"),
+    };
+    let config = parse(config, &paths).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let of_home = [("HOME".to_owned(), path.display().to_string())];
+    let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Wiring::new(config, Environment::new(of_home.into_iter().chain(secrets), 1000)).unwrap()
+}
+
 impl Floor {
     /// One whose hands are made from its own configuration, `hand` among them with faults between it and the world.
     pub(super) fn new(
@@ -67,26 +85,19 @@ impl Floor {
         hand: impl FnOnce(&Wiring, &Arc<Faults>) -> Hand,
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path();
-        let paths = Paths {
-            scene: Scene::User,
-            file: path.join("provost.toml"),
-            file_named: false,
-            store: path.join("store"),
-            fingerprint_key: path.join("fingerprint.key"),
-            evidence_key: path.join("evidence.key"),
-            socket: path.join("socket"),
-        };
-        let config = parse(config, &paths).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let of_home = [("HOME".to_owned(), path.display().to_string())];
-        let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let wiring = Wiring::new(config, Environment::new(of_home.into_iter().chain(secrets), 1000)).unwrap();
+        let text = config.to_owned();
+        let wiring = wiring(config, secrets, home.path());
         let faults = Arc::new(Faults::default());
         let hand = hand(&wiring, &faults);
         let wiring = Arc::new(wiring.with(hand));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (values, stop) = (InHand::default(), CancellationToken::new());
-        Self { desk: Desk::new(), wiring, faults, values, stop, runtime, _home: home }
+        Self { desk: Desk::new(), wiring, faults, values, stop, runtime, config: text, home }
+    }
+
+    /// Another hand in place of the one there is, as after a reload.
+    pub(super) fn rewire(&mut self, hand: Hand) {
+        self.wiring = Arc::new(wiring(&self.config, &[], self.home.path()).with(hand));
     }
 
     /// Puts a credential and its holder into the inventory; gives the credential's id.
@@ -192,6 +203,19 @@ impl Floor {
 
     pub(super) fn now(&self) -> Time {
         self.desk.house.now()
+    }
+
+    /// Everything that is written down about a saga: itself, with its journal, and all evidence.
+    pub(super) fn kept(&self, saga: &Saga) -> String {
+        let mut kept = format!("{} {saga:?} ", serde_json::to_string(saga).unwrap());
+        let inventory = self.desk.house.inventory();
+        inventory
+            .each_exhibit(&mut |exhibit| {
+                kept += &serde_json::to_string(&exhibit).unwrap();
+                Ok(provost_store::Go::On)
+            })
+            .unwrap();
+        kept
     }
 
     /// Kinds of all entries of evidence, whose chain holds.

@@ -77,7 +77,7 @@ impl World {
             how,
             places: Vec::new(),
             settings: serde_json::Map::new(),
-            policy: "p".into(),
+            arrangement: "p".into(),
         };
         Hand { entry, rotator: Arc::new(self.clone()), places: vec![Arc::new(self.clone())] }
     }
