@@ -90,6 +90,17 @@ pub(crate) fn letter() -> Letter {
     crate::wording::sample()
 }
 
+/// The own settings in an example of an entry, or of a place in one: without what every one has.
+pub(crate) fn own_settings(example: &str) -> Value {
+    let mut read = serde_json::to_value(example.parse::<toml::Table>().unwrap()).unwrap();
+    let entries = &mut read["rotations"];
+    let mut own = if entries.is_array() { entries[0].take() } else { entries["places"][0].take() };
+    for common in ["name", "kind"] {
+        own.as_object_mut().unwrap().remove(common);
+    }
+    own
+}
+
 /// What a sink of these settings is handed. The secret that `env:x` leads to is `x`.
 pub(crate) fn handed(settings: Value) -> Handed {
     let settings = match settings {

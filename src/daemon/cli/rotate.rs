@@ -2,20 +2,20 @@
 //! It must never show a value: it has fingerprints, versions and ids.
 
 use provost_actions::{destinations::DestinationSpec, rotators::RotatorSpec};
-use provost_model::{Reading, Remedy, Saga, Slot, Time};
+use provost_model::{Reading, Remedy, Saga, SagaId, Slot, Time};
 use serde::Serialize;
 
 use super::{CliError, Exit, Screen, telling::checked};
 use crate::{
     jobs::rotate::{Planned, guided_steps},
-    output::{Cell, Row, Tone, age},
+    output::{Cell, Row, Tone, age, inventory::short_id},
 };
 
 /// A change as it is listed. Field names and order are pinned.
 #[derive(Clone, Debug, Serialize)]
 pub struct SagaRow {
     /// Its id.
-    pub id: String,
+    pub id: SagaId,
     /// rotate, disable, delete, restrict, revoke.
     pub remedy: &'static str,
     /// What people call what it changes.
@@ -132,7 +132,7 @@ impl SagaRow {
     /// The row of a change.
     pub fn of(saga: &Saga) -> Self {
         Self {
-            id: saga.id.to_string(),
+            id: saga.id,
             remedy: saga.remedy.word(),
             name: saga.target.name.clone(),
             holder: saga.target.holder_name.clone(),
@@ -292,7 +292,7 @@ impl Row for SagaRow {
     fn fields(&self) -> Vec<String> {
         let time = |at: Option<Time>| at.map(|at| at.to_string()).unwrap_or_default();
         vec![
-            self.id.clone(),
+            self.id.to_string(),
             self.remedy.to_owned(),
             self.name.clone(),
             self.holder.clone(),
@@ -314,7 +314,6 @@ impl Row for SagaRow {
             "under_way" => Tone::Plain,
             _ => Tone::Faint,
         };
-        let short = self.id.get(self.id.len().saturating_sub(12)..).unwrap_or_default();
         let of = if self.holder.is_empty() { self.name.clone() } else { format!("{} of {}", self.name, self.holder) };
         let by = if self.entry.is_empty() { "people" } else { &self.entry };
         let step = if self.course == "back" { format!("back from {}", self.step) } else { self.step.to_owned() };
@@ -324,7 +323,7 @@ impl Row for SagaRow {
             None => String::new(),
         };
         vec![
-            short.to_owned().into(),
+            short_id(self.id).into(),
             self.remedy.into(),
             of.into(),
             by.into(),
@@ -365,7 +364,7 @@ pub fn one(shown: &SagaShown, screen: &mut Screen<'_>) -> Result<Exit, CliError>
     }
     let change = &shown.change;
     let mut pairs = vec![
-        ("change", change.id.clone()),
+        ("change", change.id.to_string()),
         ("what", format!("{} {}", change.remedy, change.name)),
         ("of", change.holder.clone()),
         ("owner", shown.owner.clone().unwrap_or_else(|| "nobody is known".to_owned())),
@@ -392,7 +391,7 @@ pub fn one(shown: &SagaShown, screen: &mut Screen<'_>) -> Result<Exit, CliError>
     });
     screen.section("journal", &["at", "step", "act", "", "said"], rows.collect())?;
     if change.state == "held" {
-        let short = change.id.get(change.id.len().saturating_sub(12)..).unwrap_or_default();
+        let short = short_id(change.id);
         screen.remark(&format!("look at it, then: provost rotate resume {short} --reason …, or undo"))?;
     }
     Ok(Exit::Done)

@@ -199,6 +199,8 @@ pub struct Saga {
     pub since: Time,
     /// Which way it goes.
     pub course: Course,
+    /// When it was let begin, beside others that go on; none while it waits for its turn.
+    pub admitted_at: Option<Time>,
     /// The act that is being done.
     pub doing: Option<Doing>,
     /// What the provider listed before anything was done.
@@ -318,6 +320,51 @@ impl Ending {
 }
 
 impl Saga {
+    /// One that begins now with its first step, by people until an entry is named.
+    pub fn new((id, decision): (SagaId, DecisionId), remedy: Remedy, target: Target, now: Time) -> Self {
+        Self {
+            id,
+            decision,
+            remedy,
+            profile: String::new(),
+            arrangement: String::new(),
+            rotator: String::new(),
+            target,
+            owner: None,
+            emergency: false,
+            phases: Vec::new(),
+            phase: Phase::Plan,
+            since: now,
+            course: Course::Forward,
+            admitted_at: None,
+            doing: None,
+            before: None,
+            minted: None,
+            strays: Vec::new(),
+            placed: Vec::new(),
+            verified_at: None,
+            disabled_at: None,
+            deleted_at: None,
+            proven_at: None,
+            restored_at: None,
+            quiet_at: None,
+            not_before: now,
+            tries: 0,
+            waits: None,
+            held: None,
+            paused_by: None,
+            journal: Vec::new(),
+            begun_at: now,
+            ended: None,
+        }
+    }
+
+    /// Whether it goes forward and nothing was done yet, nor is being done.
+    pub fn is_untouched(&self) -> bool {
+        let done = self.disabled_at.is_some() || self.deleted_at.is_some() || self.minted.is_some();
+        self.course == Course::Forward && self.doing.is_none() && !done && self.strays.is_empty()
+    }
+
     /// What the provider calls the old one: its id, or, where it is replaced in its place, that of the last version before.
     pub fn old(&self) -> &str {
         let external = self.target.external_id.as_str();

@@ -87,7 +87,7 @@ fn step(
         let mut draft = Draft::new(house.inventory(), now);
         let Some(found) = draft.saga(id)? else { return Ok(None) };
         let mut saga = found.clone();
-        if let Some((why, until)) = kept_back(house, (wiring, hand), &saga, now)? {
+        if let Some((why, until)) = kept_back(house, (wiring, hand), &mut saga, now)? {
             (saga.waits, saga.not_before) = (Some(why), until);
             return put(draft, &saga, (&found, now));
         }
@@ -111,8 +111,7 @@ fn step(
             return Ok(Some(Box::new(Step { saga, act, order: Some(order) })));
         }
         let mut draft = Draft::new(house.inventory(), now);
-        let mut saga = found.clone();
-        saga.not_before = now;
+        let mut saga = Saga { not_before: now, ..found.clone() };
         match draft.inventory().kill_switch()? {
             Some(switch) => {
                 saga.waits = Some(format!("everything is stopped by {}: {}", switch.by, switch.reason));
@@ -145,22 +144,17 @@ fn put(mut draft: Draft<'_>, saga: &Saga, (found, now): (&Saga, Time)) -> Result
     Ok(None)
 }
 
-/// Why a saga does not go on now, and until when, beside its own reasons. One that was begun goes on to where it is safe.
+/// Why a saga does not go on now, and until when, beside its own reasons. One that was begun goes on to where it is safe; one
+/// that may begin is admitted in the same commit, so that the next one to ask sees it.
 fn kept_back(
     house: &House,
     (wiring, hand): (&Wiring, &Hand),
-    saga: &Saga,
+    saga: &mut Saga,
     now: Time,
 ) -> Result<Option<(String, Time)>, StoreError> {
-    let fresh =
-        saga.course == Course::Forward && saga.doing.is_none() && saga.phase <= Phase::Mint && saga.minted.is_none();
-    let fresh = fresh && saga.strays.is_empty() && saga.disabled_at.is_none() && saga.not_before <= now;
-    if !fresh || saga.ended.is_some() || saga.held.is_some() || saga.paused_by.is_some() {
-        // A change without a new credential is begun by its first act.
-        let first = saga.phase == Phase::Disable || saga.phase == Phase::Delete;
-        let untouched = saga.minted.is_none() && saga.disabled_at.is_none() && saga.deleted_at.is_none();
-        let dry = first && untouched && saga.course == Course::Forward && !hand.entry.enabled;
-        return Ok(dry.then(|| not_enabled(now)));
+    let rests = saga.ended.is_some() || saga.held.is_some() || saga.paused_by.is_some() || saga.not_before > now;
+    if rests || !saga.is_untouched() {
+        return Ok(None);
     }
     match house.inventory().motion(saga.target.record, saga.decision)?.map(|motion| motion.stage(now)) {
         Some(Stage::InForce { .. }) => {}
@@ -169,17 +163,25 @@ fn kept_back(
         }
         _ => return Ok(None),
     }
-    if saga.phase == Phase::Plan {
-        let others = house.inventory().sagas()?;
-        // Counting takes a while, and matters only beyond the number that may begin in any case.
-        let of_entry =
-            others.iter().filter(|other| other.profile == saga.profile && now - other.begun_at < Span::days(1));
-        let counts = of_entry.count() > wiring.config.limits.a_day;
-        let all = if counts { how_many(house, saga.target.kind)? } else { 0 };
-        let busy = Busy { others: &others, all };
-        return Ok(hindrance(saga, &wiring.config.limits, &busy, now));
+    if !hand.entry.enabled {
+        // It looks once, and shows what it would do.
+        let said = "its entry is not switched on: enabled = true lets it act".to_owned();
+        return Ok(saga.before.is_some().then(|| (said, now + LATER)));
     }
-    Ok((!hand.entry.enabled).then(|| not_enabled(now)))
+    if saga.admitted_at.is_some() {
+        return Ok(None);
+    }
+    let others = house.inventory().sagas()?;
+    // Counting takes a while, and matters only beyond the number that may begin in any case.
+    let recent = |at: Time| now - at < Span::days(1);
+    let of_entry = others.iter().filter(|other| other.profile == saga.profile && other.admitted_at.is_some_and(recent));
+    let counts = of_entry.count() >= wiring.config.limits.a_day;
+    let all = if counts { how_many(house, saga.target.kind)? } else { 0 };
+    let hindrance = hindrance(saga, &wiring.config.limits, &Busy { others: &others, all }, now);
+    if hindrance.is_none() {
+        saga.admitted_at = Some(now);
+    }
+    Ok(hindrance)
 }
 
 /// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first.
@@ -199,10 +201,6 @@ fn how_many(house: &House, kind: Kind) -> Result<usize, StoreError> {
         Ok(if count < COUNTED { Go::On } else { Go::Stop })
     })?;
     Ok(count)
-}
-
-fn not_enabled(now: Time) -> (String, Time) {
-    ("its entry is not switched on: enabled = true lets it act".to_owned(), now + LATER)
 }
 
 /// Writes down what an answer makes of a saga.

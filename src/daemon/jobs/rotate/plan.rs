@@ -147,37 +147,13 @@ fn contained(draft: &mut Draft<'_>, motion: &Motion, mut saga: Saga, now: Time) 
 
 fn saga((id, motion): (SagaId, &Motion), (remedy, emergency): (Remedy, bool), planned: Planned, now: Time) -> Saga {
     Saga {
-        id,
-        decision: motion.id,
-        remedy,
         rotator: planned.entry.as_ref().map_or(GUIDED, |entry| entry.spec.name).to_owned(),
         arrangement: planned.entry.as_ref().map(|entry| entry.arrangement.clone()).unwrap_or_default(),
         profile: planned.entry.map(|entry| entry.name).unwrap_or_default(),
-        target: planned.target,
         owner: planned.owner,
         emergency,
         phases: planned.phases,
-        phase: Phase::Plan,
-        since: now,
-        course: Course::Forward,
-        doing: None,
-        before: None,
-        minted: None,
-        strays: Vec::new(),
-        placed: Vec::new(),
-        verified_at: None,
-        disabled_at: None,
-        deleted_at: None,
-        proven_at: None,
-        restored_at: None,
-        quiet_at: None,
-        not_before: now,
-        tries: 0,
         waits: planned.because,
-        held: None,
-        paused_by: None,
-        journal: Vec::new(),
-        begun_at: now,
-        ended: None,
+        ..Saga::new((id, motion.id), remedy, planned.target, now)
     }
 }

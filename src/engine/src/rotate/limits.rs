@@ -81,7 +81,7 @@ pub fn hindrance(saga: &Saga, limits: &Limits, busy: &Busy<'_>, now: Time) -> Op
         return Some(("the first one by this entry has to end well before".to_owned(), soon));
     }
     let day = Span::days(1);
-    let today: Vec<Time> = of_entry().map(|other| other.begun_at).filter(|at| now - *at < day).collect();
+    let today: Vec<Time> = of_entry().filter_map(|other| other.admitted_at).filter(|at| now - *at < day).collect();
     let most = limits.a_day.max(busy.all.saturating_mul(limits.share) / 100);
     if today.len() >= most {
         let again = today.iter().min().map_or(soon, |first| *first + day);
@@ -90,9 +90,9 @@ pub fn hindrance(saga: &Saga, limits: &Limits, busy: &Busy<'_>, now: Time) -> Op
     None
 }
 
-/// Whether anything was done yet: what waits for its turn keeps nobody else from it.
+/// Whether it was let begin: what waits for its turn keeps nobody else from it, nor does what cannot even begin.
 fn has_begun(saga: &Saga) -> bool {
-    saga.before.is_some()
+    saga.admitted_at.is_some() && (saga.held.is_none() || !saga.is_untouched())
 }
 
 #[cfg(test)]
@@ -108,8 +108,7 @@ mod tests {
     fn saga(number: u8, owner: &str, begun: Option<Time>) -> Saga {
         let mut saga = saga_of(number);
         saga.owner = Some(owner.to_owned());
-        saga.begun_at = begun.unwrap_or(at(0));
-        saga.before = begun.map(|_| Vec::new());
+        saga.admitted_at = begun;
         saga
     }
 

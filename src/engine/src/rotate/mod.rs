@@ -217,6 +217,10 @@ pub fn turn_back(saga: &mut Saga, why: &str, now: Time) {
 pub fn resume(saga: &mut Saga, now: Time) {
     (saga.held, saga.paused_by) = (None, None);
     (saga.tries, saga.not_before) = (0, now);
+    // Meanwhile others may have begun.
+    if saga.is_untouched() {
+        saga.admitted_at = None;
+    }
 }
 
 /// The step after this one.

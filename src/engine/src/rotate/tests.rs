@@ -58,48 +58,17 @@ fn slot(id: &str, at: Time) -> Slot {
 
 fn saga(remedy: Remedy, phases: &[Phase]) -> Saga {
     let now = Time::from_seconds(1_000_000);
-    Saga {
-        id: RecordId::from_bytes([7; 16]),
-        decision: RecordId::from_bytes([1; 16]),
-        remedy,
-        profile: "p".into(),
-        arrangement: "a".into(),
-        rotator: "r".into(),
-        target: Target {
-            record: RecordId::from_bytes([2; 16]),
-            realm: "r".into(),
-            kind: Kind::AccessKey,
-            external_id: OLD.into(),
-            name: OLD.into(),
-            holder_id: "h".into(),
-            holder_name: "h".into(),
-        },
-        owner: None,
-        emergency: false,
-        phases: phases.to_vec(),
-        phase: Phase::Plan,
-        since: now,
-        course: Course::Forward,
-        doing: None,
-        before: None,
-        minted: None,
-        strays: Vec::new(),
-        placed: Vec::new(),
-        verified_at: None,
-        disabled_at: None,
-        deleted_at: None,
-        proven_at: None,
-        restored_at: None,
-        quiet_at: None,
-        not_before: now,
-        tries: 0,
-        waits: None,
-        held: None,
-        paused_by: None,
-        journal: Vec::new(),
-        begun_at: now,
-        ended: None,
-    }
+    let target = Target {
+        record: RecordId::from_bytes([2; 16]),
+        realm: "r".into(),
+        kind: Kind::AccessKey,
+        external_id: OLD.into(),
+        name: OLD.into(),
+        holder_id: "h".into(),
+        holder_name: "h".into(),
+    };
+    let ids = (RecordId::from_bytes([7; 16]), RecordId::from_bytes([1; 16]));
+    Saga { profile: "p".into(), phases: phases.to_vec(), ..Saga::new(ids, remedy, target, now) }
 }
 
 /// A rotation of a thing of that number, with a holder of its own.

@@ -11,34 +11,18 @@ use std::{
 };
 
 use provost::wire::Hand;
-use provost_model::{Ending, Phase, Remedy, Span, Target, Time};
+use provost_model::{Ending, Phase, Span, Target};
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Runtime;
 
 use super::{
-    ANN, Floor,
-    faults::{Fate, behind},
+    Floor,
+    faults::Fate,
     stages::{AccessKeys, Play, Stage},
 };
 
-fn floor(play: &Play) -> (Floor, Arc<Hand>) {
-    let config = format!(
-        "[[rotations]]\nname = \"it\"\nkind = \"aws_access_key\"\nenabled = true\nlook_every = \"8h\"\n{}",
-        play.entry
-    );
-    let secrets: Vec<(&str, &str)> = play.secrets.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
-    let mut raw = None;
-    let floor = Floor::new(&config, &secrets, |wiring, faults| {
-        let hand = wiring.hand("it").unwrap();
-        let behind = behind(&hand, faults);
-        raw = Some(hand);
-        behind
-    });
-    let subject = floor.met(play.kind, &play.external, (&play.holder, &[]));
-    let present = Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
-    floor.desk.pass(present - floor.now());
-    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
-    (floor, raw.unwrap())
+fn floor(stage: &AccessKeys, play: &Play) -> (Floor, Arc<Hand>) {
+    Floor::played((stage, play), "enabled = true\nlook_every = \"8h\"\n")
 }
 
 /// Reads the value from its place and uses it, again and again; counts uses and refusals.
@@ -71,7 +55,7 @@ fn whoever_uses_a_key_throughout_its_rotation_never_notices() {
         .enumerate()
     {
         let play = stage.play(number);
-        let (mut floor, raw) = floor(&play);
+        let (mut floor, raw) = floor(&stage, &play);
         if let Some((call, fate)) = fault {
             floor.faults.at(call, fate);
         }
@@ -105,7 +89,7 @@ fn whoever_uses_a_key_throughout_its_rotation_never_notices() {
 fn an_old_key_that_is_still_in_use_is_never_disabled() {
     let Some(stage) = AccessKeys::new() else { return };
     let play = stage.play(0);
-    let (mut floor, _) = floor(&play);
+    let (mut floor, _) = floor(&stage, &play);
     let begun = floor.now();
     // Somebody has the old one in memory, and uses it every few hours for two weeks.
     while floor.now() - begun < Span::days(14) {

@@ -221,6 +221,21 @@ fn an_entry_that_is_not_switched_on_plans_and_does_nothing() {
 }
 
 #[test]
+fn of_two_that_would_begin_at_once_one_waits() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let subject = subject(&floor);
+    for _ in 0..2 {
+        floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    }
+    floor.turn();
+    let sagas = floor.sagas();
+    let waits = |saga: &&Saga| saga.waits.as_deref().is_some_and(|why| why.contains("changes the same thing"));
+    assert_eq!((sagas.len(), sagas.iter().filter(waits).count()), (2, 1), "{sagas:#?}");
+    assert_eq!(floor.faults.calls(), ["mint", "put", "reload"]);
+}
+
+#[test]
 fn a_saga_goes_on_only_by_the_arrangement_it_began_by() {
     let world = World::new(OLD);
     let mut floor = floor(&world, true);

@@ -1,15 +1,15 @@
 //! The crash matrix: every rotator, killed before and after every step that changes something outside, and with every answer lost.
 //! It must never be written by hand: `PROVOST_UPDATE_DOCS=1` writes it anew from what happened.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::UNIX_EPOCH};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use provost::wire::Hand;
-use provost_model::{Ending, Remedy, Saga, Time};
+use provost_model::{Ending, Remedy, Saga};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    ANN, Floor,
-    faults::{Fate, behind},
+    Floor,
+    faults::Fate,
     stages::{self, Play, Stage, active},
 };
 
@@ -24,21 +24,7 @@ const OPEN: [&str; 5] = ["access_key_id", "user", "public_key", "certificate", "
 /// One play of a stage, with a fault.
 fn played(stage: &dyn Stage, number: usize, fault: Option<(usize, Fate)>) -> (Vec<&'static str>, String) {
     let play = stage.play(number);
-    let config = format!("[[rotations]]\nname = \"it\"\nkind = \"{}\"\n{COMMON}{}", stage.name(), play.entry);
-    let secrets: Vec<(&str, &str)> = play.secrets.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
-    let mut raw = None;
-    let mut floor = Floor::new(&config, &secrets, |wiring, faults| {
-        let hand = wiring.hand("it").unwrap();
-        let behind = behind(&hand, faults);
-        raw = Some(hand);
-        behind
-    });
-    let raw = raw.unwrap();
-    let name = stage.called(&play);
-    let subject = floor.met_as(play.kind, (&play.external, &name), (&play.holder, &[]));
-    let present = Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
-    floor.desk.pass(present - floor.now());
-    floor.ask(ANN, subject, (stage.remedy(), false)).unwrap();
+    let (mut floor, raw) = Floor::played((stage, &play), COMMON);
     if let Some((call, fate)) = fault {
         floor.faults.at(call, fate);
     }

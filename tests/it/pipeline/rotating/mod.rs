@@ -8,7 +8,7 @@ mod matrix;
 mod stages;
 mod world;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use provost::{
     config::{Environment, Paths, Scene, parse},
@@ -28,7 +28,10 @@ use provost_store::evidence::Verifier;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use self::faults::Faults;
+use self::{
+    faults::{Faults, behind},
+    stages::{Play, Stage},
+};
 use super::script::{Desk, Lists, Nobody, realm};
 
 pub(super) const ANN: u32 = 1001;
@@ -93,6 +96,26 @@ impl Floor {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (values, stop) = (InHand::default(), CancellationToken::new());
         Self { desk: Desk::new(), wiring, faults, values, stop, runtime, config: text, home }
+    }
+
+    /// One on which a play of a real stage was asked for, with faults between it and the world; and the hand without them. `common`
+    /// is what the entry says beside its kind's own.
+    fn played((stage, play): (&dyn Stage, &Play), common: &str) -> (Self, Arc<Hand>) {
+        let config = format!("[[rotations]]\nname = \"it\"\nkind = \"{}\"\n{common}{}", stage.name(), play.entry);
+        let secrets: Vec<(&str, &str)> = play.secrets.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
+        let mut raw = None;
+        let floor = Self::new(&config, &secrets, |wiring, faults| {
+            let hand = wiring.hand("it").unwrap();
+            let behind = behind(&hand, faults);
+            raw = Some(hand);
+            behind
+        });
+        let name = stage.called(play);
+        let subject = floor.met_as(play.kind, (&play.external, &name), (&play.holder, &[]));
+        let present = Time::from_micros(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
+        floor.desk.pass(present - floor.now());
+        floor.ask(ANN, subject, (stage.remedy(), false)).unwrap();
+        (floor, raw.unwrap())
     }
 
     /// Another hand in place of the one there is, as after a reload.

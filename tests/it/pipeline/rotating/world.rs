@@ -106,6 +106,8 @@ fn bundle(value: &str) -> Bundle {
 #[async_trait]
 impl Rotator for World {
     async fn look(&self, _: &Target) -> Result<Vec<Slot>, ActionError> {
+        // As any real list would, it lets others go on meanwhile.
+        tokio::task::yield_now().await;
         let unused = Reading::Never;
         let slot = |(id, active): (String, bool)| Slot { id, active, made_at: unused, used_at: unused, mark: None };
         Ok(self.keys().into_iter().map(slot).collect())

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{act, handed};
+use crate::testing::{act, handed, own_settings};
 
 fn file(settings: Value) -> Box<dyn Destination> {
     (SPEC.build)(&handed(settings)).unwrap()
@@ -164,9 +164,7 @@ async fn consumers_are_told_by_a_program() {
 
 #[test]
 fn the_example_works_and_settings_that_make_no_sense_are_refused_by_name() {
-    let mut example = serde_json::to_value(SPEC.example.parse::<toml::Table>().unwrap()).unwrap();
-    let mut place = example["rotations"]["places"][0].take();
-    place.as_object_mut().unwrap().remove("kind");
+    let place = own_settings(SPEC.example);
     assert!((SPEC.build)(&handed(place.clone())).is_ok());
     for (change, says) in [
         (json!({ "path": "hunter2" }), "path"),

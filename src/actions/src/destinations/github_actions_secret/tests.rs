@@ -13,6 +13,7 @@ use crate::testing::{
     described::Described,
     handed,
     loopback::{Asked, Loopback, Reply},
+    own_settings,
 };
 
 fn settings(origin: &str) -> Value {
@@ -160,9 +161,7 @@ async fn github_describes_every_call_as_it_is_made() {
 
 #[test]
 fn the_example_works_and_settings_that_make_no_sense_are_refused_by_name() {
-    let mut example = serde_json::to_value(SPEC.example.parse::<toml::Table>().unwrap()).unwrap();
-    let mut place = example["rotations"]["places"][0].take();
-    place.as_object_mut().unwrap().remove("kind");
+    let place = own_settings(SPEC.example);
     assert!((SPEC.build)(&handed(place.clone())).is_ok());
     for (change, says) in [
         (json!({ "repository": "hunter2" }), "repository"),

@@ -11,7 +11,7 @@ use crate::testing::{
     described::Described,
     handed,
     loopback::{Asked, Loopback, Reply},
-    target,
+    own_settings, target,
 };
 
 fn rotator(origin: &str) -> Box<dyn Rotator> {
@@ -191,11 +191,7 @@ async fn github_describes_every_call_as_it_is_made() {
 
 #[test]
 fn the_example_works_and_settings_that_make_no_sense_are_refused_by_name() {
-    let mut example = serde_json::to_value(SPEC.example.parse::<toml::Table>().unwrap()).unwrap();
-    let mut entry = example["rotations"][0].take();
-    for common in ["name", "kind"] {
-        entry.as_object_mut().unwrap().remove(common);
-    }
+    let entry = own_settings(SPEC.example);
     assert!((SPEC.build)(&handed(entry.clone())).is_ok());
     for (change, says) in [
         (json!({ "token": "hunter2" }), "token"),

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::testing::{NOW, act, handed, postgres, target};
+use crate::testing::{NOW, act, handed, own_settings, postgres, target};
 
 /// A server with a pair of roles, one in use, and one who acts.
 struct Estate {
@@ -275,11 +275,7 @@ async fn a_lost_answer_to_commit_is_ambiguous_and_one_before_it_changed_nothing(
 
 #[test]
 fn the_example_works_and_settings_that_make_no_sense_are_refused_by_name() {
-    let mut example = serde_json::to_value(SPEC.example.parse::<toml::Table>().unwrap()).unwrap();
-    let mut entry = example["rotations"][0].take();
-    for common in ["name", "kind"] {
-        entry.as_object_mut().unwrap().remove(common);
-    }
+    let entry = own_settings(SPEC.example);
     assert!((SPEC.build)(&handed(entry.clone())).is_ok());
     for (change, says) in [
         (json!({ "pair": ["hunter2", "hunter2"] }), "pair"),

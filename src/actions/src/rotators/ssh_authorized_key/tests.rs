@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     given::ssh_key::digest_of,
-    testing::{act, handed, target},
+    testing::{act, handed, own_settings, target},
 };
 
 #[path = "../../../../../tests/servers/sshd.rs"]
@@ -150,11 +150,7 @@ async fn a_file_that_is_not_the_targets_or_that_others_can_write_is_left_alone()
 
 #[test]
 fn the_example_works_and_settings_that_make_no_sense_are_refused_by_name() {
-    let mut example = serde_json::to_value(SPEC.example.parse::<toml::Table>().unwrap()).unwrap();
-    let mut entry = example["rotations"][0].take();
-    for common in ["name", "kind"] {
-        entry.as_object_mut().unwrap().remove(common);
-    }
+    let entry = own_settings(SPEC.example);
     assert!((SPEC.build)(&handed(entry.clone())).is_ok());
     for (change, says) in [
         (json!({ "file": "hunter2" }), "file"),
