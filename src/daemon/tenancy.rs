@@ -1,10 +1,7 @@
 //! Who this process is among those that share a store, and the leases it holds there: taken, kept alive, given back.
 //! It must never go on holding what it lost: whoever works under a lease is told at once.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use provost_model::{Span, Time};
 use provost_store::{
@@ -28,11 +25,7 @@ pub struct Tenancy {
     house: House,
     me: Arc<MemberRow>,
     length: Span,
-    /// What this process holds now: a lease would be given to the same holder twice, and given back by the first.
-    mine: Mine,
 }
-
-type Mine = Arc<Mutex<BTreeSet<String>>>;
 
 /// A lease that is held and kept alive until it is dropped, which gives it back.
 pub struct Hold {
@@ -40,14 +33,13 @@ pub struct Hold {
     fence: Fence,
     lost: CancellationToken,
     over: CancellationToken,
-    mine: Mine,
 }
 
 impl Tenancy {
     /// Somebody in that house. `length`: how long what it takes lasts by itself, where others share the store.
     pub fn new(house: &House, me: MemberRow, length: Span) -> Self {
         let length = if house.store().shared() { length } else { FOR_GOOD };
-        Self { house: house.fenced(None), me: Arc::new(me), length, mine: Arc::default() }
+        Self { house: house.fenced(None), me: Arc::new(me), length }
     }
 
     /// How long what is taken lasts by itself: a holder that died is succeeded after that.
@@ -62,9 +54,6 @@ impl Tenancy {
 
     /// Takes a lease, unless somebody holds it, be it this process.
     pub fn take(&self, name: &str) -> Result<Option<Hold>, StoreError> {
-        if lock(&self.mine).contains(name) {
-            return Ok(None);
-        }
         let now = self.now()?;
         let fence = self.house.store().lease(name, &self.me.id, now, now + self.length)?;
         Ok(fence.map(|fence| self.keep(fence)))
@@ -78,9 +67,7 @@ impl Tenancy {
 
     /// Keeps a lease alive that was just taken.
     pub fn keep(&self, fence: Fence) -> Hold {
-        lock(&self.mine).insert(fence.name.clone());
         let hold = Hold {
-            mine: Arc::clone(&self.mine),
             house: self.house.clone(),
             fence: fence.clone(),
             lost: CancellationToken::new(),
@@ -117,16 +104,20 @@ impl Tenancy {
 
     /// Forgets members whose lease is over.
     pub fn forget_gone(&self) -> Result<(), StoreError> {
-        let alive = self.alive()?;
-        let gone: Vec<MemberRow> = self.house.inventory().members()?;
-        let gone = gone.into_iter().filter(|member| !alive.contains(&format!("{MEMBER}{}", member.id)));
+        // The members first: each took its lease before it said so, and whoever says so meanwhile is not among them.
+        // Whoever says so anew is not forgotten either: the row that was read is not the one that stands.
         let mut draft = Draft::new(self.house.inventory(), self.house.now());
-        for member in gone {
+        let members = draft.members()?;
+        let alive = self.alive()?;
+        for member in members.iter().filter(|member| !alive.contains(&format!("{MEMBER}{}", member.id))) {
             tracing::info!(member = %member.id, host = %member.host, "another daemon is gone; its work is taken over");
             draft.put_member(&member.id, None)?;
         }
-        draft.commit()?;
-        Ok(())
+        match draft.commit() {
+            // Somebody else forgot them, or they are back.
+            Err(StoreError::Conflict(_)) => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     /// Names of the leases that are held by anybody now.
@@ -152,16 +143,11 @@ impl Tenancy {
         if self.house.store().shared() { self.house.store().clock(local) } else { Ok(local) }
     }
 
-    /// Prolongs a lease; `false` if it is somebody else's now, or was in between.
+    /// Prolongs a lease; `false` if it is not held by that token any more. It is never taken anew: whoever gave it back
+    /// meanwhile, or lost it, would find it held by nobody.
     fn prolong(&self, fence: &Fence) -> Result<bool, StoreError> {
         let now = self.now()?;
-        let store = self.house.store();
-        match store.lease(&fence.name, &self.me.id, now, now + self.length)? {
-            Some(same) if same == *fence => Ok(true),
-            // It had run out: who takes it now is a new holder, and knows nothing of what the former one did.
-            Some(anew) => store.release(&anew).map(|()| false),
-            None => Ok(false),
-        }
+        self.house.store().renew(fence, now, now + self.length)
     }
 }
 
@@ -185,12 +171,7 @@ impl Drop for Hold {
         {
             tracing::warn!(%error, lease = %self.fence.name, "a lease could not be given back; it runs out by itself");
         }
-        lock(&self.mine).remove(&self.fence.name);
     }
-}
-
-fn lock(mine: &Mine) -> MutexGuard<'_, BTreeSet<String>> {
-    mine.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prolongs a lease every third of its length.

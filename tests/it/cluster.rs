@@ -23,6 +23,7 @@ use provost::{
     jobs::WriteError,
     output::{Format, Look},
     scheduler,
+    tenancy::Hold,
     wire::Wiring,
 };
 use provost_model::{Clock, Outcome, Span, Time};
@@ -262,6 +263,41 @@ fn members_work_and_turns_are_shown_while_their_leases_last() {
     assert!(one.status()["work"].as_array().unwrap().is_empty());
     assert_eq!(one.desk.house.inventory().members().unwrap().len(), 1, "and its row is gone too");
     drop(again);
+}
+
+#[test]
+fn who_joins_while_another_looks_for_the_gone_is_not_forgotten() {
+    let town = Town::new(1);
+    let clock = || Arc::clone(&town.clock) as Arc<dyn Clock>;
+    let one = town.daemon(clock());
+    let two = town.daemon(clock()).desk;
+    // Outside a runtime nothing prolongs what it takes.
+    let joins = |desk: &Arc<Desk>, former: Option<Hold>| {
+        let (desk, (tell, told)) = (Arc::clone(desk), std::sync::mpsc::channel());
+        let join = move || {
+            drop(former);
+            tell.send(desk.tenancy.join().unwrap()).unwrap();
+        };
+        *town.store.listed.lock().unwrap() = Some(Box::new(join));
+        told
+    };
+    let known = || -> Vec<String> {
+        one.desk.house.inventory().members().unwrap().into_iter().map(|member| member.id).collect()
+    };
+    let told = joins(&two, None);
+    one.desk.tenancy.forget_gone().unwrap();
+    let first = told.recv().unwrap();
+    assert_eq!(known(), [two.tenancy.me().id.clone()], "it came while the leases were listed");
+    // Its lease is over, which the other has just seen; it says so anew before it is forgotten.
+    town.pass(OVER);
+    let told = joins(&two, first);
+    one.desk.tenancy.forget_gone().unwrap();
+    let second = told.recv().unwrap();
+    assert!(second.is_some());
+    assert_eq!(known(), [two.tenancy.me().id.clone()], "it came back");
+    town.pass(OVER);
+    one.desk.tenancy.forget_gone().unwrap();
+    assert_eq!(known(), [""; 0]);
 }
 
 #[test]

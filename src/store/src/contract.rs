@@ -345,8 +345,12 @@ pub trait Store: Send + Sync {
     /// Up to `limit` items of a queue that are due at `now`, the most overdue first.
     fn due(&self, queue: &str, now: Time, limit: usize) -> Result<Vec<(Time, Vec<u8>)>, StoreError>;
 
-    /// Takes or prolongs a lease until `until`, on the store's clock; `None` if somebody else holds it.
+    /// Takes a lease until `until`, on the store's clock; `None` while anybody holds it, be it this holder.
     fn lease(&self, name: &str, holder: &str, now: Time, until: Time) -> Result<Option<Fence>, StoreError>;
+
+    /// Prolongs a lease until `until`, on the store's clock; `false`, and nothing is changed, if it ran out, was given back
+    /// or is somebody else's.
+    fn renew(&self, fence: &Fence, now: Time, until: Time) -> Result<bool, StoreError>;
 
     /// Gives a lease back; harmless if it is lost already.
     fn release(&self, fence: &Fence) -> Result<(), StoreError>;

@@ -217,6 +217,11 @@ impl<K: Kv> Store for Embedded<K> {
         leases::take(&self.kv, (name, holder), (now, until), self.stands().at)
     }
 
+    fn renew(&self, fence: &Fence, now: Time, until: Time) -> Result<bool, StoreError> {
+        let _writer = self.writer();
+        leases::renew(&self.kv, fence, (now, until), self.stands().at)
+    }
+
     fn release(&self, fence: &Fence) -> Result<(), StoreError> {
         let _writer = self.writer();
         leases::release(&self.kv, fence)

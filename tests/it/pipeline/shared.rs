@@ -18,6 +18,8 @@ type Before = Box<dyn Fn(&Batch, u64) -> Result<(), StoreError> + Send + Sync>;
 pub(crate) struct Shared {
     inner: Embedded<Memory>,
     before: Mutex<Option<Before>>,
+    /// What happens once, after leases were listed and before the caller has the list.
+    pub(crate) listed: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// Batches asked for, and batches refused because somebody was faster.
     pub(crate) batches: AtomicU64,
     pub(crate) refused: AtomicU64,
@@ -32,6 +34,7 @@ impl Shared {
         Self {
             inner: provost_store::memory(),
             before: Mutex::new(None),
+            listed: Mutex::new(None),
             batches: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             away: AtomicU64::new(0),
@@ -105,6 +108,10 @@ impl Store for Shared {
         self.there()?.lease(name, holder, now, until)
     }
 
+    fn renew(&self, fence: &Fence, now: Time, until: Time) -> Result<bool, StoreError> {
+        self.there()?.renew(fence, now, until)
+    }
+
     fn release(&self, fence: &Fence) -> Result<(), StoreError> {
         self.there()?.release(fence)
     }
@@ -118,7 +125,13 @@ impl Store for Shared {
     }
 
     fn leases(&self) -> Result<Vec<Held>, StoreError> {
-        self.there()?.leases()
+        let leases = self.there()?.leases();
+        // Taken out first: it may list leases itself.
+        let listed = self.listed.lock().unwrap().take();
+        if let Some(listed) = listed {
+            listed();
+        }
+        leases
     }
 
     fn clock(&self, local: Time) -> Result<Time, StoreError> {

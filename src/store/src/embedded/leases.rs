@@ -23,8 +23,8 @@ pub(super) struct Lease {
     holder: Vec<u8>,
 }
 
-/// Takes or prolongs a lease. `clock` is the highest time committed: a clock that was set back prolongs nobody's lease,
-/// and what the caller asks for is then counted from there.
+/// Takes a lease that nobody holds. `clock` is the highest time committed: a clock that was set back prolongs nobody's
+/// lease, and what the caller asks for is then counted from there.
 pub(super) fn take<K: Kv>(
     kv: &K,
     (name, holder): (&str, &str),
@@ -34,7 +34,6 @@ pub(super) fn take<K: Kv>(
     let (now, until) = on_the_stores_clock((now, until), clock);
     let known = kv.get(Tree::LEASES, name.as_bytes())?.as_deref().map(decode).transpose()?;
     let token = match &known {
-        Some(lease) if lease.until > now && lease.holder == holder.as_bytes() => lease.token,
         Some(lease) if lease.is_held(now) => return Ok(None),
         // Whoever comes back after the end of a lease is a new holder: it may have been somebody else's meanwhile.
         Some(lease) => lease.token + 1,
@@ -42,6 +41,15 @@ pub(super) fn take<K: Kv>(
     };
     keep(kv, name, &Lease { token, until, holder: holder.as_bytes().to_vec() })?;
     Ok(Some(Fence { name: name.to_owned(), token }))
+}
+
+/// Prolongs a lease that is still held by that token.
+pub(super) fn renew<K: Kv>(kv: &K, fence: &Fence, (now, until): (Time, Time), clock: Time) -> Result<bool, StoreError> {
+    let (now, until) = on_the_stores_clock((now, until), clock);
+    let known = kv.get(Tree::LEASES, fence.name.as_bytes())?.as_deref().map(decode).transpose()?;
+    let Some(lease) = known.filter(|lease| lease.token == fence.token && lease.is_held(now)) else { return Ok(false) };
+    keep(kv, &fence.name, &Lease { until, ..lease })?;
+    Ok(true)
 }
 
 /// Takes the leases of due items that nobody holds, in one write. `times`: now, until, and the highest time committed.

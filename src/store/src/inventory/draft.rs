@@ -338,6 +338,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// The members as committed, to be changed here.
+    pub fn members(&self) -> Result<Vec<MemberRow>, StoreError> {
+        self.inventory_noting().members()
+    }
+
     /// Says on which machine alone a source can be looked at (`None`: on any, or not known yet).
     pub fn put_machine(&mut self, source: &str, machine: Option<&str>) {
         let key = [MACHINE, source.as_bytes()].concat();

@@ -340,7 +340,8 @@ impl<'a> Inventory<'a> {
     /// Daemons that said they are at work on the store; whether one still is, its lease tells.
     pub fn members(&self) -> Result<Vec<MemberRow>, StoreError> {
         let mut members = Vec::new();
-        self.store.scan(META, &KeyRange::prefix(MEMBER), None, &mut |_, row| {
+        self.store.scan(META, &KeyRange::prefix(MEMBER), None, &mut |key, row| {
+            self.note(META, key, Some(&row));
             if let Some(bytes) = row.value {
                 members.push(rows::decode(&bytes, "a daemon")?);
             }

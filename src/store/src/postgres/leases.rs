@@ -30,13 +30,11 @@ impl Clock {
 const TAKE: &str = "INSERT INTO store_leases AS l (name, holder, token, until) \
     SELECT $1, $2, 1, $3 + coalesce(greatest($4::bigint, (SELECT at FROM store_head WHERE $4 IS NOT NULL)), \
         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) \
-    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until, \
-        token = CASE WHEN l.until > excluded.until - $3 AND l.holder = excluded.holder THEN l.token \
-            ELSE l.token + 1 END \
-    WHERE l.until <= excluded.until - $3 OR l.holder IN ('', excluded.holder) \
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until, token = l.token + 1 \
+    WHERE l.until <= excluded.until - $3 OR l.holder = '' \
     RETURNING token";
 
-/// Takes or prolongs a lease for so many microseconds.
+/// Takes a lease that nobody holds for so many microseconds.
 pub(super) async fn take(
     on: &mut PgConnection,
     (name, holder): (&str, &str),
@@ -46,6 +44,18 @@ pub(super) async fn take(
     let query = sqlx::query_scalar::<_, i64>(TAKE).bind(name).bind(holder).bind(length).bind(given);
     let token = query.fetch_optional(on).await?;
     Ok(token.map(|token| Fence { name: name.to_owned(), token: token.cast_unsigned() }))
+}
+
+/// `$4` as in [`now`].
+const RENEW: &str = "UPDATE store_leases AS l SET until = c.now + $3 \
+    FROM (SELECT coalesce(greatest($4::bigint, (SELECT at FROM store_head WHERE $4 IS NOT NULL)), \
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS now) AS c \
+    WHERE l.name = $1 AND l.token = $2 AND l.holder <> '' AND l.until > c.now";
+
+/// Prolongs a lease that is still held by that token, for so many microseconds from now.
+pub(super) async fn renew(on: &mut PgConnection, fence: &Fence, length: i64, given: Option<i64>) -> Result<bool, Halt> {
+    let query = sqlx::query(RENEW).bind(&fence.name).bind(fence.token.cast_signed()).bind(length).bind(given);
+    Ok(query.execute(on).await?.rows_affected() == 1)
 }
 
 /// Gives a lease back; the token is kept.

@@ -298,6 +298,15 @@ impl Store for Postgres {
         })
     }
 
+    fn renew(&self, fence: &Fence, now: Time, until: Time) -> Result<bool, StoreError> {
+        let (fence, given) = (Arc::new(fence.clone()), self.clock.given(now));
+        let length = until.as_micros().saturating_sub(now.as_micros());
+        self.link.ask(move |on, _| {
+            let fence = Arc::clone(&fence);
+            Box::pin(async move { leases::renew(on, &fence, length, given).await })
+        })
+    }
+
     fn release(&self, fence: &Fence) -> Result<(), StoreError> {
         let fence = Arc::new(fence.clone());
         self.link.ask(move |on, _| {

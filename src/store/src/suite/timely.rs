@@ -23,6 +23,11 @@ fn lease(store: &dyn Store, holder: &str, now: i64, until: i64) -> Option<u64> {
     store.lease("l", holder, Time::from_seconds(now), Time::from_seconds(until)).unwrap().map(|fence| fence.token)
 }
 
+fn renew(store: &dyn Store, token: u64, now: i64, until: i64) -> bool {
+    let fence = Fence { name: "l".to_owned(), token };
+    store.renew(&fence, Time::from_seconds(now), Time::from_seconds(until)).unwrap()
+}
+
 fn fenced(store: &dyn Store, at: i64, token: u64) -> bool {
     let fence = Some(Fence { name: "l".to_owned(), token });
     match store.commit(Batch { fence, ..batch(at, []) }) {
@@ -95,13 +100,16 @@ fn a_lease_is_one_holders_and_every_new_holder_gets_a_greater_token() {
     on_each(|store| {
         assert_eq!(lease(store, "one", 10, 20), Some(1));
         assert_eq!(lease(store, "two", 15, 25), None);
-        assert_eq!(lease(store, "one", 15, 30), Some(1));
+        assert_eq!(lease(store, "one", 15, 30), None, "held, be it by itself");
+        assert!(renew(store, 1, 15, 30));
         assert_eq!(lease(store, "two", 29, 40), None);
         assert_eq!(lease(store, "two", 30, 40), Some(2));
         assert_eq!(lease(store, "one", 35, 45), None);
         assert!(!fenced(store, 35, 1), "a lost lease must not write");
+        assert!(!renew(store, 1, 35, 99), "nor be prolonged");
         assert!(fenced(store, 36, 2));
         assert!(!fenced(store, 40, 2), "a lease that ran out must not write");
+        assert!(!renew(store, 2, 40, 99), "nor be prolonged, though nobody took it meanwhile");
         assert_eq!(lease(store, "two", 41, 50), Some(3), "who comes back late is a new holder");
         assert!(!fenced(store, 42, 2));
     });
@@ -117,6 +125,8 @@ fn a_lease_given_back_is_free_at_once_and_its_token_is_never_given_again() {
         store.release(&fence(1)).unwrap();
         store.release(&fence(1)).unwrap();
         assert!(!fenced(store, 12, 1));
+        assert!(!renew(store, 1, 12, 99), "a beat that comes late takes nothing anew");
+        assert_eq!(store.leases().unwrap(), []);
         assert_eq!(lease(store, "two", 12, 99), Some(2));
         store.release(&fence(1)).unwrap();
         assert!(fenced(store, 13, 2));
@@ -130,8 +140,11 @@ fn a_clock_that_was_set_back_prolongs_no_lease() {
         commit(store, 200, []);
         assert_eq!(lease(store, "two", 50, 60), Some(2), "the store has seen 200: the lease of one is over");
         assert!(fenced(store, 50, 2), "ten seconds were asked for, counted from 200");
+        assert!(!renew(store, 1, 50, 60));
         assert_eq!(lease(store, "one", 209, 300), None);
-        assert_eq!(lease(store, "one", 210, 300), Some(3));
+        assert!(renew(store, 2, 50, 70), "twenty more, counted from 200");
+        assert_eq!(lease(store, "one", 219, 300), None);
+        assert_eq!(lease(store, "one", 220, 300), Some(3));
     });
 }
 
@@ -192,7 +205,9 @@ fn a_claim_is_an_ordinary_lease_on_the_stores_clock() {
             store.lease(&lease_of("q", b"a"), holder, now, until).unwrap().map(|fence| fence.token)
         };
         assert_eq!(take("one", 209, 300), None);
-        assert_eq!(take("two", 209, 300), Some(2), "prolonged");
+        assert_eq!(take("two", 209, 300), None);
+        let fence = Fence { name: lease_of("q", b"a"), token: 2 };
+        assert!(store.renew(&fence, Time::from_seconds(209), Time::from_seconds(300)).unwrap());
         assert_eq!(claim(store, "one", (299, 310), 9), []);
         assert_eq!(claim(store, "one", (300, 310), 9), claimed(&[("a", 10, 3)]));
     });
