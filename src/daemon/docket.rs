@@ -15,7 +15,7 @@ use provost_store::{Go, StoreError, inventory::Inventory};
 use crate::{house::House, output::CaseRow, rows::Rows, wire::Wiring, worked::Worked};
 
 /// Called with the findings of one subject.
-type OfSubject<'a> = dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError> + 'a;
+pub type OfSubject<'a> = dyn FnMut(RecordId, &[Finding]) -> Result<Go, StoreError> + 'a;
 
 /// Everything that cases are made of, as of now.
 pub struct Docket<'a> {
@@ -101,6 +101,7 @@ impl<'a> Docket<'a> {
         let about = |motion: &&Motion| answers(motion, findings.iter().filter(|it| is_open(it)));
         let under_way = motions.iter().rev().filter(about).find_map(|motion| match motion.stage(self.now) {
             Stage::Asked { .. } => Some((motion.id, "asked")),
+            Stage::InForce { .. } if motion.guardrail().is_some() => Some((motion.id, "guarded")),
             Stage::InForce { .. } if motion.ruling.remedy().is_some() => Some((motion.id, "decided")),
             _ => None,
         });
@@ -134,12 +135,13 @@ impl<'a> Docket<'a> {
     }
 
     /// Since when the deadline of a finding runs.
-    fn runs_since(&self, finding: &Finding, record: Option<&Record>) -> Option<Time> {
+    pub fn runs_since(&self, finding: &Finding, record: Option<&Record>) -> Option<Time> {
         let sources = record.filter(|_| finding.baseline).map(|record| self.rows.sources(record));
         runs_since(finding, self.worked.since(sources.iter().flatten().map(String::as_str)))
     }
 
-    fn by_subject(&self, each: &mut OfSubject<'_>) -> Result<(), StoreError> {
+    /// Visits the findings of every subject, in the order of subjects.
+    pub fn by_subject(&self, each: &mut OfSubject<'_>) -> Result<(), StoreError> {
         let mut held: Vec<Finding> = Vec::new();
         let mut stopped = false;
         self.inventory.each_finding(None, &mut |finding| {

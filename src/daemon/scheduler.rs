@@ -25,7 +25,8 @@ use crate::{
     desk::{Desk, LookError},
     house::House,
     jobs::{
-        WriteError, anew::Reached, assess, judge, retention, snapshot, sources::change_source, upkeep, vouch::Vouched,
+        WriteError, anew::Reached, assess, guard, judge, retention, snapshot, sources::change_source, upkeep,
+        vouch::Vouched,
     },
     tenancy::Hold,
     wire::{self, Wiring},
@@ -313,6 +314,7 @@ async fn keep_house(
         let judging = evaluate.clone();
         if let Some(house) = evaluate.filter(|_| clock_trusted) {
             judge::due(&house, &wiring.yardstick)?;
+            guard::turn(&house, &wiring)?;
             let turn = retention::turn(&house, wiring.config.store.keep)?;
             if turn.over
                 && let Some(done) = upkeep::turn(&house, &wiring.yardstick)?

@@ -100,7 +100,9 @@ impl Wiring {
         let sinks = sinks_of(&config, &environment)?;
         let hands = hands::of(&config, &environment)?;
         let governance = config.governance.clone();
-        let yardstick = Yardstick { policy, owning, people, governance };
+        let guardrails = config.guardrails.iter().filter(|it| it.enabled);
+        let guarded = guardrails.flat_map(|it| it.rules.iter().cloned()).collect();
+        let yardstick = Yardstick { policy, owning, people, governance, guarded };
         let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks, hands };
         for source in &wiring.config.sources {
             wiring.connector(source)?;

@@ -30,7 +30,7 @@ pub struct DecisionRow {
     pub waits_for: u8,
     /// Why more people have to agree than one.
     pub because: Vec<String>,
-    /// Whoever asked.
+    /// Whoever asked; `guardrail NAME` where policy decided.
     pub asked_by: String,
     /// When.
     pub asked_at: Time,
@@ -115,7 +115,10 @@ impl DecisionRow {
                 _ => 0,
             },
             because: motion.because.clone(),
-            asked_by: motion.asker().unwrap_or_default().to_owned(),
+            asked_by: match motion.guardrail() {
+                Some(name) => format!("guardrail {name}"),
+                None => motion.asker().unwrap_or_default().to_owned(),
+            },
             asked_at: first.map(|step| step.at).unwrap_or_default(),
             approved_by: motion.approvers().into_iter().map(str::to_owned).collect(),
             agreed_at: motion.agreed_at(),

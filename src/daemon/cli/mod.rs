@@ -13,6 +13,7 @@ pub mod custody;
 pub mod evidence;
 mod exit;
 pub mod findings;
+pub mod guardrails;
 pub mod inventory;
 pub mod links;
 pub mod owners;

@@ -52,6 +52,7 @@ pub(super) fn cases(asked: &Asked<'_>, action: &Cases, screen: &mut Screen<'_>) 
         Cases::Refuse(word) => say(asked, word, Say::Refuse, screen),
         Cases::Withdraw(word) => say(asked, word, Say::Withdraw, screen),
         Cases::Decisions => decisions(asked, screen),
+        Cases::Guardrails { name } => super::guardrails::guardrails(asked, name.as_deref(), screen),
         Cases::Latency => latency(asked, screen),
     }
 }

@@ -6,6 +6,7 @@ mod cluster;
 pub mod custody;
 mod evidence;
 mod findings;
+mod guardrails;
 mod inventory;
 mod links;
 mod owners;

@@ -2,6 +2,7 @@
 //! It must never stop at the first problem: one look shows them all.
 
 mod governance;
+mod guardrail;
 pub mod rotation;
 pub mod telling;
 
@@ -18,7 +19,11 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 use jiff::tz::TimeZone;
-use provost_engine::{Owning, Roster, govern::Governance, rotate::Limits};
+use provost_engine::{
+    Owning, Roster,
+    govern::{Governance, Guardrail},
+    rotate::Limits,
+};
 use provost_model::Span;
 use provost_store::EngineKind;
 use toml::Table;
@@ -58,6 +63,8 @@ pub struct Config {
     pub people: Arc<Roster>,
     /// How decisions are made.
     pub governance: Governance,
+    /// What policy decides by itself.
+    pub guardrails: Vec<Guardrail>,
     /// When snapshots are taken.
     pub snapshots: Snapshots,
     /// Where the key for fingerprints is.
@@ -192,6 +199,7 @@ impl Config {
         let daemon = check.daemon(&typed, paths);
         let people_file = typed.people.file.as_ref().map(|file| check.path("people.file", Some(file), PathBuf::new()));
         let governance = check.governance(&typed.governance);
+        let guardrails = check.guardrails(std::mem::take(&mut typed.guardrails), &sources);
         let snapshots = check.snapshots(&typed.snapshots, &store);
         let sinks = check.sinks(std::mem::take(&mut typed.sinks), paths.file.parent());
         let routes = check.routes(std::mem::take(&mut typed.routes), &sinks);
@@ -213,6 +221,7 @@ impl Config {
             manifests: crate::manifests::directory(&paths.file),
             people: Arc::default(),
             governance,
+            guardrails,
             snapshots,
             fingerprint_key: typed.fingerprints.key.unwrap_or_else(|| Reference::File(paths.fingerprint_key.clone())),
             fingerprint_key_id: key_id,

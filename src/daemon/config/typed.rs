@@ -1,6 +1,7 @@
 //! The configuration as typed: exactly what TOML says, names and types checked, nothing else.
 //! It must never accept a name it does not know, except settings of a source that are its connector's to judge.
 
+pub(super) mod guardrail;
 pub(super) mod rotation;
 pub(super) mod telling;
 
@@ -14,6 +15,7 @@ use serde::{
 use toml::{Table, Value};
 
 use self::{
+    guardrail::TypedGuardrail,
     rotation::{TypedRotation, TypedRotations},
     telling::{TypedRoute, TypedSink},
 };
@@ -35,6 +37,8 @@ pub struct Typed {
     pub people: TypedPeople,
     /// How decisions are made.
     pub governance: TypedGovernance,
+    /// What policy decides by itself.
+    pub guardrails: Vec<TypedGuardrail>,
     /// Limits of the rules, by rule and scope.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub thresholds: Table,

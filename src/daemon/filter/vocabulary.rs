@@ -87,7 +87,7 @@ const PRESENCE: &[&str] = &["present", "missing", "gone", "unwatched"];
 const STATE: &[&str] = &["open", "suspended", "resolved"];
 const SEVERITY: &[&str] = &["info", "low", "medium", "high", "critical"];
 const RESOLUTION: &[&str] = &["fixed", "gone", "accepted", "policy_changed", "rule_changed"];
-const STAGE: &[&str] = &["open", "asked", "decided"];
+const STAGE: &[&str] = &["open", "asked", "decided", "guarded"];
 const ACTION: &[&str] = &["own", "mend", "restrict", "rotate", "disable", "revoke", "delete"];
 static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| Kind::ALL.into_iter().map(Kind::name).collect());
 

@@ -79,7 +79,7 @@ pub const CARRIED_OUT: [Remedy; 5] =
 
 /// Whose chain of evidence decisions are in. They are few: daemons that share a store share it too, and whoever is slower
 /// reads its end again.
-const WRITER: &str = "decisions";
+pub(crate) const WRITER: &str = "decisions";
 
 type Done = Result<Result<Motion, DecideError>, StoreError>;
 
@@ -97,7 +97,7 @@ impl Desk<'_> {
                 findings,
                 ruling: wanted.ruling.clone(),
                 because: record.as_ref().map(|it| because(it, identity.as_ref())).unwrap_or_default(),
-                creator: record.as_ref().and_then(|record| self.creator(record)),
+                creator: record.as_ref().and_then(|record| creator(self.people, record)),
                 purpose: wanted.purpose.clone(),
                 routine: wanted.routine,
             };
@@ -121,7 +121,7 @@ impl Desk<'_> {
         self.in_one_piece(&|mut draft: Draft<'_>, by: &Decider, now: Time| -> Done {
             let Some(motion) = draft.motion(subject_id, id)? else { return Ok(Err(DecideError::Unknown)) };
             let (record, _) = subject(draft.inventory(), subject_id)?;
-            let creator = record.as_ref().and_then(|record| self.creator(record));
+            let creator = record.as_ref().and_then(|record| creator(self.people, record));
             let word = (purpose.clone(), creator.as_deref());
             let over = match (what, motion.stage(now)) {
                 (Say::Approve, _) => {
@@ -171,17 +171,17 @@ impl Desk<'_> {
         });
         done?
     }
+}
 
-    /// The person who made a record, where a provider or a log says so.
-    fn creator(&self, record: &Record) -> Option<String> {
-        let by = record.get(field::CREATED_BY).known()?;
-        let (id, party) = self.people.known(&by, Some(&record.realm))?;
-        (party == Party::Person).then(|| id.to_owned())
-    }
+/// The person who made a record, where a provider or a log says so.
+pub(super) fn creator(people: &Roster, record: &Record) -> Option<String> {
+    let by = record.get(field::CREATED_BY).known()?;
+    let (id, party) = people.known(&by, Some(&record.realm))?;
+    (party == Party::Person).then(|| id.to_owned())
 }
 
 /// A record and the identity behind it; nothing for sources and the store.
-fn subject(inventory: Inventory<'_>, id: RecordId) -> Result<(Option<Record>, Option<Record>), StoreError> {
+pub(super) fn subject(inventory: Inventory<'_>, id: RecordId) -> Result<(Option<Record>, Option<Record>), StoreError> {
     let record = inventory.record(id, None)?;
     let key = record.as_ref().and_then(|record| record.identity.as_ref());
     let identity = key.map(|key| inventory.resolve(key)).transpose()?.flatten();
@@ -215,6 +215,12 @@ fn renewal(before: &[Motion], findings: &[(RecordId, String)]) -> u32 {
         accepted && motion.findings.iter().any(|it| findings.contains(it))
     };
     u32::try_from(before.iter().filter(same).count()).unwrap_or(u32::MAX)
+}
+
+/// Commits a decision that needs nobody else, with what follows from it.
+pub(super) fn hold(mut draft: Draft<'_>, held: InForce, now: Time) -> Result<(), StoreError> {
+    let next = settle(&mut draft, Next::Holds(held), now)?;
+    committed(draft, next)?.map(drop).map_err(|_| StoreError::Codec("a decision that does not hold".to_owned()))
 }
 
 /// Puts a step into a draft, and what follows from it if the decision holds now.
@@ -251,8 +257,10 @@ fn settle(draft: &mut Draft<'_>, next: Next, now: Time) -> Result<Next, StoreErr
 }
 
 /// Writes a step of a decision down, as it is and as evidence.
-fn put(draft: &mut Draft<'_>, motion: &Motion, now: Time) -> Result<(), StoreError> {
+pub(super) fn put(draft: &mut Draft<'_>, motion: &Motion, now: Time) -> Result<(), StoreError> {
     draft.put_motion(motion)?;
+    // What was decided is news, though no fault changed.
+    draft.tell_at(motion.subject, Some(now));
     let Some(step) = motion.steps.last() else { return Ok(()) };
     let rules: Vec<&str> = motion.findings.iter().map(|(_, rule)| rule.as_str()).collect();
     let (mut remedy, mut owner, mut control) = (None, None, None);

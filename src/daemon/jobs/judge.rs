@@ -8,6 +8,8 @@ mod page;
 mod verdicts;
 pub mod whatif;
 
+use std::collections::BTreeSet;
+
 use provost_engine::{Covered, News, Owning, Policy, Subject, govern::Governance};
 use provost_model::{PartId, RecordId, Time};
 use provost_store::{
@@ -41,6 +43,8 @@ pub struct Yardstick {
     pub people: Known,
     /// How long what may stand.
     pub governance: Governance,
+    /// Rules about whose faults a guardrail may have something to decide.
+    pub guarded: BTreeSet<String>,
 }
 
 impl Yardstick {

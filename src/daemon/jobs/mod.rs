@@ -8,6 +8,7 @@ pub mod compare;
 pub mod decide;
 pub mod deliver;
 mod digest;
+pub mod guard;
 pub mod judge;
 pub mod jury;
 pub mod link;

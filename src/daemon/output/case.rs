@@ -42,7 +42,7 @@ pub struct CaseRow {
     pub rules: Vec<String>,
     /// Since when something of it stands.
     pub opened_at: Time,
-    /// open, asked (a decision waits for others), decided.
+    /// open, asked (a decision waits for others), decided, guarded (a guardrail decided).
     pub stage: &'static str,
     /// The decision that is asked for or holds.
     pub decision: Option<DecisionId>,

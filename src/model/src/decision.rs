@@ -87,7 +87,24 @@ pub enum Decision {
         /// Digest of the policy that says how many have to agree.
         policy: String,
     },
-    /// By configuration, once for many: covers telling and guardrail classes, never a privileged act.
+    /// By a guardrail of the configuration, about one subject without far rights: something that can be taken back.
+    Guarded {
+        /// Its name.
+        id: DecisionId,
+        /// The record it is about.
+        subject: RecordId,
+        /// The findings it answers.
+        findings: Vec<FindingId>,
+        /// What.
+        remedy: Remedy,
+        /// The guardrail's name.
+        guardrail: String,
+        /// Why, in the words of whoever answers for the guardrail.
+        purpose: Purpose,
+        /// Digest of the guardrail.
+        policy: String,
+    },
+    /// By configuration, once for many: covers telling, and that a guardrail decides; never an act by itself.
     Standing {
         /// Digest of the configuration that enabled it.
         policy: String,
@@ -168,6 +185,11 @@ impl Remedy {
         }
     }
 
+    /// Whether the old credential works again when it is undone, up to the last step: what a guardrail may decide.
+    pub fn can_be_taken_back(self) -> bool {
+        matches!(self, Remedy::Rotate | Remedy::Disable)
+    }
+
     /// The remedy of that word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.word() == word)
@@ -232,6 +254,9 @@ impl Order {
     pub fn from_recorded(decision: Recorded<Decision>) -> Option<Self> {
         let remedy = match decision.what() {
             Decision::Ruled { ruling, .. } => ruling.remedy()?,
+            // What cannot be taken back is nobody's but people's to decide.
+            Decision::Guarded { remedy, .. } if !remedy.can_be_taken_back() => return None,
+            Decision::Guarded { remedy, .. } => *remedy,
             Decision::Standing { .. } => Remedy::Tell,
         };
         Some(Self { decision, remedy })
@@ -276,6 +301,18 @@ mod tests {
         assert_eq!(order(standing).unwrap().remedy(), Remedy::Tell);
         let until = Time::from_seconds(9);
         assert_eq!(order(ruled(Ruling::Contain { until: Time::from_seconds(9) })).unwrap().remedy(), Remedy::Disable);
+        let guarded = |remedy| Decision::Guarded {
+            id: RecordId::from_bytes([1; 16]),
+            subject: RecordId::from_bytes([2; 16]),
+            findings: Vec::new(),
+            remedy,
+            guardrail: "old keys".into(),
+            purpose: Purpose::stated("nobody uses it").unwrap(),
+            policy: "p".into(),
+        };
+        let by_guardrail: Vec<Remedy> =
+            Remedy::ALL.into_iter().filter(|remedy| order(guarded(*remedy)).is_some()).collect();
+        assert_eq!(by_guardrail, [Remedy::Rotate, Remedy::Disable]);
         for ruling in [
             Ruling::Accept { until, control: None },
             Ruling::Reject { until },

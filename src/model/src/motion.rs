@@ -35,9 +35,9 @@ pub struct Motion {
 pub struct Step {
     /// What.
     pub what: Move,
-    /// The person of the people file.
+    /// The person of the people file; the guardrail's name where a guardrail decided.
     pub by: String,
-    /// The user of this machine that the person was signed in as.
+    /// The user of this machine that the person was signed in as; the daemon's own where a guardrail decided.
     pub uid: u32,
     /// When.
     pub at: Time,
@@ -57,6 +57,8 @@ pub enum Move {
     Refused,
     /// It holds no more, or is not asked for any more.
     Withdrawn,
+    /// A guardrail of the configuration decided it.
+    Guarded,
 }
 
 /// Where it stands.
@@ -97,6 +99,7 @@ impl Move {
             Move::Approved => "approved",
             Move::Refused => "refused",
             Move::Withdrawn => "withdrawn",
+            Move::Guarded => "guarded",
         }
     }
 }
@@ -118,6 +121,11 @@ impl Motion {
     /// Whoever asked for it.
     pub fn asker(&self) -> Option<&str> {
         self.steps.first().map(|step| step.by.as_str())
+    }
+
+    /// The guardrail that decided it, if one did.
+    pub fn guardrail(&self) -> Option<&str> {
+        self.steps.first().filter(|step| step.what == Move::Guarded).map(|step| step.by.as_str())
     }
 
     /// Whoever agreed, beside whoever asked: each once.
@@ -178,11 +186,23 @@ impl Motion {
     pub fn decision(&self) -> Option<Decision> {
         self.agreed_at()?;
         let asked = self.steps.first()?;
+        let findings = self.findings.iter().map(|(id, _)| *id).collect();
+        if let Some(guardrail) = self.guardrail() {
+            return Some(Decision::Guarded {
+                id: self.id,
+                subject: self.subject,
+                findings,
+                remedy: self.ruling.remedy()?,
+                guardrail: guardrail.to_owned(),
+                purpose: asked.purpose.clone(),
+                policy: self.policy.clone(),
+            });
+        }
         let by = std::iter::once(asked.by.as_str()).chain(self.approvers()).map(str::to_owned);
         Some(Decision::Ruled {
             id: self.id,
             subject: self.subject,
-            findings: self.findings.iter().map(|(id, _)| *id).collect(),
+            findings,
             ruling: self.ruling.clone(),
             by: by.collect(),
             purpose: asked.purpose.clone(),

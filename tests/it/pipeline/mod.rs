@@ -6,6 +6,7 @@ mod counts;
 mod crash;
 mod custody;
 mod deciding;
+mod guarding;
 mod incremental;
 mod link;
 mod meanwhile;

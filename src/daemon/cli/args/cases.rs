@@ -79,6 +79,11 @@ pub enum Cases {
     Withdraw(DecisionWord),
     /// List every decision, with who asked and who agreed
     Decisions,
+    /// List what policy decides by itself, or show what one guardrail would decide and what it leaves to people
+    Guardrails {
+        /// The name of a [[guardrails]] entry
+        name: Option<String>,
+    },
     /// How long it takes from a fault to its owner, a decision and proof
     Latency,
 }

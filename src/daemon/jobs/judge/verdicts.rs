@@ -2,7 +2,7 @@
 //! It must never leave out when, or after which reading, a subject is to be judged again.
 
 use provost_engine::{Covered, Judgement, judge_record};
-use provost_model::{Record, RecordId, ScopeNo, Time};
+use provost_model::{Finding, FindingState, Record, RecordId, ScopeNo, Time};
 use provost_store::{StoreError, codec, inventory::Draft};
 
 use super::household::{Bench, Household};
@@ -14,6 +14,8 @@ pub(super) struct Judged {
     changed: u64,
     /// The bytes of all its findings, if some changed.
     findings: Option<Vec<u8>>,
+    /// Whether a guardrail may have something to decide about it.
+    guarded: bool,
     until: Option<Time>,
     /// Scopes whose next reading may change something, each with the time of the reading it was judged on.
     waits: Vec<(ScopeNo, Time)>,
@@ -35,8 +37,10 @@ pub(super) fn judged(bench: &Bench<'_>, mut household: Household, now: Time) -> 
             continue;
         }
         let waits = if it.waits { waits(bench, &household, record) } else { Vec::new() };
+        let about = |it: &Finding| it.state == FindingState::Open && bench.yardstick.guarded.contains(&it.rule);
+        let guarded = it.changed > 0 && findings.iter().any(about);
         let findings = if it.changed > 0 { Some(codec::finding::encode(record.id, &findings)?) } else { None };
-        all.push(Judged { id: record.id, changed: it.changed, findings, until: it.until, waits });
+        all.push(Judged { id: record.id, changed: it.changed, findings, guarded, until: it.until, waits });
     }
     Ok(all)
 }
@@ -49,6 +53,9 @@ pub(super) fn write(draft: &mut Draft<'_>, judged: Vec<Judged>, now: Time) -> Re
         changed += it.changed;
         if let Some(findings) = it.findings {
             draft.put_encoded_findings(it.id, findings);
+        }
+        if it.guarded {
+            draft.guard_at(it.id, Some(now));
         }
         if let Some(until) = it.until {
             draft.judge_at(it.id, Some(until));

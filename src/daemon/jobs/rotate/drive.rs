@@ -9,7 +9,7 @@ use provost_model::{Act, Course, Kind, Order, Phase, Saga, SagaId, Span, Stage, 
 use provost_store::{Go, StoreError, inventory::Draft};
 use tokio_util::sync::CancellationToken;
 
-use super::{GUIDED, InHand, guided, witness};
+use super::{super::guard, GUIDED, InHand, guided, witness};
 use crate::{
     house::House,
     wire::{Hand, Wiring},
@@ -91,7 +91,10 @@ fn step(
             (saga.waits, saga.not_before) = (Some(why), until);
             return put(draft, &saga, (&found, now));
         }
-        if is_withdrawn(&draft, &saga, now)? {
+        if let Some(why) = forbidden(&mut draft, wiring, &saga, now)? {
+            turn_back(&mut saga, &why, now);
+            witness(&mut draft, &saga, ("left_to_people", None, Some(&why)), now)?;
+        } else if is_withdrawn(&draft, &saga, now)? {
             turn_back(&mut saga, "the decision does not hold any more", now);
             witness(&mut draft, &saga, ("withdrawn", None, None), now)?;
         }
@@ -182,6 +185,19 @@ fn kept_back(
         saga.admitted_at = Some(now);
     }
     Ok(hindrance)
+}
+
+/// Why what a guardrail decided may not begin by what is known by now; the decision is then people's again.
+fn forbidden(draft: &mut Draft<'_>, wiring: &Wiring, saga: &Saga, now: Time) -> Result<Option<String>, StoreError> {
+    if saga.ended.is_some() || !saga.is_untouched() {
+        return Ok(None);
+    }
+    let Some(motion) = draft.motion(saga.target.record, saga.decision)? else { return Ok(None) };
+    let why = guard::forbids(draft.inventory(), &motion, saga)?;
+    if let Some(why) = &why {
+        guard::give_up(draft, motion, (why, wiring.environment.uid()), now)?;
+    }
+    Ok(why)
 }
 
 /// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first.

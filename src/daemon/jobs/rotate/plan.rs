@@ -56,7 +56,7 @@ pub fn planned(
     let target = target(&record, holder.as_ref());
     let own = entry.is_some() && wiring.hands().any(|hand| hand.rotator.own().contains(&target.external_id));
     let because = match (entry, made_by) {
-        (None, _) => Some(format!("no [[rotations]] entry can {} a {}", remedy.word(), record.kind)),
+        (None, _) => Some(format!("no [[rotations]] entry can {} this {}", remedy.word(), record.kind)),
         (Some(_), Some(program)) => Some(format!(
             "{program} manages it and would put back what is changed here: change it there, where its code is"
         )),

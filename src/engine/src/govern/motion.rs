@@ -6,7 +6,7 @@ use provost_model::{
 };
 use thiserror::Error;
 
-use super::Governance;
+use super::{Governance, Guardrail};
 use crate::own::Roster;
 
 /// A person who may decide: of the people file, signed in as themselves, and still there.
@@ -66,6 +66,10 @@ pub enum Refusal {
     Nobody(u32),
     #[error("{0} has left")]
     Left(String),
+    #[error("{0} is nobody of the people file")]
+    Stranger(String),
+    #[error("{0} has no uid in the people file: nobody signs in as {0}")]
+    NoLogin(String),
     #[error("{0} asked for it: others have to agree")]
     Asker(String),
     #[error("{0} made what it is about: others have to agree")]
@@ -247,6 +251,28 @@ impl InForce {
         }
     }
 
+    /// What a guardrail decides, by its own word alone: for [`Guardrail::decide`], which asks whether it may.
+    pub(super) fn guarded(
+        (id, subject): (DecisionId, RecordId),
+        (findings, ruling): (Vec<(FindingId, String)>, Ruling),
+        by: &Guardrail,
+        uid: u32,
+        now: Time,
+    ) -> Self {
+        let step = Step { what: Move::Guarded, by: by.name.clone(), uid, at: now, purpose: by.purpose.clone() };
+        Self(Motion {
+            id,
+            subject,
+            findings,
+            ruling,
+            because: Vec::new(),
+            needs: 0,
+            renewal: 0,
+            policy: by.digest(),
+            steps: vec![step],
+        })
+    }
+
     /// The decision on its way that got there.
     pub fn motion(&self) -> &Motion {
         &self.0
@@ -255,6 +281,13 @@ impl InForce {
     /// The decision.
     pub fn decision(&self) -> Option<Decision> {
         self.0.decision()
+    }
+
+    /// The guardrail that decided it finds that it may not any more: people decide.
+    pub fn give_up(mut self, uid: u32, why: Purpose, now: Time) -> Option<Motion> {
+        let by = self.0.guardrail()?.to_owned();
+        self.0.steps.push(Step { what: Move::Withdrawn, by, uid, at: now, purpose: why });
+        Some(self.0)
     }
 
     /// It holds no more. Anybody who may decide may say so: what follows is that the fault is open again.

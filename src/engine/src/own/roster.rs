@@ -152,6 +152,11 @@ impl Roster {
         self.persons.iter().find(|person| person.uid == Some(uid))
     }
 
+    /// The person of that id.
+    pub fn of_id(&self, id: &str) -> Option<&Person> {
+        self.persons.iter().find(|person| person.id == id)
+    }
+
     /// Ids of all persons and teams.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.persons.iter().map(|it| it.id.as_str()).chain(self.teams.iter().map(|it| it.id.as_str()))

@@ -4,6 +4,7 @@
 mod awaits;
 mod draft;
 mod evidence;
+mod guardrails;
 mod index;
 mod links;
 mod many;
@@ -117,6 +118,8 @@ const EMERGENCY: &[u8] = b"emergency/";
 const KILL_SWITCH: &[u8] = b"kill_switch";
 /// With a route's name behind it: the standing decision that enables it.
 const STANDING: &[u8] = b"standing/";
+/// With a guardrail's name behind it: the standing decision that lets it decide.
+const GUARDRAIL: &[u8] = b"guardrail/";
 /// With a route's and a source's name behind it: the route told what the source's first complete run found.
 const BASELINE_TOLD: &[u8] = b"baseline_told/";
 /// With a source's name behind it: how far its baseline had got when it was told of last.
@@ -138,5 +141,7 @@ pub const OUTBOX_QUEUE: &str = "outbox";
 pub const SAGA_QUEUE: &str = "saga";
 /// Decisions to act that nobody has begun to carry out.
 pub const ACT_QUEUE: &str = "act";
+/// Subjects about which a guardrail may decide something.
+pub const GUARD_QUEUE: &str = "guard";
 /// Messages whose time of gathering is over.
 pub const DIGEST_QUEUE: &str = "digest";

@@ -103,7 +103,7 @@ impl Draft<'_> {
     }
 
     /// Commits that an act is being done, and attests the decision it is done under. Nothing is written, and nothing attested,
-    /// where the decision does not hold, is about something else, asks for something else, or where everything is stopped. What is
+    /// where the decision does not hold, is a guardrail's that stands no more, is about something else, asks for something else, or where everything is stopped. What is
     /// only taken back rests on a decision that held once.
     pub fn commit_step(mut self, saga: &Saga) -> Result<Option<Recorded<Decision>>, StoreError> {
         let at = self.at();
@@ -112,10 +112,16 @@ impl Draft<'_> {
         }
         let Some(motion) = self.motion(saga.target.record, saga.decision)? else { return Ok(None) };
         let asks_for_it = motion.ruling.remedy() == Some(saga.remedy);
-        let holds = match saga.course {
-            Course::Forward => matches!(motion.stage(at), Stage::InForce { .. }),
-            Course::Back => motion.agreed_at().is_some(),
+        // What policy decided goes forward only while the policy stands.
+        let lapsed = match motion.guardrail() {
+            Some(name) if saga.course == Course::Forward => self.guardrail(name)?.is_none(),
+            _ => false,
         };
+        let holds = !lapsed
+            && match saga.course {
+                Course::Forward => matches!(motion.stage(at), Stage::InForce { .. }),
+                Course::Back => motion.agreed_at().is_some(),
+            };
         let Some(decision) = motion.decision().filter(|_| asks_for_it && holds) else { return Ok(None) };
         self.put_saga(saga)?;
         let Some(committed) = self.commit()? else { return Ok(None) };

@@ -2,11 +2,11 @@
 //! whatever dies or hangs (promises 5, 6 and 8).
 
 mod consumers;
-mod faults;
+pub(super) mod faults;
 mod laws;
 mod matrix;
 mod stages;
-mod world;
+pub(super) mod world;
 
 use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 
@@ -74,7 +74,8 @@ fn wiring(config: &str, secrets: &[(&str, &str)], path: &Path) -> Wiring {
         evidence_key: path.join("evidence.key"),
         socket: path.join("socket"),
     };
-    let config = parse(config, &paths).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut config = parse(config, &paths).unwrap_or_else(|problems| panic!("{problems:?}"));
+    config.people = Arc::new(roster());
     let of_home = [("HOME".to_owned(), path.display().to_string())];
     let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Wiring::new(config, Environment::new(of_home.into_iter().chain(secrets), 1000)).unwrap()
@@ -121,6 +122,12 @@ impl Floor {
     /// Another hand in place of the one there is, as after a reload.
     pub(super) fn rewire(&mut self, hand: Hand) {
         self.wiring = Arc::new(wiring(&self.config, &[], self.home.path()).with(hand));
+    }
+
+    /// Another configuration, as after a reload, with that hand.
+    pub(super) fn reconfigure(&mut self, config: &str, hand: Hand) {
+        self.config = config.to_owned();
+        self.rewire(hand);
     }
 
     /// Puts a credential and its holder into the inventory; gives the credential's id.

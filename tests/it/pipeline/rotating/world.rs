@@ -15,7 +15,7 @@ use provost_engine::rotate::{How, Windows};
 use provost_model::{Kind, Order, Reading, Remedy, Slot, Span, Target};
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub(super) static SPEC: RotatorSpec = RotatorSpec {
+pub(in crate::pipeline) static SPEC: RotatorSpec = RotatorSpec {
     name: "world",
     title: "World",
     about: "Makes keys in memory.",
@@ -38,25 +38,25 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
 
 /// Keys with whether each works, and what the place has had.
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) keys: Vec<(String, bool)>,
-    pub(super) place: Vec<String>,
-    pub(super) made: usize,
+pub(in crate::pipeline) struct State {
+    pub(in crate::pipeline) keys: Vec<(String, bool)>,
+    pub(in crate::pipeline) place: Vec<String>,
+    pub(in crate::pipeline) made: usize,
     /// The new key is refused.
-    pub(super) refuses: bool,
+    pub(in crate::pipeline) refuses: bool,
 }
 
 #[derive(Clone)]
-pub(super) struct World(pub(super) Arc<Mutex<State>>);
+pub(in crate::pipeline) struct World(pub(in crate::pipeline) Arc<Mutex<State>>);
 
 impl World {
-    pub(super) fn new(old: &str) -> Self {
+    pub(in crate::pipeline) fn new(old: &str) -> Self {
         let keys = vec![(old.to_owned(), true)];
         Self(Arc::new(Mutex::new(State { keys, place: vec![secret(old)], ..State::default() })))
     }
 
     /// The world as somebody's hand.
-    pub(super) fn hand(&self, enabled: bool) -> Hand {
+    pub(in crate::pipeline) fn hand(&self, enabled: bool) -> Hand {
         let how = How {
             in_place: false,
             capacity: Some(2),
@@ -82,11 +82,11 @@ impl World {
         Hand { entry, rotator: Arc::new(self.clone()), places: vec![Arc::new(self.clone())] }
     }
 
-    pub(super) fn keys(&self) -> Vec<(String, bool)> {
+    pub(in crate::pipeline) fn keys(&self) -> Vec<(String, bool)> {
         self.0.lock().unwrap().keys.clone()
     }
 
-    pub(super) fn holds(&self) -> String {
+    pub(in crate::pipeline) fn holds(&self) -> String {
         self.0.lock().unwrap().place.last().cloned().unwrap_or_default()
     }
 
@@ -95,7 +95,7 @@ impl World {
     }
 }
 
-pub(super) fn secret(id: &str) -> String {
+pub(in crate::pipeline) fn secret(id: &str) -> String {
     format!("v4lu3-0f-{id}-9f8e7d6c5b4a39281706")
 }
 
