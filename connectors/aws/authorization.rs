@@ -271,6 +271,7 @@ impl<'a> Authorization<'a> {
         let boundary = boundary_arn(detail.permissions_boundary);
         if self.who.is_user(detail.arn.as_deref()) {
             self.could_write = self.writes(&policies, &groups, boundary.as_deref());
+            entity.facts.set(field::LOOKED_BY, true);
         }
         self.verdict(&policies, &groups, boundary.as_deref()).say(&mut entity);
         let chains = self.rights(&policies, &groups, boundary.as_deref(), &mut entity);
@@ -304,6 +305,7 @@ impl<'a> Authorization<'a> {
         let boundary = boundary_arn(detail.permissions_boundary);
         if is_own {
             self.could_write = self.writes(&policies, &[], boundary.as_deref());
+            entity.facts.set(field::LOOKED_BY, true);
         }
         self.verdict(&policies, &[], boundary.as_deref()).say(&mut entity);
         let chains = self.rights(&policies, &[], boundary.as_deref(), &mut entity);

@@ -438,7 +438,17 @@ async fn a_run_says_what_its_own_credential_could_write() {
     for (caller, could) in table {
         let mut account = Account { caller, roles: vec![("audit", READER), ("deploy", WRITER)], ..account() };
         account.users.push(FakeUser { policy: Some(READER.into()), ..FakeUser::new("eyes", "AIDAEYES", &[]) });
-        assert_eq!(once(account).await.eyes.unwrap().0, could, "{caller:?}");
+        let said = once(account).await;
+        assert_eq!(said.eyes.unwrap().0, could, "{caller:?}");
+        let own = said.entities.iter().filter(|(_, it)| it.facts.get(field::LOOKED_BY) == Reading::Known(true));
+        let own: Vec<String> = own.filter_map(|(_, it)| it.facts.get(field::ARN).known()).collect();
+        let expected = match caller {
+            None => vec!["arn:aws:iam::123456789012:user/eyes".to_owned()],
+            Some(arn) if arn.contains("/audit/") => vec!["arn:aws:iam::123456789012:role/audit".to_owned()],
+            Some(arn) if arn.contains("/deploy/") => vec!["arn:aws:iam::123456789012:role/deploy".to_owned()],
+            Some(_) => Vec::new(),
+        };
+        assert_eq!(own, expected, "{caller:?}");
     }
     let mut denied = account();
     denied.faults.insert("GetAccountAuthorizationDetails", Fault::Error(403, "AccessDenied", "no"));

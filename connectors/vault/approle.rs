@@ -87,6 +87,9 @@ async fn read(
         Err(failure) => return Err(failure),
     };
     entity.facts.set(field::CLIENT_ID, id);
+    if place.looking.own.is_role(&place.namespace, &mount.path, role) {
+        entity.facts.set(field::LOOKED_BY, true);
+    }
     match place.read::<BTreeMap<String, Value>>(Ask::get(READ, &[&mount.path, role])).await {
         Ok(None) => Ok(None),
         Ok(Some(told)) => Ok(Some(bounded(place, entity, &told))),

@@ -197,6 +197,7 @@ impl Connector for Vault {
             settings: &self.settings,
             known,
             realm: realm.clone(),
+            own: caller.as_ref().map(|it| it.own(&self.settings.namespace)).unwrap_or_default(),
             turn,
             fingerprints: &self.fingerprints,
             trail: Trail::default(),

@@ -10,6 +10,7 @@ use super::{
     hints::Hints,
     ledger::Turn,
     policy::{Book, Standing},
+    server::Own,
     session::Session,
     settings::{Settings, seconds_of},
 };
@@ -24,6 +25,8 @@ pub(super) struct Looking<'a> {
     pub(super) settings: &'a Settings,
     pub(super) known: &'a Bookmarks,
     pub(super) realm: Realm,
+    /// What it looks by.
+    pub(super) own: Own,
     /// When parts are read again.
     pub(super) turn: Turn,
     pub(super) fingerprints: &'a FingerprintKey,

@@ -69,6 +69,49 @@ pub(super) struct Caller {
     expire_time: Option<Time>,
     #[serde(default)]
     period: Option<i64>,
+    #[serde(default)]
+    accessor: String,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    meta: Option<BTreeMap<String, String>>,
+}
+
+/// What the one who looks looks by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Own {
+    /// The accessor of the token.
+    accessor: String,
+    /// Mount and name of the AppRole that it came of.
+    role: Option<(String, String)>,
+    /// The namespace in which it signed in.
+    namespace: String,
+}
+
+impl Own {
+    /// Whether it is that token.
+    pub(super) fn is_token(&self, accessor: &str) -> bool {
+        !self.accessor.is_empty() && self.accessor == accessor
+    }
+
+    /// Whether it signs in as that AppRole.
+    pub(super) fn is_role(&self, namespace: &str, mount: &str, name: &str) -> bool {
+        self.namespace.trim_matches('/') == namespace
+            && self.role.as_ref().is_some_and(|(at, role)| at == mount && role == name)
+    }
+}
+
+impl Caller {
+    /// What it looks by, as far as the server says it.
+    pub(super) fn own(&self, namespace: &str) -> Own {
+        let mount = self.path.strip_prefix("auth/").and_then(|path| path.strip_suffix("/login"));
+        let name = self.meta.as_ref().and_then(|meta| meta.get("role_name"));
+        Own {
+            accessor: self.accessor.clone(),
+            role: mount.zip(name).map(|(mount, name)| (mount.to_owned(), name.clone())),
+            namespace: namespace.to_owned(),
+        }
+    }
 }
 
 impl Server {

@@ -94,6 +94,9 @@ fn token(place: &Place<'_>, accessor: &str, told: &Value) -> Entity {
     if let Some(id) = text(told.get("entity_id")) {
         entity.identity = Some(place.key(Kind::User, id));
     }
+    if place.looking.own.is_token(accessor) {
+        entity.facts.set(field::LOOKED_BY, true);
+    }
     described(place.stand(entity, policies), told, place.looking.turn.now)
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use provost_model::{Kind, Reading, Span, Status, Time, field};
+use provost_model::{Entity, Kind, Reading, Span, Status, Time, field};
 use serde_json::{Value, json};
 
 use super::{
@@ -384,6 +384,9 @@ async fn a_source_signs_in_as_an_approle_and_the_audit_log_shows_who_uses_what()
     let eyes_role = said.named(Kind::ServiceAccount, "eyes");
     assert!(eyes_role.facts.get(field::LAST_USED_AT).known().is_some(), "it just signed in");
     assert_eq!(said.named(Kind::ServiceAccount, "app1").facts.get(field::LAST_USED_AT), Reading::NotReported);
+    let looked_by = |it: &Entity| it.facts.get(field::LOOKED_BY) == Reading::Known(true);
+    let own: Vec<Kind> = said.entities.iter().filter(|(_, it)| looked_by(it)).map(|(_, it)| it.key.kind).collect();
+    assert!(looked_by(&eyes_role) && own.contains(&Kind::Token) && own.len() == 2, "its role and its token: {own:?}");
     let read = said.named(Kind::Secret, "secret/prod/db1");
     let readers = read.facts.get(field::READERS).known().unwrap();
     assert_eq!(readers.keys().map(String::as_str).collect::<Vec<_>>(), ["token"]);

@@ -41,6 +41,14 @@ impl Address {
         Ok(Self::Plain(text.to_owned()))
     }
 
+    /// The user it names, where it is written here.
+    pub fn user(&self) -> Option<&str> {
+        let Self::Plain(address) = self else { return None };
+        let (place, _) = address.split_once('?').unwrap_or((address, ""));
+        let (user, _) = place.split_once("://")?.1.rsplit_once('@')?;
+        (!user.is_empty()).then_some(user)
+    }
+
     /// The address.
     pub fn resolve(&self, environment: &Environment) -> Result<SecretString, ResolveError> {
         match self {
@@ -83,6 +91,9 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
+        let user = |text| Address::parse(text).unwrap().user().map(str::to_owned);
+        assert_eq!(user("postgresql://me@db.example:5433/provost?options=a@b").as_deref(), Some("me"));
+        assert_eq!((user("postgres://db/provost"), user("env:DATABASE_URL")), (None, None));
         let secret = "s3cr3t-Value";
         for text in [
             format!("postgres://me:{secret}@db/provost"),

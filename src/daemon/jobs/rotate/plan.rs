@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 
 use provost_engine::rotate::turn_back;
 use provost_model::{
-    Course, DecisionId, Ending, Motion, Phase, Record, RecordId, Remedy, Ruling, Saga, SagaId, Stage, Target, Time,
-    field,
+    Course, DecisionId, Ending, Motion, Phase, Reading, Record, RecordId, Remedy, Ruling, Saga, SagaId, Stage, Target,
+    Time, field,
 };
 use provost_store::{StoreError, inventory::Draft};
 
 use super::{GUIDED, witness};
-use crate::{config::rotation::Rotation, house::House, ids::Ids, rows::Rows, wire::Wiring};
+use crate::{
+    config::{Address, rotation::Rotation},
+    house::House,
+    ids::Ids,
+    rows::Rows,
+    wire::Wiring,
+};
 
 /// What can be done about a record.
 #[derive(Clone, Debug)]
@@ -54,19 +60,31 @@ pub fn planned(
     });
     let made_by = made_by(&record).or_else(|| holder.as_ref().and_then(made_by));
     let target = target(&record, holder.as_ref());
-    let own = entry.is_some() && wiring.hands().any(|hand| hand.rotator.own().contains(&target.external_id));
+    let acts = |id: &String| wiring.hands().any(|hand| hand.rotator.own().contains(id));
+    let looks = |it: &Record| it.get(field::LOOKED_BY) == Reading::Known(true);
+    let own = entry.is_some()
+        && (acts(&target.external_id)
+            || looks(&record)
+            || holder.as_ref().is_some_and(looks)
+            || is_stores(wiring, &target));
     let because = match (entry, made_by) {
         (None, _) => Some(format!("no [[rotations]] entry can {} this {}", remedy.word(), record.kind)),
         (Some(_), Some(program)) => Some(format!(
             "{program} manages it and would put back what is changed here: change it there, where its code is"
         )),
-        (Some(_), None) if own => Some("Provost itself acts by it: replace it by hand, then reload".to_owned()),
+        (Some(_), None) if own => Some("Provost itself works by it: replace it by hand, then reload".to_owned()),
         (Some(_), None) => None,
     };
     let entry = entry.filter(|_| because.is_none()).cloned();
     let phases = entry.as_ref().and_then(|entry| entry.spec.phases(remedy, emergency));
     let phases = phases.unwrap_or_else(|| vec![Phase::Plan, Phase::Prove]);
     Ok(Some(Planned { target, owner, entry, phases, because }))
+}
+
+/// Whether it is the login by which the store itself is reached; on which server is not told apart.
+fn is_stores(wiring: &Wiring, target: &Target) -> bool {
+    let user = wiring.config.store.url.as_ref().and_then(Address::user);
+    user.is_some_and(|user| [&target.external_id, &target.name, &target.holder_name].iter().any(|it| *it == user))
 }
 
 /// The program that a record's tags say it is made by.

@@ -332,3 +332,8 @@ pub const LOGIN_BOUND: Attr<bool> = Attr(
     &spec(134, "login_bound", Shape::Bool, false, "whether signing in asks for more than a name that is no secret"),
     PhantomData,
 );
+/// Whether Provost itself looks by it: it is changed by hand.
+pub const LOOKED_BY: Attr<bool> = Attr(
+    &spec(148, "looked_by", Shape::Bool, false, "whether Provost itself looks by it: it is changed by hand"),
+    PhantomData,
+);

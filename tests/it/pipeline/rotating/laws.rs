@@ -9,7 +9,7 @@ use provost_model::{Act, Course, Doing, Ending, Kind, Phase, RecordId, Remedy, R
 use provost_store::inventory::Draft;
 
 use super::{
-    ADMIN, ANN, BOB, CID, Floor,
+    ADMIN, ANN, BOB, CID, EYES, Floor,
     faults::{Fate, behind},
     roster,
     world::{World, secret},
@@ -296,7 +296,20 @@ fn what_a_program_makes_and_what_provost_acts_by_is_left_to_people() {
     let own = floor.met(Kind::AccessKey, "AKIA-own", ("provost", &[]));
     floor.ask(ANN, own, (Remedy::Rotate, false)).unwrap();
     floor.turn();
-    assert!(floor.saga().waits.unwrap().contains("Provost itself acts by it"));
+    assert!(floor.saga().waits.unwrap().contains("Provost itself works by it"));
+    // What a source looks by, and what belongs to it.
+    let mut floor = self::floor(&world, true);
+    let eyes = floor.met(Kind::AccessKey, OLD, (EYES, &[]));
+    floor.ask(ANN, eyes, (Remedy::Disable, false)).unwrap();
+    floor.turn();
+    assert!(floor.saga().waits.unwrap().contains("Provost itself works by it"));
+    // The login by which the store is reached.
+    let store = "[store]\nurl = \"postgres://keeper@db/provost\"\n";
+    let mut floor = Floor::new(store, &[], |_, faults| behind(&world.hand(true), faults));
+    let keeper = floor.met_as(Kind::AccessKey, (OLD, "keeper"), ("somebody", &[]));
+    floor.ask(ANN, keeper, (Remedy::Rotate, false)).unwrap();
+    floor.turn();
+    assert!(floor.saga().waits.unwrap().contains("Provost itself works by it"));
     restored(&world);
 }
 

@@ -41,6 +41,9 @@ pub(super) const CID: u32 = 1003;
 /// A holder who may do everything.
 pub(super) const ADMIN: &str = "root-like";
 
+/// A holder by which a source looks.
+pub(super) const EYES: &str = "eyes";
+
 /// A house with hands.
 pub(super) struct Floor {
     pub(super) desk: Desk,
@@ -146,6 +149,9 @@ impl Floor {
         let mut user = Entity::new(key.clone(), holder).with(field::STATUS, Status::Active);
         if holder == ADMIN {
             user = user.with(field::ADMIN, true);
+        }
+        if holder == EYES {
+            user = user.with(field::LOOKED_BY, true);
         }
         if !tags.is_empty() {
             let tags = tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
