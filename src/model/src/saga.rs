@@ -40,6 +40,8 @@ pub enum Phase {
 pub enum Act {
     /// Look at what the provider lists and what the destinations hold.
     Look,
+    /// Make what a new credential is asked for with, here: a key of its own. Nothing outside changes.
+    Prepare,
     /// Make the new credential.
     Mint,
     /// Put the new value into that destination.
@@ -116,7 +118,7 @@ pub struct Slot {
     pub made_at: Reading<Time>,
     /// When it was used last.
     pub used_at: Reading<Time>,
-    /// The saga that made it, where the provider keeps a word of ours.
+    /// The saga that made it, where the provider keeps a word of ours; or by what one is known that was prepared here.
     pub mark: Option<String>,
 }
 
@@ -205,6 +207,9 @@ pub struct Saga {
     pub doing: Option<Doing>,
     /// What the provider listed before anything was done.
     pub before: Option<Vec<Slot>>,
+    /// By what a new credential is known that is being made, where that was prepared here: written down before it is asked for.
+    #[serde(default)]
+    pub prepared: Option<String>,
     /// The new credential.
     pub minted: Option<New>,
     /// Credentials it made whose value is lost: they are removed before another is made.
@@ -276,13 +281,14 @@ impl Phase {
 impl Act {
     /// Whether it changes anything outside.
     pub fn changes(&self) -> bool {
-        !matches!(self, Act::Look | Act::Recover(_) | Act::Verify)
+        !matches!(self, Act::Look | Act::Prepare | Act::Recover(_) | Act::Verify)
     }
 
     /// The word used in interfaces.
     pub fn word(&self) -> &'static str {
         match self {
             Act::Look => "look",
+            Act::Prepare => "prepare",
             Act::Mint => "mint",
             Act::Put(_) => "put",
             Act::Recover(_) => "read back",
@@ -339,6 +345,7 @@ impl Saga {
             admitted_at: None,
             doing: None,
             before: None,
+            prepared: None,
             minted: None,
             strays: Vec::new(),
             placed: Vec::new(),
