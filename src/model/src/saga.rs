@@ -395,3 +395,34 @@ impl Saga {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Span;
+
+    #[test]
+    fn a_saga_that_an_older_program_wrote_is_read() {
+        let target = Target {
+            record: RecordId::from_bytes([2; 16]),
+            realm: "r".into(),
+            kind: Kind::Certificate,
+            external_id: "pki/00:11".into(),
+            name: "api".into(),
+            holder_id: String::new(),
+            holder_name: String::new(),
+        };
+        let now = Time::from_seconds(1_000_000);
+        let ids = (RecordId::from_bytes([7; 16]), RecordId::from_bytes([1; 16]));
+        let mut saga = Saga::new(ids, Remedy::Rotate, target, now);
+        saga.doing = Some(Doing { act: Act::Mint, since: now + Span::seconds(1) });
+        saga.prepared = Some("sha256:ab".into());
+        let mut written = serde_json::to_value(&saga).unwrap();
+        assert_eq!(serde_json::from_value::<Saga>(written.clone()).unwrap(), saga);
+        // It knew nothing of what is prepared.
+        assert!(written.as_object_mut().unwrap().remove("prepared").is_some());
+        saga.prepared = None;
+        assert_eq!(serde_json::from_value::<Saga>(written).unwrap(), saga);
+        assert!(!Act::Prepare.changes() && Act::Mint.changes());
+    }
+}
