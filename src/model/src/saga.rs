@@ -40,6 +40,8 @@ pub enum Phase {
 pub enum Act {
     /// Look at what the provider lists and what the destinations hold.
     Look,
+    /// Make what a new credential is asked for with, here: a key of its own. Nothing outside changes.
+    Prepare,
     /// Make the new credential.
     Mint,
     /// Put the new value into that destination.
@@ -116,7 +118,7 @@ pub struct Slot {
     pub made_at: Reading<Time>,
     /// When it was used last.
     pub used_at: Reading<Time>,
-    /// The saga that made it, where the provider keeps a word of ours.
+    /// The saga that made it, where the provider keeps a word of ours; or by what one is known that was prepared here.
     pub mark: Option<String>,
 }
 
@@ -205,6 +207,9 @@ pub struct Saga {
     pub doing: Option<Doing>,
     /// What the provider listed before anything was done.
     pub before: Option<Vec<Slot>>,
+    /// By what a new credential is known that is being made, where that was prepared here: written down before it is asked for.
+    #[serde(default)]
+    pub prepared: Option<String>,
     /// The new credential.
     pub minted: Option<New>,
     /// Credentials it made whose value is lost: they are removed before another is made.
@@ -276,13 +281,14 @@ impl Phase {
 impl Act {
     /// Whether it changes anything outside.
     pub fn changes(&self) -> bool {
-        !matches!(self, Act::Look | Act::Recover(_) | Act::Verify)
+        !matches!(self, Act::Look | Act::Prepare | Act::Recover(_) | Act::Verify)
     }
 
     /// The word used in interfaces.
     pub fn word(&self) -> &'static str {
         match self {
             Act::Look => "look",
+            Act::Prepare => "prepare",
             Act::Mint => "mint",
             Act::Put(_) => "put",
             Act::Recover(_) => "read back",
@@ -339,6 +345,7 @@ impl Saga {
             admitted_at: None,
             doing: None,
             before: None,
+            prepared: None,
             minted: None,
             strays: Vec::new(),
             placed: Vec::new(),
@@ -386,5 +393,36 @@ impl Saga {
             (None, None, Some(_)) => "paused",
             (None, None, None) => "under_way",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Span;
+
+    #[test]
+    fn a_saga_that_an_older_program_wrote_is_read() {
+        let target = Target {
+            record: RecordId::from_bytes([2; 16]),
+            realm: "r".into(),
+            kind: Kind::Certificate,
+            external_id: "pki/00:11".into(),
+            name: "api".into(),
+            holder_id: String::new(),
+            holder_name: String::new(),
+        };
+        let now = Time::from_seconds(1_000_000);
+        let ids = (RecordId::from_bytes([7; 16]), RecordId::from_bytes([1; 16]));
+        let mut saga = Saga::new(ids, Remedy::Rotate, target, now);
+        saga.doing = Some(Doing { act: Act::Mint, since: now + Span::seconds(1) });
+        saga.prepared = Some("sha256:ab".into());
+        let mut written = serde_json::to_value(&saga).unwrap();
+        assert_eq!(serde_json::from_value::<Saga>(written.clone()).unwrap(), saga);
+        // It knew nothing of what is prepared.
+        assert!(written.as_object_mut().unwrap().remove("prepared").is_some());
+        saga.prepared = None;
+        assert_eq!(serde_json::from_value::<Saga>(written).unwrap(), saga);
+        assert!(!Act::Prepare.changes() && Act::Mint.changes());
     }
 }

@@ -72,6 +72,8 @@ pub struct RotatorSpec {
     pub parts: &'static [&'static str],
     /// Whether what it makes carries the saga's mark, so that a new one of unknown fate can be told from others.
     pub marks: bool,
+    /// Whether something is made here first, by [`Rotator::prepare`], and a new one of unknown fate is told from others by that.
+    pub prepares: bool,
     /// By how many seconds the provider's word on the last use is late; none where it has no word on that.
     pub lag: Option<u32>,
     /// Everything it sends that changes something.
@@ -102,6 +104,15 @@ pub struct Minted {
     pub value: Bundle,
 }
 
+/// What is made here for one new credential, before that one is asked for.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// By what the new one will be known, as [`Slot::mark`] says it. It is written down, and no secret.
+    pub mark: String,
+    /// What it is asked for with, such as a private key. It is kept in memory only.
+    pub value: Bundle,
+}
+
 /// Who changes one kind of credential at its provider.
 ///
 /// Whatever happened is said by the error: [`ActionError::Retry`] and [`ActionError::GiveUp`] only where nothing happened,
@@ -112,9 +123,15 @@ pub trait Rotator: Send + Sync {
     /// Only looks.
     async fn look(&self, target: &Target) -> Result<Vec<Slot>, ActionError>;
 
-    /// Makes a new credential that can do what the target can. `mark` goes with it wherever the provider keeps a word of ours. Sent
-    /// once.
-    async fn mint(&self, order: &Order, target: &Target, mark: &str) -> Result<Minted, ActionError>;
+    /// Makes what one new credential is asked for with, and says by what that one will be known. It may look, and changes nothing
+    /// outside. Asked only where [`RotatorSpec::prepares`] says so; each time it makes another one.
+    async fn prepare(&self, _: &Target) -> Result<Prepared, ActionError> {
+        Err(ActionError::GiveUp { said: "nothing is prepared for credentials of this kind".to_owned() })
+    }
+
+    /// Makes a new credential that can do what the target can. `mark` goes with it wherever the provider keeps a word of ours.
+    /// `prepared` is what [`Rotator::prepare`] made for this one alone, and empty where nothing is prepared. Sent once.
+    async fn mint(&self, order: &Order, target: &Target, mark: &str, prepared: &Bundle) -> Result<Minted, ActionError>;
 
     /// Uses a new one once, harmlessly, by the value as the destination has it. It tries for up to a minute where the
     /// provider is known to be late. [`ActionError::GiveUp`]: it does not work.

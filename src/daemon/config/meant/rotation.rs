@@ -150,6 +150,7 @@ impl Check {
                 reversible: spec.reversible,
                 removes: spec.removes,
                 marks: spec.marks,
+                prepares: spec.prepares,
                 carries,
                 lag: spec.lag.map(|seconds| Span::seconds(seconds.into())),
                 readable: places.iter().map(|place| place.spec.readable).collect(),

@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use provost_actions::{ActionError, Bundle};
-use provost_engine::rotate::{Answer, Busy, Held, Next, Seen, Trouble, after, begin, hindrance, next, turn_back};
+use provost_engine::rotate::{
+    Answer, AtHand, Busy, Held, Next, Seen, Trouble, after, begin, hindrance, next, turn_back,
+};
 use provost_model::{Act, Course, Kind, Order, Phase, Saga, SagaId, Span, Stage, Time};
 use provost_store::{Go, StoreError, inventory::Draft};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +59,7 @@ pub(super) async fn drive(
         if stop.is_cancelled() {
             return Ok(());
         }
-        let Some(step) = step(house, (wiring, &hand), id, values.has(id))? else {
+        let Some(step) = step(house, (wiring, &hand), id, &values.at_hand(id))? else {
             if house.inventory().saga(id)?.is_none_or(|saga| saga.ended.is_some()) {
                 values.drop(id);
             }
@@ -79,7 +81,7 @@ fn step(
     house: &House,
     (wiring, hand): (&Wiring, &Hand),
     id: SagaId,
-    value: bool,
+    at_hand: &AtHand,
 ) -> Result<Option<Box<Step>>, StoreError> {
     house.again(|| {
         let _pen = house.pen();
@@ -98,7 +100,7 @@ fn step(
             turn_back(&mut saga, "the decision does not hold any more", now);
             witness(&mut draft, &saga, ("withdrawn", None, None), now)?;
         }
-        let act = match next(&mut saga, &hand.entry.how, value, now) {
+        let act = match next(&mut saga, &hand.entry.how, at_hand, now) {
             Next::Rest | Next::Wait(_) => return put(draft, &saga, (&found, now)),
             Next::Do(act) => act,
         };
@@ -260,6 +262,11 @@ async fn perform(
 ) -> Answer {
     let done = match (act, order) {
         (Act::Look, _) => look((wiring, hand), saga).await.map(Answer::Seen),
+        (Act::Prepare, _) => hand.rotator.prepare(&saga.target).await.map(|prepared| {
+            let mark = prepared.mark.clone();
+            values.prepare(saga.id, prepared);
+            Answer::Prepared(mark)
+        }),
         (Act::Recover(at), _) => recover((wiring, hand), saga, (*at, values)).await,
         (Act::Verify, _) => match &saga.minted {
             Some(new) => hand.rotator.verify(&saga.target, &new.id, &values.get(saga.id)).await.map(|()| Answer::Done),
@@ -294,7 +301,11 @@ async fn change(
     };
     match act {
         Act::Mint => {
-            let minted = rotator.mint(order, target, &saga.mark()).await?;
+            let prepared = match (hand.entry.how.prepares, &saga.prepared) {
+                (false, _) => Bundle::default(),
+                (true, mark) => mark.as_deref().and_then(|mark| values.spend(saga.id, mark)).ok_or_else(spent)?,
+            };
+            let minted = rotator.mint(order, target, &saga.mark(), &prepared).await?;
             let fingerprint = minted.value.fingerprint(&wiring.marks());
             values.put(saga.id, minted.value);
             return Ok(Answer::Minted { id: minted.id, fingerprint });
@@ -314,7 +325,7 @@ async fn change(
         Act::Enable => rotator.enable(order, target, old).await?,
         Act::Delete => rotator.delete(order, target, old).await?,
         Act::Discard(id) => rotator.delete(order, target, id).await?,
-        Act::Look | Act::Recover(_) | Act::Verify => return Err(give_up("it changes nothing")),
+        Act::Look | Act::Prepare | Act::Recover(_) | Act::Verify => return Err(give_up("it changes nothing")),
     }
     Ok(Answer::Done)
 }
@@ -372,6 +383,11 @@ fn wait(house: &House, id: SagaId, why: &str, how_long: Span) -> Result<(), Stor
         draft.commit()?;
         Ok(())
     })
+}
+
+/// Nothing was asked for: something else is prepared, and written down.
+fn spent() -> ActionError {
+    ActionError::Retry { after: None, said: "what was prepared is not at hand any more".to_owned() }
 }
 
 fn give_up(said: &str) -> ActionError {

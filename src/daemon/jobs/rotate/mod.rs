@@ -8,11 +8,12 @@ mod words;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{StreamExt as _, stream};
-use provost_actions::Bundle;
+use provost_actions::{Bundle, rotators::Prepared};
+use provost_engine::rotate::AtHand;
 use provost_model::{Act, Saga, SagaId, Time};
 use provost_store::{StoreError, inventory::Draft};
 use tokio_util::sync::CancellationToken;
@@ -33,25 +34,51 @@ const AT_ONCE: usize = 64;
 /// Sagas driven at the same time.
 const ABREAST: usize = 4;
 
-/// New values on their way: in the memory of this process alone, wiped when they are dropped.
+/// New values on their way, and what new ones are asked for with: in the memory of this process alone, wiped when dropped.
 #[derive(Clone, Default)]
-pub struct InHand(Arc<Mutex<BTreeMap<SagaId, Bundle>>>);
+pub struct InHand(Arc<Mutex<BTreeMap<SagaId, Carried>>>);
+
+/// What is carried for one saga.
+#[derive(Default)]
+struct Carried {
+    value: Option<Bundle>,
+    prepared: Option<Prepared>,
+}
 
 impl InHand {
-    fn has(&self, saga: SagaId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&saga)
+    fn all(&self) -> MutexGuard<'_, BTreeMap<SagaId, Carried>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_hand(&self, saga: SagaId) -> AtHand {
+        let all = self.all();
+        let Some(carried) = all.get(&saga) else { return AtHand::default() };
+        let prepared = carried.prepared.as_ref().map(|it| it.mark.clone());
+        AtHand { value: carried.value.is_some(), prepared }
     }
 
     fn get(&self, saga: SagaId) -> Bundle {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&saga).cloned().unwrap_or_default()
+        self.all().get(&saga).and_then(|it| it.value.clone()).unwrap_or_default()
     }
 
     fn put(&self, saga: SagaId, value: Bundle) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(saga, value);
+        self.all().entry(saga).or_default().value = Some(value);
+    }
+
+    /// In place of what was prepared before.
+    fn prepare(&self, saga: SagaId, prepared: Prepared) {
+        self.all().entry(saga).or_default().prepared = Some(prepared);
+    }
+
+    /// What was prepared and is known by that mark: given once.
+    fn spend(&self, saga: SagaId, mark: &str) -> Option<Bundle> {
+        let mut all = self.all();
+        let prepared = all.get_mut(&saga)?.prepared.take_if(|it| it.mark == mark);
+        prepared.map(|it| it.value)
     }
 
     fn drop(&self, saga: SagaId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&saga);
+        self.all().remove(&saga);
     }
 }
 

@@ -19,6 +19,8 @@ const BETWEEN: Span = Span::seconds(15);
 pub enum Answer {
     /// What a look saw.
     Seen(Seen),
+    /// What a new credential is asked for with is at hand: by what that one will be known.
+    Prepared(String),
     /// A new credential: what the provider calls it, and the fingerprint of its value.
     Minted {
         /// Its id.
@@ -77,6 +79,9 @@ pub fn after(saga: &mut Saga, act: &Act, answer: Answer, how: &How, now: Time) {
     if let Answer::Failed(trouble, said) = answer {
         return failed(saga, act, (trouble, &said), now);
     }
+    if let (Act::Prepare, Answer::Prepared(mark)) = (act, &answer) {
+        return prepared(saga, mark, now);
+    }
     let pending = saga.doing.take();
     match (act, answer) {
         (Act::Look, Answer::Seen(seen)) => {
@@ -92,6 +97,7 @@ pub fn after(saga: &mut Saga, act: &Act, answer: Answer, how: &How, now: Time) {
         }
         (Act::Mint, Answer::Minted { id, fingerprint }) => {
             saga.minted = Some(New { id, fingerprint, at: now });
+            saga.prepared = None;
             advance(saga, now);
         }
         (Act::Put(at), Answer::Put(version)) => put(saga, *at, version, now),
@@ -141,6 +147,9 @@ fn failed(saga: &mut Saga, act: &Act, (trouble, said): (Trouble, &str), now: Tim
     if act.changes() {
         saga.doing = None;
     }
+    if *act == Act::Mint {
+        saga.prepared = None;
+    }
     let asked = if let Trouble::Retry(asked) = trouble { asked } else { None };
     saga.not_before = now + patience(saga.tries, asked);
     // Before the old one is touched there is a way back; after that a person is asked.
@@ -158,6 +167,14 @@ fn failed(saga: &mut Saga, act: &Act, (trouble, said): (Trouble, &str), now: Tim
         true if early && saga.doing.is_none() => turn_back(saga, &format!("{}: {said}", act.word()), now),
         true => hold(saga, &format!("{}: {said}", act.word())),
         false => {}
+    }
+}
+
+/// Nothing is asked for yet: what is prepared while something is being asked for would take the place of what that is known by.
+fn prepared(saga: &mut Saga, mark: &str, now: Time) {
+    if saga.doing.is_none() && saga.phase == Phase::Mint {
+        saga.prepared = Some(mark.to_owned());
+        note(saga, &Act::Prepare, ("done", ""), now);
     }
 }
 

@@ -44,8 +44,14 @@ pub(super) fn resolved(saga: &mut Saga, doing: Doing, seen: &Seen, how: &How, no
     }
 }
 
-/// What became of a credential that was being made. Its value is lost in any case.
+/// What became of a credential that was being made. Its value is lost in any case, and what was prepared for it is used up.
 fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
+    // What was prepared by a program that could not yet is known by nothing.
+    let mark = match how.prepares {
+        true => saga.prepared.take(),
+        false => how.marks.then(|| saga.mark()),
+    };
+    let bears = |slot: &Slot, mark: &str| slot.mark.as_deref() == Some(mark);
     let known = |slot: &&Slot| {
         let before = saga.before.iter().flatten().any(|it| it.id == slot.id);
         before || saga.strays.contains(&slot.id)
@@ -53,18 +59,16 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
     let fresh: Vec<&Slot> = seen.slots.iter().filter(|slot| !known(slot)).collect();
     if how.in_place || !how.carries {
         // Replaced in its place by somebody else is replaced too, unless the provider can tell whose it is.
-        let mark = saga.mark();
-        let ours = fresh.iter().rev().find(|slot| !how.marks || slot.mark.as_deref() == Some(mark.as_str()));
+        let ours = fresh.iter().rev().find(|slot| mark.as_deref().is_none_or(|mark| bears(slot, mark)));
         if let Some(slot) = ours {
             saga.minted = Some(New { id: slot.id.clone(), fingerprint: None, at: now });
             advance(saga, now);
         }
         return;
     }
-    let mark = saga.mark();
-    let ours = |slot: &&&Slot| match how.marks {
-        true => slot.mark.as_deref() == Some(mark.as_str()),
-        false => {
+    let ours = |slot: &&&Slot| match &mark {
+        Some(mark) => bears(slot, mark),
+        None => {
             let in_time = match slot.made_at {
                 Reading::Known(at) => at >= since - SKEW && at <= now + SKEW,
                 _ => true,
@@ -74,7 +78,7 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
     };
     // Where there is room for any number, one that nobody can tell from others' is left alone: if it is ours, its value is gone,
     // and it opens nothing to anybody.
-    let blind = !how.marks && fresh.iter().any(|slot| !slot.used_at.is_answered());
+    let blind = mark.is_none() && fresh.iter().any(|slot| !slot.used_at.is_answered());
     if blind && how.capacity.is_none() {
         let all: Vec<&str> = fresh.iter().map(|slot| slot.id.as_str()).collect();
         let said = format!("{} may be ours, and nobody has its value: it is left to expire", all.join(", "));
@@ -83,7 +87,7 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
     }
     let ids: Vec<String> = fresh.iter().filter(ours).map(|slot| slot.id.clone()).collect();
     // Without a mark only one that the provider says was never used is taken for ours.
-    let doubtful = !how.marks && (blind || ids.len() > 1 || ids.len() < fresh.len());
+    let doubtful = mark.is_none() && (blind || ids.len() > 1 || ids.len() < fresh.len());
     if doubtful {
         let all: Vec<&str> = fresh.iter().map(|slot| slot.id.as_str()).collect();
         hold(

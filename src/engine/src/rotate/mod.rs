@@ -41,6 +41,8 @@ pub struct How {
     pub removes: bool,
     /// What is made carries the saga's mark.
     pub marks: bool,
+    /// What a new one is asked for with is made here first, and it is known by that. Each is used for one asking.
+    pub prepares: bool,
     /// A value has to be carried to the destinations.
     pub carries: bool,
     /// By how much the provider's word on the last use is late; none where it has none.
@@ -93,8 +95,17 @@ pub enum Next {
     Rest,
 }
 
-/// What is to be done now. `value` says whether the new value is at hand; one that is lost for good is given up here.
-pub fn next(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
+/// What whoever drives a saga has in memory for it, and in memory only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AtHand {
+    /// The new value is there.
+    pub value: bool,
+    /// Something was prepared, and not used yet: by what it is known.
+    pub prepared: Option<String>,
+}
+
+/// What is to be done now, by what is at hand; a new value that is lost for good is given up here.
+pub fn next(saga: &mut Saga, how: &How, at_hand: &AtHand, now: Time) -> Next {
     if saga.ended.is_some() || saga.held.is_some() || saga.paused_by.is_some() {
         return Next::Rest;
     }
@@ -105,17 +116,17 @@ pub fn next(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
         return Next::Do(Act::Look);
     }
     match saga.course {
-        Course::Forward => forward(saga, how, value, now),
+        Course::Forward => forward(saga, how, at_hand, now),
         Course::Back => back(saga, how, now),
     }
 }
 
-fn forward(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
+fn forward(saga: &mut Saga, how: &How, at_hand: &AtHand, now: Time) -> Next {
     if saga.phase < Phase::Observe && saga.tries >= PATIENCE {
         turn_back(saga, "it was tried again and again", now);
         return back(saga, how, now);
     }
-    let needs_value = how.carries && !value && matches!(saga.phase, Phase::Store | Phase::Verify);
+    let needs_value = how.carries && !at_hand.value && matches!(saga.phase, Phase::Store | Phase::Verify);
     if needs_value && saga.minted.is_some() {
         let kept = saga.placed.iter().zip(&how.readable).position(|(it, readable)| it.after.is_some() && *readable);
         match kept.and_then(|at| u8::try_from(at).ok()) {
@@ -131,7 +142,7 @@ fn forward(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
         Phase::Prove if saga.proven_at.is_none() => Act::Look,
         Phase::Prove => match first(&|it| !it.settled) {
             Some(at) => Act::Settle(at),
-            None => return stepped(saga, how, value, now),
+            None => return stepped(saga, how, at_hand, now),
         },
         Phase::Mint => match saga.strays.first() {
             Some(stray) => Act::Discard(stray.clone()),
@@ -139,16 +150,18 @@ fn forward(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
                 turn_back(saga, "the new value was lost again and again", now);
                 return back(saga, how, now);
             }
+            // Only what is written down is asked for with: it has to be known again.
+            None if how.prepares && (saga.prepared.is_none() || saga.prepared != at_hand.prepared) => Act::Prepare,
             None => Act::Mint,
         },
         Phase::Store => match first(&|it| it.after.is_none()) {
             Some(at) => Act::Put(at),
-            None => return stepped(saga, how, value, now),
+            None => return stepped(saga, how, at_hand, now),
         },
         Phase::Verify => Act::Verify,
         Phase::Propagate => match first(&|it| !it.reloaded) {
             Some(at) => Act::Reload(at),
-            None => return stepped(saga, how, value, now),
+            None => return stepped(saga, how, at_hand, now),
         },
         Phase::Disable => Act::Disable,
         Phase::Delete => Act::Delete,
@@ -156,9 +169,9 @@ fn forward(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
 }
 
 /// A step of which nothing is left to do.
-fn stepped(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
+fn stepped(saga: &mut Saga, how: &How, at_hand: &AtHand, now: Time) -> Next {
     advance(saga, now);
-    next(saga, how, value, now)
+    next(saga, how, at_hand, now)
 }
 
 fn back(saga: &mut Saga, how: &How, now: Time) -> Next {

@@ -22,6 +22,17 @@ enum Fate {
     Busy,
 }
 
+/// By what a saga knows again what it made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// By nothing: there is room for two, and the provider says which is used.
+    Nothing,
+    /// By its own mark.
+    Mark,
+    /// By what was prepared: there is room for any number, and the provider says nothing of use.
+    Prepared,
+}
+
 /// A provider, two destinations, and a consumer who reads the first.
 #[derive(Clone, Debug)]
 struct World {
@@ -30,6 +41,9 @@ struct World {
     /// Version and value, which is the id of the credential it belongs to.
     places: Vec<Vec<String>>,
     made: u32,
+    /// What was prepared so far, and what of it something was asked for with.
+    prepared: u32,
+    asked_with: Vec<String>,
     now: Time,
     /// What the consumer has in memory.
     consumes: String,
@@ -38,15 +52,16 @@ struct World {
 
 const OLD: &str = "old";
 
-fn how(marks: bool) -> How {
+fn how(known: Known) -> How {
     How {
         in_place: false,
-        capacity: Some(2),
+        capacity: (known != Known::Prepared).then_some(2),
         reversible: true,
         removes: true,
-        marks,
+        marks: known == Known::Mark,
+        prepares: known == Known::Prepared,
         carries: true,
-        lag: Some(Span::hours(4)),
+        lag: (known != Known::Prepared).then_some(Span::hours(4)),
         readable: vec![true, true],
         windows: Windows::default(),
     }
@@ -81,12 +96,13 @@ pub(super) fn saga_of(number: u8) -> Saga {
 }
 
 impl World {
-    fn new(marks: bool) -> Self {
+    fn new(known: Known) -> Self {
         let now = Time::from_seconds(1_000_000);
         let made = now + Span::days(-400);
         let places = vec![vec![OLD.to_owned()], vec![OLD.to_owned()]];
         let slots = vec![Slot { used_at: Reading::Known(now), ..slot(OLD, made) }];
-        Self { how: how(marks), slots, places, made: 0, now, consumes: OLD.into(), works: true }
+        let (prepared, asked_with, consumes) = (0, Vec::new(), OLD.to_owned());
+        Self { how: how(known), slots, places, made: 0, prepared, asked_with, now, consumes, works: true }
     }
 
     fn held(&self, at: usize) -> &str {
@@ -103,17 +119,24 @@ impl World {
         }
     }
 
+    /// `mark` is what a new one is asked for with: the saga's, or what was prepared.
     fn apply(&mut self, act: &Act, mark: &str, value: Option<&str>) -> Answer {
         let set = |slots: &mut Vec<Slot>, active| {
             slots.iter_mut().filter(|slot| slot.id == OLD).for_each(|slot| slot.active = active);
             Answer::Done
         };
         match act {
-            Act::Mint if self.slots.len() >= 2 => Answer::Failed(Trouble::GiveUp, "two".into()),
+            Act::Mint if self.how.capacity.is_some_and(|most| self.slots.len() >= most) => {
+                Answer::Failed(Trouble::GiveUp, "two".into())
+            }
             Act::Mint => {
                 self.made += 1;
                 let id = format!("new{}", self.made);
-                let mark = self.how.marks.then(|| mark.to_owned());
+                if self.how.prepares {
+                    assert!(!self.asked_with.contains(&mark.to_owned()), "{mark} was used before");
+                    self.asked_with.push(mark.to_owned());
+                }
+                let mark = (self.how.marks || self.how.prepares).then(|| mark.to_owned());
                 self.slots.push(Slot { mark, ..slot(&id, self.now) });
                 Answer::Minted { fingerprint: Some(id.clone()), id }
             }
@@ -147,7 +170,7 @@ impl World {
                 Answer::Done
             }
             Act::Settle(_) => Answer::Done,
-            Act::Look | Act::Recover(_) => unreachable!("looks are the driver's"),
+            Act::Look | Act::Prepare | Act::Recover(_) => unreachable!("they are the driver's"),
         }
     }
 
@@ -155,20 +178,25 @@ impl World {
         let ours =
             |at: usize| saga.minted.as_ref().is_some_and(|new| new.fingerprint.as_deref() == Some(self.held(at)));
         let held = (0..2).map(|at| Held { version: Some(self.places[at].len().to_string()), ours: ours(at) });
-        Seen { slots: self.slots.clone(), held: held.collect() }
+        let mut slots = self.slots.clone();
+        if self.how.prepares {
+            slots.iter_mut().for_each(|slot| slot.used_at = Reading::NotReported);
+        }
+        Seen { slots, held: held.collect() }
     }
 }
 
 /// Drives a saga to where it rests; gives what was written down at the end.
 fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usize>) -> Saga {
-    let (mut value, mut calls) = (None::<String>, 0);
+    let (mut value, mut key, mut calls) = (None::<String>, None::<String>, 0);
     for step in 0..4_000 {
         if undo_at == Some(step) && saga.ended.is_none() {
             let now = world.now;
             turn_back(&mut saga, "somebody said so", now);
         }
         let now = world.now;
-        let act = match next(&mut saga, &world.how.clone(), value.is_some(), now) {
+        let at_hand = AtHand { value: value.is_some(), prepared: key.clone() };
+        let act = match next(&mut saga, &world.how.clone(), &at_hand, now) {
             Next::Rest => return saga,
             Next::Wait(until) => {
                 // Time goes by in pieces, and the consumer goes on.
@@ -189,11 +217,37 @@ fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usiz
                 let right = value.as_deref() == saga.minted.as_ref().unwrap().fingerprint.as_deref();
                 after(&mut saga, &act, Answer::Recovered(right), &how, now);
             }
+            Act::Prepare => {
+                let fate = fates.get(calls).copied().unwrap_or(Fate::Well);
+                calls += 1;
+                world.prepared += 1;
+                let made = format!("key{}", world.prepared);
+                let answer = match fate {
+                    Fate::DiesBefore | Fate::DiesAfter => None,
+                    Fate::Busy => Some(Answer::Failed(Trouble::Retry(None), "busy".into())),
+                    Fate::LostUndone => Some(Answer::Failed(Trouble::Ambiguous, "cut".into())),
+                    Fate::Well | Fate::LostDone => {
+                        key = Some(made.clone());
+                        Some(Answer::Prepared(made))
+                    }
+                };
+                if let Some(answer) = answer {
+                    after(&mut saga, &act, answer, &how, now);
+                }
+                // Whoever prepared it dies when it is written down, and before anything is asked for with it.
+                if matches!(fate, Fate::DiesBefore | Fate::DiesAfter | Fate::LostDone) {
+                    (value, key) = (None, None);
+                }
+            }
             _ => {
                 begin(&mut saga, &act, now);
                 let fate = fates.get(calls).copied().unwrap_or(Fate::Well);
                 calls += 1;
-                let mark = saga.mark();
+                let mark = match world.how.prepares && act == Act::Mint {
+                    true => key.take().unwrap(),
+                    false => saga.mark(),
+                };
+                assert!(!world.how.prepares || act != Act::Mint || saga.prepared.as_ref() == Some(&mark));
                 let call = |world: &mut World| world.apply(&act, &mark, value.as_deref());
                 let answer = match fate {
                     Fate::Well => Some(call(world)),
@@ -210,7 +264,7 @@ fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usiz
                     Fate::Busy => Some(Answer::Failed(Trouble::Retry(None), "busy".into())),
                 };
                 match answer {
-                    None => value = None,
+                    None => (value, key) = (None, None),
                     Some(answer) => {
                         if let Answer::Minted { id, .. } = &answer {
                             value = Some(id.clone());
@@ -254,7 +308,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 #[test]
 fn an_undisturbed_rotation_takes_every_step_once() {
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     let done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
     ends_well(&world, &done);
     let begun: Vec<Act> = done.journal.iter().filter(|it| it.what == "begun").map(|it| it.act.clone()).collect();
@@ -276,10 +330,10 @@ fn an_undisturbed_rotation_takes_every_step_once() {
 
 #[test]
 fn every_call_may_die_or_be_lost_once() {
-    for marks in [false, true] {
-        for at in 0..9 {
+    for known in [Known::Nothing, Known::Mark, Known::Prepared] {
+        for at in 0..10 {
             for fate in [Fate::DiesBefore, Fate::DiesAfter, Fate::LostDone, Fate::LostUndone, Fate::Busy] {
-                let mut world = World::new(marks);
+                let mut world = World::new(known);
                 let fates: Vec<Fate> = (0..at).map(|_| Fate::Well).chain([fate]).collect();
                 let done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &fates, None);
                 ends_well(&world, &done);
@@ -291,7 +345,7 @@ fn every_call_may_die_or_be_lost_once() {
 
 #[test]
 fn an_old_one_that_is_still_used_is_never_disabled() {
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     // Nobody tells the consumer.
     world.how.readable = vec![true, true];
     let mut at_work = saga(Remedy::Rotate, &Phase::ALL);
@@ -300,7 +354,8 @@ fn an_old_one_that_is_still_used_is_never_disabled() {
     for _ in 0..3_000 {
         let now = world.now;
         let how = world.how.clone();
-        match next(&mut at_work, &how, value.is_some(), now) {
+        let at_hand = AtHand { value: value.is_some(), prepared: None };
+        match next(&mut at_work, &how, &at_hand, now) {
             Next::Rest => panic!("{at_work:?}"),
             Next::Wait(until) => world.now = until,
             Next::Do(Act::Look) => {
@@ -324,15 +379,15 @@ fn an_old_one_that_is_still_used_is_never_disabled() {
 
 #[test]
 fn two_keys_leave_no_room_and_a_disabled_one_is_not_rotated() {
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     world.slots.push(slot("other", world.now));
     let held = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
     assert!(held.held.unwrap().contains("no room for a new one beside old and other"));
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     world.slots[0].active = false;
     let held = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
     assert!(held.held.unwrap().contains("disabled already"));
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     world.slots.clear();
     world.works = true;
     let moot = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
@@ -342,14 +397,14 @@ fn two_keys_leave_no_room_and_a_disabled_one_is_not_rotated() {
 #[test]
 fn what_was_done_can_be_taken_back_until_it_is_removed() {
     let disable = [Phase::Plan, Phase::Disable, Phase::Prove];
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     world.consumes = "nothing".into();
     let mut done = drive(&mut world, saga(Remedy::Disable, &disable), &[], None);
     assert!(done.ended.is_some() && !world.slots[0].active);
     turn_back(&mut done, "it was needed", world.now);
     let back = drive(&mut world, done, &[], None);
     assert!(back.ended.unwrap().0 == Ending::Restored && world.slots[0].active);
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     let mut done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &[], None);
     turn_back(&mut done, "too late", world.now);
     let held = drive(&mut world, done, &[], None);
@@ -358,7 +413,7 @@ fn what_was_done_can_be_taken_back_until_it_is_removed() {
 
 #[test]
 fn a_key_that_somebody_else_made_meanwhile_is_never_taken_for_ours() {
-    let mut world = World::new(false);
+    let mut world = World::new(Known::Nothing);
     world.how.capacity = None;
     let mut at_work = saga(Remedy::Rotate, &Phase::ALL);
     at_work.before = Some(world.slots.clone());
@@ -372,6 +427,58 @@ fn a_key_that_somebody_else_made_meanwhile_is_never_taken_for_ours() {
     assert!(held.held.is_some() && world.slots.len() == 2);
 }
 
+#[test]
+fn what_was_prepared_is_asked_with_once_and_only_as_it_is_written_down() {
+    let how = how(Known::Prepared);
+    let now = Time::from_seconds(1_000_000);
+    let mut at_work = saga(Remedy::Rotate, &Phase::ALL);
+    at_work.phase = Phase::Mint;
+    let at_hand = |prepared: &str| AtHand { value: false, prepared: Some(prepared.to_owned()) };
+    assert_eq!(next(&mut at_work, &how, &AtHand::default(), now), Next::Do(Act::Prepare));
+    assert_eq!(next(&mut at_work, &how, &at_hand("a"), now), Next::Do(Act::Prepare), "nothing is written down");
+    after(&mut at_work, &Act::Prepare, Answer::Prepared("a".into()), &how, now);
+    // Whoever died, and whoever else prepared something meanwhile, begins again.
+    for other in [AtHand::default(), at_hand("b")] {
+        assert_eq!(next(&mut at_work, &how, &other, now), Next::Do(Act::Prepare));
+    }
+    assert!(at_work.is_untouched());
+    assert_eq!(next(&mut at_work, &how, &at_hand("a"), now), Next::Do(Act::Mint));
+    begin(&mut at_work, &Act::Mint, now);
+    // What comes too late takes the place of nothing.
+    after(&mut at_work, &Act::Prepare, Answer::Prepared("late".into()), &how, now);
+    assert_eq!(at_work.doing.as_ref().map(|it| &it.act), Some(&Act::Mint));
+    assert_eq!(at_work.prepared.as_deref(), Some("a"));
+    // Nothing happened: that one is used up all the same.
+    after(&mut at_work, &Act::Mint, Answer::Failed(Trouble::Retry(None), "busy".into()), &how, now);
+    assert_eq!(at_work.prepared, None);
+    let later = at_work.not_before;
+    assert_eq!(next(&mut at_work, &how, &at_hand("a"), later), Next::Do(Act::Prepare));
+}
+
+#[test]
+fn of_what_appeared_while_nobody_answered_only_what_was_prepared_is_ours() {
+    let how = how(Known::Prepared);
+    let now = Time::from_seconds(1_000_000);
+    let of = |id: &str, mark: &str| Slot { mark: Some(mark.to_owned()), ..slot(id, now) };
+    let looked = |prepared: Option<&str>| {
+        let mut at_work = saga(Remedy::Rotate, &Phase::ALL);
+        (at_work.phase, at_work.prepared) = (Phase::Mint, prepared.map(str::to_owned));
+        at_work.before = Some(vec![of(OLD, "first")]);
+        begin(&mut at_work, &Act::Mint, now);
+        let mut slots = vec![of(OLD, "first"), of("theirs", "b"), of("ours", "a"), of("too", "c")];
+        slots.iter_mut().for_each(|slot| slot.used_at = Reading::NotReported);
+        after(&mut at_work, &Act::Look, Answer::Seen(Seen { slots, held: Vec::new() }), &how, now);
+        at_work
+    };
+    let found = looked(Some("a"));
+    assert_eq!((found.strays.clone(), found.prepared.clone(), found.held.clone()), (vec!["ours".into()], None, None));
+    assert!(found.journal.iter().all(|it| it.what != "left"));
+    assert!(looked(Some("d")).strays.is_empty(), "it was not made");
+    // A program that could not prepare anything died over it.
+    let older = looked(None);
+    assert!(older.strays.is_empty() && older.journal.iter().any(|it| it.what == "left"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -379,11 +486,11 @@ proptest! {
     /// destinations have it.
     #[test]
     fn nobody_notices(
-        marks: bool,
+        known in prop::sample::select(vec![Known::Nothing, Known::Mark, Known::Prepared]),
         fates in prop::collection::vec(fate(), 0..30),
         undo in prop::option::of(0_usize..400),
     ) {
-        let mut world = World::new(marks);
+        let mut world = World::new(known);
         let done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &fates, undo);
         let too_late = done.held.as_deref().is_some_and(|why| why.contains("was removed"));
         if too_late {

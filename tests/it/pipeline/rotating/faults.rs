@@ -11,7 +11,7 @@ use provost::wire::Hand;
 use provost_actions::{
     ActionError, Bundle,
     destinations::{Destination, Holding},
-    rotators::{Minted, Rotator},
+    rotators::{Minted, Prepared, Rotator},
 };
 use provost_model::{Order, Remedy, Slot, Target};
 use tokio::sync::Notify;
@@ -66,10 +66,10 @@ impl Faults {
     async fn meet<T>(
         &self,
         call: &'static str,
-        order: &Order,
+        order: Option<&Order>,
         done: impl Future<Output = Result<T, ActionError>> + Send,
     ) -> Result<T, ActionError> {
-        assert_ne!(order.remedy(), Remedy::Tell, "an order to tell changes nothing");
+        assert!(order.is_none_or(|it| it.remedy() != Remedy::Tell), "an order to tell changes nothing");
         let fate = {
             let mut calls = self.calls.lock().unwrap();
             calls.push(call);
@@ -118,8 +118,13 @@ impl Rotator for Behind<Arc<dyn Rotator>> {
         self.it.look(target).await
     }
 
-    async fn mint(&self, order: &Order, target: &Target, mark: &str) -> Result<Minted, ActionError> {
-        self.faults.meet("mint", order, self.it.mint(order, target, mark)).await
+    /// It changes nothing outside, and whoever does it may die all the same.
+    async fn prepare(&self, target: &Target) -> Result<Prepared, ActionError> {
+        self.faults.meet("prepare", None, self.it.prepare(target)).await
+    }
+
+    async fn mint(&self, order: &Order, target: &Target, mark: &str, prepared: &Bundle) -> Result<Minted, ActionError> {
+        self.faults.meet("mint", Some(order), self.it.mint(order, target, mark, prepared)).await
     }
 
     async fn verify(&self, target: &Target, id: &str, value: &Bundle) -> Result<(), ActionError> {
@@ -127,15 +132,15 @@ impl Rotator for Behind<Arc<dyn Rotator>> {
     }
 
     async fn disable(&self, order: &Order, target: &Target, id: &str) -> Result<(), ActionError> {
-        self.faults.meet("disable", order, self.it.disable(order, target, id)).await
+        self.faults.meet("disable", Some(order), self.it.disable(order, target, id)).await
     }
 
     async fn enable(&self, order: &Order, target: &Target, id: &str) -> Result<(), ActionError> {
-        self.faults.meet("enable", order, self.it.enable(order, target, id)).await
+        self.faults.meet("enable", Some(order), self.it.enable(order, target, id)).await
     }
 
     async fn delete(&self, order: &Order, target: &Target, id: &str) -> Result<(), ActionError> {
-        self.faults.meet("delete", order, self.it.delete(order, target, id)).await
+        self.faults.meet("delete", Some(order), self.it.delete(order, target, id)).await
     }
 
     async fn check(&self) -> Result<String, ActionError> {
@@ -154,19 +159,19 @@ impl Destination for Behind<Arc<dyn Destination>> {
     }
 
     async fn put(&self, order: &Order, value: &Bundle, before: Option<&str>) -> Result<String, ActionError> {
-        self.faults.meet("put", order, self.it.put(order, value, before)).await
+        self.faults.meet("put", Some(order), self.it.put(order, value, before)).await
     }
 
     async fn restore(&self, order: &Order, before: Option<&str>, ours: &str) -> Result<(), ActionError> {
-        self.faults.meet("restore", order, self.it.restore(order, before, ours)).await
+        self.faults.meet("restore", Some(order), self.it.restore(order, before, ours)).await
     }
 
     async fn reload(&self, order: &Order) -> Result<(), ActionError> {
-        self.faults.meet("reload", order, self.it.reload(order)).await
+        self.faults.meet("reload", Some(order), self.it.reload(order)).await
     }
 
     async fn settle(&self, order: &Order) -> Result<(), ActionError> {
-        self.faults.meet("settle", order, self.it.settle(order)).await
+        self.faults.meet("settle", Some(order), self.it.settle(order)).await
     }
 
     async fn check(&self) -> Result<String, ActionError> {

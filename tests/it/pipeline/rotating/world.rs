@@ -26,6 +26,7 @@ pub(in crate::pipeline) static SPEC: RotatorSpec = RotatorSpec {
     removes: true,
     parts: &["secret"],
     marks: false,
+    prepares: false,
     lag: None,
     acts: &[],
     reads: &[],
@@ -63,6 +64,7 @@ impl World {
             reversible: true,
             removes: true,
             marks: false,
+            prepares: false,
             carries: true,
             lag: None,
             readable: vec![true],
@@ -113,7 +115,7 @@ impl Rotator for World {
         Ok(self.keys().into_iter().map(slot).collect())
     }
 
-    async fn mint(&self, _: &Order, _: &Target, _: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, _: &Order, _: &Target, _: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let mut state = self.0.lock().unwrap();
         if state.keys.len() >= 2 {
             return Err(ActionError::GiveUp { said: "two keys".into() });

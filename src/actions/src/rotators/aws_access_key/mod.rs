@@ -52,6 +52,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: true,
     parts: &[ID, SECRET],
     marks: false,
+    prepares: false,
     // Last use is told within four hours (IAM User Guide, "Refining permissions using last accessed information").
     lag: Some(4 * 3600),
     acts: &[CREATE, UPDATE, DELETE],
@@ -160,7 +161,7 @@ impl Rotator for AccessKeys {
         Ok(slots)
     }
 
-    async fn mint(&self, order: &Order, target: &Target, _: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, _: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let body = form(VERSION, &[("UserName", user(target)?)]);
         let answer = act(&self.iam, order, (CREATE, body)).await.map_err(undone)?;
         // It was made; that what came back cannot be read changes nothing of that.

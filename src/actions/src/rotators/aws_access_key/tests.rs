@@ -70,13 +70,13 @@ async fn a_key_is_rotated_by_hand_and_each_step_is_what_aws_then_has() {
     assert_eq!(it.ids().await[0].2, Reading::Never, "it is not told yet");
     aws.late(Duration::ZERO);
 
-    let new = hands.mint(&order, target, "provost 1").await.unwrap();
+    let new = hands.mint(&order, target, "provost 1", &Bundle::default()).await.unwrap();
     assert_eq!(new.value.parts().collect::<Vec<_>>(), [ID, SECRET]);
     assert_eq!(it.ids().await.iter().filter(|slot| slot.0 == new.id && slot.2 == Reading::Never).count(), 1);
     hands.verify(target, &new.id, &new.value).await.unwrap();
     assert_eq!(aws.uses(&new.id).len(), 1, "it was the new key that was tried");
     assert!(matches!(it.ids().await.iter().find(|slot| slot.0 == new.id).unwrap().2, Reading::Known(_)));
-    let third = hands.mint(&order, target, "provost 1").await.unwrap_err();
+    let third = hands.mint(&order, target, "provost 1", &Bundle::default()).await.unwrap_err();
     assert!(matches!(&third, ActionError::GiveUp { said } if said.contains("LimitExceeded")), "{third}");
 
     for _ in 0..2 {
@@ -108,7 +108,7 @@ async fn a_key_is_rotated_by_hand_and_each_step_is_what_aws_then_has() {
 async fn a_new_key_is_given_time_and_then_given_up() {
     let Some(it) = scene() else { return };
     let (aws, hands, target) = (&it.aws, &it.rotator, &it.target);
-    let new = hands.mint(&ordered(Remedy::Rotate), target, "").await.unwrap();
+    let new = hands.mint(&ordered(Remedy::Rotate), target, "", &Bundle::default()).await.unwrap();
     // Each try is two calls: what is refused for its keys is signed anew once.
     for _ in 0..4 {
         aws.next("GetCallerIdentity", Trouble::Refuse(403, "InvalidClientTokenId"));
@@ -135,7 +135,7 @@ async fn what_is_lost_on_the_way_is_ambiguous_and_what_is_refused_is_not() {
     let (aws, hands, target, order) = (&it.aws, &it.rotator, &it.target, ordered(Remedy::Rotate));
     for (trouble, made) in [(Trouble::CutBefore, 0), (Trouble::CutAfter, 1)] {
         aws.next("CreateAccessKey", trouble);
-        let lost = hands.mint(&order, target, "").await.unwrap_err();
+        let lost = hands.mint(&order, target, "", &Bundle::default()).await.unwrap_err();
         assert!(matches!(lost, ActionError::Ambiguous { .. }), "{trouble:?}: {lost}");
         assert_eq!(aws.keys(USER).len(), 1 + made, "{trouble:?}");
     }
@@ -156,12 +156,15 @@ async fn what_is_lost_on_the_way_is_ambiguous_and_what_is_refused_is_not() {
         (409, "LimitExceeded", false),
     ] {
         aws.next("CreateAccessKey", Trouble::Refuse(status, code));
-        let refused = hands.mint(&order, target, "").await.unwrap_err();
+        let refused = hands.mint(&order, target, "", &Bundle::default()).await.unwrap_err();
         assert_eq!(refused.may_repeat(), repeats, "{code}: {refused}");
         assert!(!matches!(refused, ActionError::Ambiguous { .. }) && refused.said().contains(code), "{refused}");
     }
     aws.next("CreateAccessKey", Trouble::Refuse(500, "ServiceFailure"));
-    assert!(matches!(hands.mint(&order, target, "").await.unwrap_err(), ActionError::Ambiguous { .. }));
+    assert!(matches!(
+        hands.mint(&order, target, "", &Bundle::default()).await.unwrap_err(),
+        ActionError::Ambiguous { .. }
+    ));
     aws.next("GetAccessKeyLastUsed", Trouble::Refuse(403, "AccessDenied"));
     assert_eq!(it.ids().await[0].2, Reading::NotPermitted);
 }
@@ -180,7 +183,7 @@ async fn who_is_somebody_else_or_root_is_left_alone() {
         let root = changed(&|target| target.holder_name = name.into());
         let errors = [
             hands.look(&root).await.err(),
-            hands.mint(&order, &root, "").await.err(),
+            hands.mint(&order, &root, "", &Bundle::default()).await.err(),
             hands.disable(&order, &root, "AKIA1").await.err(),
             hands.enable(&order, &root, "AKIA1").await.err(),
             hands.delete(&order, &root, "AKIA1").await.err(),
@@ -213,10 +216,13 @@ async fn a_role_is_taken_on_and_acts() {
     let target = target(Kind::AccessKey, &old.0, USER);
     let order = ordered(Remedy::Rotate);
     let bare = rotator(&aws.origin, (&id, &secret));
-    assert!(bare.mint(&order, &target, "").await.unwrap_err().may_repeat(), "somebody can allow it");
+    assert!(
+        bare.mint(&order, &target, "", &Bundle::default()).await.unwrap_err().may_repeat(),
+        "somebody can allow it"
+    );
     let role = json!({ "role_arn": format!("arn:aws:iam::{}:role/rotates", aws_proxy::ACCOUNT) });
     let hands = built(&entry(&aws.origin, (&id, &secret), &role)).unwrap();
-    hands.mint(&order, &target, "").await.unwrap();
+    hands.mint(&order, &target, "", &Bundle::default()).await.unwrap();
     hands.disable(&order, &target, &old.0).await.unwrap();
     assert_eq!((aws.keys(USER).len(), aws.count("AssumeRole")), (2, 1));
     assert!(hands.check().await.unwrap().contains("role/rotates"));
@@ -229,7 +235,7 @@ async fn an_answer_that_cannot_be_read_is_ambiguous_where_something_was_made() {
         let to = Loopback::start(move |_| Reply::new(200, &[], body)).await;
         let hands = rotator(&to.origin, ("AKIA0", "hunter2"));
         let target = target(Kind::AccessKey, "AKIA9", USER);
-        let error = hands.mint(&ordered(Remedy::Rotate), &target, "").await.unwrap_err();
+        let error = hands.mint(&ordered(Remedy::Rotate), &target, "", &Bundle::default()).await.unwrap_err();
         assert!(matches!(error, ActionError::Ambiguous { .. }), "{body}: {error}");
         assert_eq!(to.asked().len(), 1);
         assert_eq!(to.asked()[0].body, format!("Action=CreateAccessKey&Version=2010-05-08&UserName={USER}"));

@@ -74,6 +74,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: false,
     parts: &[],
     marks: false,
+    prepares: false,
     lag: None,
     acts: &[USER.attach, USER.detach, ROLE.attach, ROLE.detach, GROUP.attach, GROUP.detach],
     reads: &[USER.get, USER.list, ROLE.get, ROLE.list, GROUP.get, GROUP.list, WHO, ASSUME],
@@ -172,7 +173,7 @@ impl Rotator for AttachedPolicy {
         Ok(vec![Slot { id: target.external_id.clone(), active, made_at, used_at, mark: None }])
     }
 
-    async fn mint(&self, _: &Order, _: &Target, _: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, _: &Order, _: &Target, _: &str, _: &Bundle) -> Result<Minted, ActionError> {
         Err(give_up("a policy is not replaced"))
     }
 

@@ -116,7 +116,7 @@ async fn what_is_lost_on_the_way_is_ambiguous_and_what_cannot_be_is_given_up() {
     it.aws.next("AttachUserPolicy", Trouble::Refuse(403, "AccessDenied"));
     assert!(it.hands.enable(&order, &target, "").await.unwrap_err().may_repeat());
     for error in [
-        it.hands.mint(&order, &target, "").await.err(),
+        it.hands.mint(&order, &target, "", &Bundle::default()).await.err(),
         it.hands.verify(&target, "", &Bundle::default()).await.err(),
         it.hands.delete(&order, &target, "").await.err(),
     ] {

@@ -46,6 +46,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: false,
     parts: &[],
     marks: true,
+    prepares: false,
     // The last use is told as a day (Secrets Manager API reference, `LastAccessedDate`).
     lag: Some(86_400),
     acts: &[ROTATE],
@@ -195,7 +196,7 @@ impl Rotator for SecretRotation {
         Ok(slots)
     }
 
-    async fn mint(&self, order: &Order, target: &Target, mark: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, mark: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let token = token(mark).ok_or_else(|| give_up("the mark holds no name for a version"))?;
         let described = self.described(target).await?.ok_or_else(|| give_up("there is no such secret"))?;
         if !described.rotation_enabled {

@@ -62,7 +62,7 @@ async fn a_rotation_is_begun_once_and_seen_to_its_end() {
     assert_eq!(before.iter().skip(1).filter(|it| it.active).count(), 1);
     assert!(before.iter().all(|it| it.mark.as_deref() != Some(&mark())));
     it.aws.next("RotateSecret", Trouble::CutAfter);
-    let lost = hands.mint(&order, target, &mark()).await.unwrap_err();
+    let lost = hands.mint(&order, target, &mark(), &Bundle::default()).await.unwrap_err();
     assert!(matches!(lost, ActionError::Ambiguous { .. }), "{lost}");
     // What was lost is found by its mark.
     let found = hands.look(target).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_rotation_is_begun_once_and_seen_to_its_end() {
     hands.verify(target, SAGA, &Bundle::default()).await.unwrap();
 
     let second = SAGA.replace("0192", "0193");
-    let new = hands.mint(&order, target, &format!("provost {second}")).await.unwrap();
+    let new = hands.mint(&order, target, &format!("provost {second}"), &Bundle::default()).await.unwrap();
     assert!(new.id == second && new.value.is_empty());
     hands.verify(target, &second, &Bundle::default()).await.unwrap();
     let over = hands.verify(target, SAGA, &Bundle::default()).await.unwrap_err();
@@ -92,16 +92,19 @@ async fn a_rotation_is_begun_once_and_seen_to_its_end() {
 async fn what_is_not_set_up_or_not_there_or_elsewhere_is_left_alone() {
     let Some(it) = scene(false) else { return };
     let (hands, order) = (&it.hands, ordered(Remedy::Rotate));
-    let unset = hands.mint(&order, &it.target, &mark()).await.unwrap_err();
+    let unset = hands.mint(&order, &it.target, &mark(), &Bundle::default()).await.unwrap_err();
     assert!(matches!(&unset, ActionError::GiveUp { said } if said.contains("not set up")), "{unset}");
     let mut other = it.target.clone();
     other.external_id = ARN.into();
     assert_eq!(hands.look(&other).await.unwrap(), []);
-    assert!(matches!(hands.mint(&order, &other, &mark()).await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(hands.mint(&order, &other, &mark(), &Bundle::default()).await, Err(ActionError::GiveUp { .. })));
     other.external_id = ARN.replace("eu-west-1", "eu-west-2");
     assert!(matches!(hands.look(&other).await, Err(ActionError::GiveUp { .. })));
     for mark in ["", "provost", "provost x", SAGA, &format!("provost {}", "a/".repeat(20))] {
-        assert!(matches!(hands.mint(&order, &it.target, mark).await, Err(ActionError::GiveUp { .. })), "{mark}");
+        assert!(
+            matches!(hands.mint(&order, &it.target, mark, &Bundle::default()).await, Err(ActionError::GiveUp { .. })),
+            "{mark}"
+        );
     }
     assert_eq!(it.aws.count("RotateSecret"), 0);
 }

@@ -34,6 +34,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: true,
     parts: &[PRIVATE, PUBLIC],
     marks: true,
+    prepares: false,
     // GitHub does not say how late it is; of its tokens it says a day.
     lag: Some(86_400),
     acts: &[MAKE, REMOVE],
@@ -182,7 +183,7 @@ impl Rotator for Keys {
         Ok(self.keys(&meant).await?.into_iter().map(slot).collect())
     }
 
-    async fn mint(&self, order: &Order, target: &Target, mark: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, mark: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let meant = meant(target, &target.external_id)?;
         let keys = self.keys(&meant).await?;
         let old = keys.iter().find(|it| it.digest() == meant.digest);

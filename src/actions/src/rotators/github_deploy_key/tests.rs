@@ -88,7 +88,7 @@ async fn a_key_is_rotated_with_the_same_access() {
     let before = rotator.look(&it).await.unwrap();
     assert_eq!((before.len(), ids(&before)[0]), (PAGE + 1, old_id.as_str()));
     assert_eq!(before[0].used_at, Reading::Known("2026-11-01T00:00:00Z".parse().unwrap()));
-    let minted = rotator.mint(&order, &it, "provost 7").await.unwrap();
+    let minted = rotator.mint(&order, &it, "provost 7", &Bundle::default()).await.unwrap();
     let after = rotator.look(&it).await.unwrap();
     let new = after.iter().find(|slot| slot.id == minted.id).unwrap();
     assert_eq!((new.mark.as_deref(), new.used_at, new.active), (Some("provost 7"), Reading::Never, true));
@@ -104,7 +104,10 @@ async fn a_key_is_rotated_with_the_same_access() {
     rotator.delete(&order, &it, &old_id).await.unwrap();
     rotator.delete(&order, &it, &old_id).await.unwrap();
     assert!(!ids(&rotator.look(&it).await.unwrap()).contains(&old_id.as_str()));
-    assert!(matches!(rotator.mint(&order, &it, "provost 8").await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(
+        rotator.mint(&order, &it, "provost 8", &Bundle::default()).await,
+        Err(ActionError::GiveUp { .. })
+    ));
     rotator.delete(&order, &it, &minted.id).await.unwrap();
     assert!(matches!(rotator.verify(&it, &minted.id, &minted.value).await, Err(ActionError::GiveUp { .. })));
 }
@@ -117,7 +120,7 @@ async fn a_lost_answer_may_have_happened_and_a_refusal_did_not() {
     for (fault, repeats, given_up) in [(403, true, false), (422, false, true), (500, false, false), (1, false, false)] {
         let there = keys.clone();
         let github = Loopback::start(move |asked| answer(&there, asked, fault)).await;
-        let error = rotator(&github.origin).mint(&order, &it, "provost 7").await.unwrap_err();
+        let error = rotator(&github.origin).mint(&order, &it, "provost 7", &Bundle::default()).await.unwrap_err();
         assert_eq!(error.may_repeat(), repeats, "{fault}: {error}");
         assert_eq!(matches!(error, ActionError::GiveUp { .. }), given_up, "{fault}: {error}");
         assert_eq!(github.asked().iter().filter(|it| it.method == "POST").count(), 1, "sent once");
@@ -150,7 +153,10 @@ async fn another_repository_of_the_same_name_is_left_alone() {
         key("repos/7/keys/1"),
     ] {
         assert!(matches!(rotator.look(&it).await, Err(ActionError::GiveUp { .. })));
-        assert!(matches!(rotator.mint(&order, &it, "provost 7").await, Err(ActionError::GiveUp { .. })));
+        assert!(matches!(
+            rotator.mint(&order, &it, "provost 7", &Bundle::default()).await,
+            Err(ActionError::GiveUp { .. })
+        ));
         assert!(matches!(rotator.delete(&order, &it, &it.external_id).await, Err(ActionError::GiveUp { .. })));
     }
     assert!(github.asked().iter().all(|it| it.method == "GET"));
@@ -179,7 +185,7 @@ async fn github_describes_every_call_as_it_is_made() {
     let before = rotator.look(&unknown).await.unwrap();
     assert!(before.len() > 1);
     let it = key(&before[0].id);
-    let minted = rotator.mint(&order, &it, "provost 7").await.unwrap();
+    let minted = rotator.mint(&order, &it, "provost 7", &Bundle::default()).await.unwrap();
     let after = rotator.look(&it).await.unwrap();
     assert_eq!(after.len(), before.len() + 1);
     assert!(after.iter().any(|slot| slot.id == minted.id && slot.mark.as_deref() == Some("provost 7")));

@@ -38,6 +38,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: false,
     parts: &[USER, PASSWORD],
     marks: true,
+    prepares: false,
     lag: Some(0),
     acts: &[
         "ALTER ROLE … PASSWORD … LOGIN VALID UNTIL …",
@@ -220,7 +221,7 @@ impl Rotator for Logins {
         Ok(slots.filter_map(|(id, role)| role.map(|role| self.slot(id, &role))).collect())
     }
 
-    async fn mint(&self, order: &Order, target: &Target, mark: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, mark: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let pair = self.pair(target)?;
         let random = |_| ActionError::Retry { after: None, said: "this machine has no randomness".to_owned() };
         let password = scram::password().map_err(random)?;

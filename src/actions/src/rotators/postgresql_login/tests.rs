@@ -108,7 +108,7 @@ async fn a_login_is_rotated_there_and_back_and_no_password_reaches_the_servers_l
     assert_eq!(slots(&before), [("app-a", true)]);
     assert_eq!((before[0].used_at, before[0].made_at), (Reading::Known(NOW), Reading::NotReported));
 
-    let minted = logins.mint(&order, &a, "provost one").await.unwrap();
+    let minted = logins.mint(&order, &a, "provost one", &Bundle::default()).await.unwrap();
     assert_eq!(minted.id, "app-b");
     assert_eq!(minted.value.parts().collect::<Vec<_>>(), ["password", "user"]);
     let seen = logins.look(&a).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_login_is_rotated_there_and_back_and_no_password_reaches_the_servers_l
     assert_eq!(until.trim(), (NOW + Span::days(36_500)).as_seconds().to_string());
     logins.verify(&a, "app-b", &minted.value).await.unwrap();
     // There is no idle one now.
-    let full = logins.mint(&order, &a, "provost two").await.unwrap_err();
+    let full = logins.mint(&order, &a, "provost two", &Bundle::default()).await.unwrap_err();
     assert!(matches!(full, ActionError::GiveUp { .. }), "{full}");
     logins.verify(&a, "app-b", &minted.value).await.unwrap();
 
@@ -138,12 +138,15 @@ async fn a_login_is_rotated_there_and_back_and_no_password_reaches_the_servers_l
     // The other way round there is room only when nobody is logged in as the old one any more.
     let b = app("app-b");
     assert_eq!(slots(&logins.look(&b).await.unwrap()), [("app-b", true), ("app-a", false)]);
-    assert!(matches!(logins.mint(&order, &b, "provost two").await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(
+        logins.mint(&order, &b, "provost two", &Bundle::default()).await,
+        Err(ActionError::GiveUp { .. })
+    ));
     used.close().await.unwrap();
     while logins.look(&b).await.unwrap().len() > 1 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    let back = logins.mint(&order, &b, "provost two").await.unwrap();
+    let back = logins.mint(&order, &b, "provost two", &Bundle::default()).await.unwrap();
     logins.verify(&b, "app-a", &back.value).await.unwrap();
     let other = logins.verify(&b, "app-b", &back.value).await.unwrap_err();
     assert!(matches!(other, ActionError::GiveUp { .. }), "{other}");
@@ -176,12 +179,12 @@ async fn an_idle_role_that_cannot_do_the_same_is_not_taken() {
         ("CREATE SCHEMA s AUTHORIZATION \"app-a\"", "ALTER SCHEMA s OWNER TO owner", "owns"),
     ] {
         estate.ask(spoil);
-        let error = logins.mint(&order, &a, "provost x").await.unwrap_err();
+        let error = logins.mint(&order, &a, "provost x", &Bundle::default()).await.unwrap_err();
         assert!(matches!(&error, ActionError::GiveUp { said } if said.contains(says)), "{says}: {error}");
         assert_eq!(slots(&logins.look(&a).await.unwrap()), [("roles/app-a", true)], "nothing was changed");
         estate.ask(mend);
     }
-    assert_eq!(logins.mint(&order, &a, "provost x").await.unwrap().id, "roles/app-b");
+    assert_eq!(logins.mint(&order, &a, "provost x", &Bundle::default()).await.unwrap().id, "roles/app-b");
     // Whose it is tells it too; what is none of the two is no target.
     let held = target(Kind::Password, "database/static-roles/7", "app-b");
     assert_eq!(slots(&logins.look(&held).await.unwrap()), [("database/static-roles/7", true), ("app-a", true)]);
@@ -198,10 +201,10 @@ async fn whoever_may_not_act_changes_nothing_and_says_no_password() {
     let order = act(Remedy::Rotate);
     let mut wrong = estate.settings(estate.server.port());
     wrong["password"] = "env:s3cret-and-wrong".into();
-    let error = rotator(wrong).mint(&order, &app("app-a"), "provost x").await.unwrap_err();
+    let error = rotator(wrong).mint(&order, &app("app-a"), "provost x", &Bundle::default()).await.unwrap_err();
     assert!(error.may_repeat() && !format!("{error} {error:?}").contains("s3cret"), "{error}");
     estate.ask("ALTER ROLE acts NOCREATEROLE");
-    let error = estate.logins().mint(&order, &app("app-a"), "provost x").await.unwrap_err();
+    let error = estate.logins().mint(&order, &app("app-a"), "provost x", &Bundle::default()).await.unwrap_err();
     assert!(error.may_repeat() && error.said().contains("42501"), "{error}");
     assert_eq!(slots(&estate.logins().look(&app("app-a")).await.unwrap()), [("app-a", true)]);
     estate.ask("DROP ROLE \"app-b\"");
@@ -258,16 +261,16 @@ async fn a_lost_answer_to_commit_is_ambiguous_and_one_before_it_changed_nothing(
     let through = |port| rotator(estate.settings(port));
     for (statement, arrives) in [("ALTER ROLE", false), ("ALTER ROLE", true), ("COMMENT ON", true)] {
         let port = cutting(estate.server.port(), statement, arrives).await;
-        let error = through(port).mint(&order, &a, "provost x").await.unwrap_err();
+        let error = through(port).mint(&order, &a, "provost x", &Bundle::default()).await.unwrap_err();
         assert!(error.may_repeat(), "{statement}: {error}");
         assert_eq!(slots(&estate.logins().look(&a).await.unwrap()), [("app-a", true)]);
     }
     let port = cutting(estate.server.port(), "COMMIT", false).await;
-    let error = through(port).mint(&order, &a, "provost x").await.unwrap_err();
+    let error = through(port).mint(&order, &a, "provost x", &Bundle::default()).await.unwrap_err();
     assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
     assert_eq!(slots(&estate.logins().look(&a).await.unwrap()), [("app-a", true)]);
     let port = cutting(estate.server.port(), "COMMIT", true).await;
-    let error = through(port).mint(&order, &a, "provost y").await.unwrap_err();
+    let error = through(port).mint(&order, &a, "provost y", &Bundle::default()).await.unwrap_err();
     assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
     let seen = estate.logins().look(&a).await.unwrap();
     assert_eq!((slots(&seen), seen[1].mark.as_deref()), (vec![("app-a", true), ("app-b", true)], Some("provost y")));

@@ -39,6 +39,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: true,
     parts: &[PRIVATE, PUBLIC],
     marks: true,
+    prepares: false,
     lag: None,
     acts: &["replace the authorized_keys file"],
     reads: &["read the authorized_keys file", "log in over SSH with the new key, and leave before anything is run"],
@@ -137,7 +138,7 @@ impl Rotator for Keys {
         .await
     }
 
-    async fn mint(&self, order: &Order, target: &Target, mark: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, mark: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let (before, digest) = self.parts(&target.external_id)?;
         let (digest, mark) = (digest.to_owned(), mark.to_owned());
         let key = made(&mark).map_err(|said| ActionError::Retry { after: None, said })?;

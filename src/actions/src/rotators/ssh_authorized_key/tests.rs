@@ -60,7 +60,7 @@ async fn a_key_is_rotated_and_the_server_lets_in_whoever_may() {
     let it = target(Kind::SshKey, &old_id, "deploy");
     assert_eq!(slots(&keys.look(&it).await.unwrap()), [(old_id.as_str(), true), (other_id.as_str(), true)]);
     keys.verify(&it, &old_id, &old).await.unwrap();
-    let minted = keys.mint(&order, &it, "provost 7").await.unwrap();
+    let minted = keys.mint(&order, &it, "provost 7", &Bundle::default()).await.unwrap();
     let new_id = minted.id.clone();
     assert!(fs::read_to_string(&file).unwrap().starts_with(&text), "the other lines stay");
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o600);
@@ -89,7 +89,7 @@ async fn a_key_is_rotated_and_the_server_lets_in_whoever_may() {
     }
     keys.disable(&order, &it, &old_id).await.unwrap();
     assert!(matches!(keys.enable(&order, &it, &old_id).await, Err(ActionError::GiveUp { .. })));
-    assert!(matches!(keys.mint(&order, &it, "provost 8").await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(keys.mint(&order, &it, "provost 8", &Bundle::default()).await, Err(ActionError::GiveUp { .. })));
     let public = minted.value.get(PUBLIC).unwrap().expose_secret();
     let (bare, _) = public.rsplit_once(" provost").unwrap();
     let left = format!("# of people\n{other}\n{options} {bare} provost 7 ann@ci\n");
@@ -132,13 +132,16 @@ async fn a_file_that_is_not_the_targets_or_that_others_can_write_is_left_alone()
     for id in [format!("/other/authorized_keys#{digest}"), format!("{}x#{digest}", file.display()), "7".to_owned()] {
         let it = target(Kind::SshKey, &id, "deploy");
         assert!(matches!(keys.look(&it).await, Err(ActionError::GiveUp { .. })), "{id}");
-        assert!(matches!(keys.mint(&order, &it, "provost 7").await, Err(ActionError::GiveUp { .. })), "{id}");
+        assert!(
+            matches!(keys.mint(&order, &it, "provost 7", &Bundle::default()).await, Err(ActionError::GiveUp { .. })),
+            "{id}"
+        );
         assert!(matches!(keys.delete(&order, &it, &id).await, Err(ActionError::GiveUp { .. })), "{id}");
     }
     let it = target(Kind::SshKey, &digest, "deploy");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(matches!(keys.disable(&order, &it, &digest).await, Err(ActionError::GiveUp { .. })));
-    assert!(matches!(keys.mint(&order, &it, "provost 7").await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(keys.mint(&order, &it, "provost 7", &Bundle::default()).await, Err(ActionError::GiveUp { .. })));
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{public}\n"));
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     fs::write(&file, [0xff, 0xfe, b'\n']).unwrap();

@@ -54,6 +54,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: true,
     parts: &[PART],
     marks: true,
+    prepares: false,
     lag: None,
     acts: &[MINT, DESTROY],
     reads: &[ROLE, ROLE_ID, LIST, BY_ACCESSOR, BY_VALUE, END, MOUNT, SELF, LOGIN],
@@ -285,7 +286,7 @@ impl Rotator for AppRole {
         Ok(slots)
     }
 
-    async fn mint(&self, order: &Order, target: &Target, mark: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, mark: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let holder = self.holder(target).await?;
         let accessor = accessor_of(&holder, &target.external_id)?;
         let gone = || ActionError::GiveUp { said: "the old secret id is gone: there is nothing to go by".to_owned() };

@@ -62,7 +62,7 @@ async fn a_secret_id_is_replaced_by_one_that_works_and_the_old_one_stops_working
     assert_eq!((before[0].id.as_str(), before[0].active, &before[0].mark), (&*target.external_id, true, &None));
     assert!(before[0].made_at.known().is_some() && before[0].used_at == Reading::NotReported);
 
-    let minted = hands.mint(&order, &target, MARKED).await.unwrap();
+    let minted = hands.mint(&order, &target, MARKED, &Bundle::default()).await.unwrap();
     let after = hands.look(&target).await.unwrap();
     assert_eq!(after.len(), 2);
     let new = after.iter().find(|it| it.id == minted.id).unwrap();
@@ -95,7 +95,7 @@ async fn a_secret_id_is_replaced_by_one_that_works_and_the_old_one_stops_working
     let left = hands.look(&target).await.unwrap();
     assert_eq!(left.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [minted.id.as_str()]);
     assert!(matches!(hands.enable(&order, &target, &target.external_id).await, Err(ActionError::GiveUp { .. })));
-    let error = hands.mint(&order, &target, MARKED).await.unwrap_err();
+    let error = hands.mint(&order, &target, MARKED, &Bundle::default()).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("gone")), "{error}");
 
     server.delete("auth/machines/role/ci");
@@ -109,7 +109,7 @@ async fn one_that_is_bound_is_replaced_by_one_bound_alike_and_no_use_of_it_is_sp
         json!({ "cidr_list": ["10.1.0.0/16"], "token_bound_cidrs": ["10.2.0.0/16"], "ttl": "2h", "num_uses": 3 });
     let Some((server, target, _)) = seeded(&role, &bound) else { return };
     let hands = rotator(&server.url(), ROOT);
-    let minted = hands.mint(&act(Remedy::Rotate), &target, MARKED).await.unwrap();
+    let minted = hands.mint(&act(Remedy::Rotate), &target, MARKED, &Bundle::default()).await.unwrap();
     let truth = told(&server, &minted.id);
     assert_eq!(truth["cidr_list"], json!(["10.1.0.0/16"]));
     assert_eq!(truth["token_bound_cidrs"], json!(["10.2.0.0/16"]));
@@ -124,7 +124,7 @@ async fn one_that_is_bound_is_replaced_by_one_bound_alike_and_no_use_of_it_is_sp
         "auth/machines/role/ci",
         &json!({ "secret_id_num_uses": 0, "secret_id_ttl": 0, "secret_id_bound_cidrs": "" }),
     );
-    let minted = hands.mint(&act(Remedy::Rotate), &target, MARKED).await.unwrap();
+    let minted = hands.mint(&act(Remedy::Rotate), &target, MARKED, &Bundle::default()).await.unwrap();
     assert_eq!(told(&server, &minted.id)["secret_id_num_uses"], json!(3));
     server.write("auth/machines/role/ci/secret-id", &json!({ "ttl": "1s" }));
     tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -147,7 +147,7 @@ async fn it_never_destroys_what_it_signs_in_by_nor_acts_where_the_target_is_not(
     let error = hands.delete(&act(Remedy::Revoke), &target, &target.external_id).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("itself")), "{error}");
     assert!(signs_in(&server, &own));
-    let made = hands.mint(&act(Remedy::Rotate), &target, MARKED).await.unwrap();
+    let made = hands.mint(&act(Remedy::Rotate), &target, MARKED, &Bundle::default()).await.unwrap();
     hands.delete(&act(Remedy::Rotate), &target, &made.id).await.unwrap();
 
     // A role of that name at another mount is another role.
@@ -156,7 +156,7 @@ async fn it_never_destroys_what_it_signs_in_by_nor_acts_where_the_target_is_not(
     let hands = build(&handed(&server.url(), ROOT, &json!({ "mount": "other" }))).unwrap();
     for error in [
         hands.look(&target).await.unwrap_err(),
-        hands.mint(&act(Remedy::Rotate), &target, MARKED).await.unwrap_err(),
+        hands.mint(&act(Remedy::Rotate), &target, MARKED, &Bundle::default()).await.unwrap_err(),
         hands.delete(&act(Remedy::Rotate), &target, &target.external_id).await.unwrap_err(),
     ] {
         assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("auth/other")), "{error}");
@@ -187,19 +187,22 @@ async fn what_became_of_an_act_without_a_clear_answer_is_not_known_and_it_is_sen
     let made = r#"{"data":{"secret_id":"hunter2","secret_id_accessor":"b"}}"#;
     for reply in [|| Reply::new(500, &[], ""), || Reply::json("{}"), || Reply::new(200, &[], "").cut(30)] {
         let to = but("/secret-id", reply).await;
-        let error = rotator(&to.origin, "t").mint(&act(Remedy::Rotate), &target, MARKED).await.unwrap_err();
+        let error =
+            rotator(&to.origin, "t").mint(&act(Remedy::Rotate), &target, MARKED, &Bundle::default()).await.unwrap_err();
         assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
         assert_eq!(to.targets().iter().filter(|it| it.ends_with("/secret-id")).count(), 1);
     }
     let to = but("/secret-id", move || Reply::json(made).cut(1)).await;
-    let error = rotator(&to.origin, "t").mint(&act(Remedy::Rotate), &target, MARKED).await.unwrap_err();
+    let error =
+        rotator(&to.origin, "t").mint(&act(Remedy::Rotate), &target, MARKED, &Bundle::default()).await.unwrap_err();
     assert!(matches!(error, ActionError::Ambiguous { .. }) && !format!("{error:?}").contains("hunter2"), "{error}");
     let to = but("/destroy", || Reply::new(200, &[], "").cut(30)).await;
     let error = rotator(&to.origin, "t").delete(&act(Remedy::Rotate), &target, &target.external_id).await.unwrap_err();
     assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
     for (status, repeats) in [(400, false), (403, true), (429, true)] {
         let to = but("/secret-id", move || Reply::new(status, &[], r#"{"errors":["no"]}"#)).await;
-        let error = rotator(&to.origin, "t").mint(&act(Remedy::Rotate), &target, MARKED).await.unwrap_err();
+        let error =
+            rotator(&to.origin, "t").mint(&act(Remedy::Rotate), &target, MARKED, &Bundle::default()).await.unwrap_err();
         assert_eq!(error.may_repeat(), repeats, "{error}");
         assert!(!matches!(error, ActionError::Ambiguous { .. }), "{error}");
     }

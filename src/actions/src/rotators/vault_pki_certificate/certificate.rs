@@ -15,6 +15,8 @@ use x509_parser::{
     prelude::{FromDer as _, X509Certificate},
 };
 
+use super::key;
+
 /// What a certificate says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Certificate {
@@ -34,6 +36,8 @@ pub(super) struct Certificate {
     pub(super) others: bool,
     /// Extended key usages, by their numbers.
     pub(super) usages: BTreeSet<String>,
+    /// By what its key is known.
+    pub(super) key: String,
     /// Whether it may sign certificates.
     pub(super) authority: bool,
     pub(super) not_before: Time,
@@ -56,6 +60,7 @@ impl Certificate {
         let mut found = Self {
             serial: bytes.join(":"),
             common_name: name.unwrap_or_default().to_owned(),
+            key: key::mark(&parsed.public_key().subject_public_key.data),
             authority: parsed.is_ca(),
             not_before: seconds(&parsed.validity().not_before),
             not_after: seconds(&parsed.validity().not_after),

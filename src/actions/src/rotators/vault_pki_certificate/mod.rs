@@ -1,7 +1,8 @@
 //! Certificates of a PKI engine of an OpenBao or a Vault server: another one of the same names, and the old one revoked.
-//! It must never revoke an authority's own certificate, nor make one that the server does not keep a list of.
+//! It must never revoke an authority's own certificate, nor have one made that the server does not keep a list of, nor send a key.
 
 mod certificate;
+mod key;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,8 +16,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use self::certificate::{Certificate, der, holds};
-use super::{Minted, Rotator, RotatorSpec, Way};
+use self::{
+    certificate::{Certificate, der, holds},
+    key::Sort,
+};
+use super::{Minted, Prepared, Rotator, RotatorSpec, Way};
 use crate::{
     ActionError, Bundle,
     given::{
@@ -31,7 +35,7 @@ const DETAILED: &str = "LIST /v1/{mount}/certs/detailed";
 const LIST: &str = "LIST /v1/{mount}/certs";
 const READ: &str = "GET /v1/{mount}/cert/{serial}";
 const ROLE: &str = "GET /v1/{mount}/roles/{role}";
-const ISSUE: &str = "POST /v1/{mount}/issue/{role}";
+const SIGN: &str = "POST /v1/{mount}/sign/{role}";
 const REVOKE: &str = "POST /v1/{mount}/revoke";
 const CERTIFICATE: &str = "certificate";
 const KEY: &str = "private_key";
@@ -43,8 +47,8 @@ const READS_MAX: usize = 500;
 pub(super) static SPEC: RotatorSpec = RotatorSpec {
     name: "vault_pki_certificate",
     title: "OpenBao or Vault PKI certificate",
-    about: "has a PKI engine issue another certificate with the names and the lifetime of the old one by a role that the \
-            settings name, and revokes the old one; certificates of the same common name count as one holder's",
+    about: "makes a key, has a PKI engine sign another certificate for it with the names and the lifetime of the old one by a \
+            role that the settings name, and revokes the old one; certificates of the same common name count as one holder's",
     kinds: &[Kind::Certificate],
     remedies: &[Remedy::Rotate, Remedy::Revoke, Remedy::Delete],
     way: Way::Overlap { capacity: None },
@@ -52,13 +56,14 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: true,
     parts: &[CERTIFICATE, KEY, CHAIN],
     marks: false,
+    prepares: true,
     lag: None,
-    acts: &[ISSUE, REVOKE],
+    acts: &[SIGN, REVOKE],
     reads: &[DETAILED, LIST, READ, ROLE, MOUNT, SELF, LOGIN],
     permissions: &[
         "list on MOUNT/certs/detailed, or on MOUNT/certs where the server has no such listing",
         "read on MOUNT/cert/* and MOUNT/roles/ROLE",
-        "update on MOUNT/issue/ROLE and MOUNT/revoke",
+        "update on MOUNT/sign/ROLE and MOUNT/revoke",
     ],
     checked: Checked::RealServer("OpenBao 2.7"),
     example: r#"[[rotations]]
@@ -72,11 +77,14 @@ token = "file:/run/vault-agent/token"
 # ca_file = "/etc/ssl/vault-ca.pem"  # of a private authority
 # Where the PKI engine is mounted.
 mount = "pki"
-# The role by which new certificates are issued: the one by which the old ones were.
+# The role by which new certificates are signed: the one by which the old ones were issued.
 role = "web"
+# The key that is made for each: rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ec-p521 or ed25519. The smallest that the role
+# takes if nothing is said here; rsa-2048 where it takes any. It is written as PKCS #8.
+# key = "ec-p256"
 "#,
     documentation: &[
-        "https://openbao.org/api-docs/secret/pki/#generate-certificate-and-key",
+        "https://openbao.org/api-docs/secret/pki/#sign-certificate",
         "https://openbao.org/api-docs/secret/pki/#revoke-certificate",
     ],
     build: &build,
@@ -88,6 +96,7 @@ struct Settings {
     #[serde(default = "pki")]
     mount: String,
     role: String,
+    key: Option<String>,
 }
 
 fn pki() -> String {
@@ -98,6 +107,7 @@ struct Pki {
     server: Server,
     mount: String,
     role: String,
+    key: Option<&'static Sort>,
     clock: Arc<dyn Clock>,
 }
 
@@ -115,13 +125,22 @@ struct Role {
     /// Seconds, or a length of time in words.
     #[serde(default)]
     not_before_duration: Value,
+    /// `rsa`, `ec`, `ed25519` or `any`.
+    #[serde(default = "rsa")]
+    key_type: String,
+    /// The fewest that it takes.
+    #[serde(default)]
+    key_bits: u64,
+}
+
+/// What a server makes of a role that says nothing of keys.
+fn rsa() -> String {
+    "rsa".to_owned()
 }
 
 #[derive(Deserialize)]
-struct Issued {
+struct Signed {
     certificate: String,
-    #[serde(deserialize_with = "vault::secret")]
-    private_key: SecretString,
     issuing_ca: String,
     #[serde(default)]
     ca_chain: Option<Vec<String>>,
@@ -141,8 +160,9 @@ fn build(handed: &Handed) -> Result<Box<dyn Rotator>, String> {
     if settings.role.is_empty() || settings.role.contains('/') {
         return Err("`role` is no name of a role".to_owned());
     }
+    let key = settings.key.as_deref().map(key::named).transpose()?;
     let server = Server::new(handed, (SPEC.reads, SPEC.acts), access)?;
-    Ok(Box::new(Pki { server, mount, role: settings.role, clock: handed.clock.clone() }))
+    Ok(Box::new(Pki { server, mount, role: settings.role, key, clock: handed.clock.clone() }))
 }
 
 fn refused<T>(said: &str) -> Result<T, ActionError> {
@@ -158,6 +178,11 @@ impl Role {
             _ => None,
         };
         Span::seconds(seconds.unwrap_or(30))
+    }
+
+    /// The sort of key that it signs for.
+    fn sort(&self, set: Option<&'static Sort>) -> Result<&'static Sort, ActionError> {
+        key::fitting(set, (&self.key_type, self.key_bits)).map_err(|said| ActionError::GiveUp { said })
     }
 }
 
@@ -186,7 +211,7 @@ impl Pki {
     }
 
     async fn role(&self) -> Result<Role, ActionError> {
-        self.server.there(Ask::get(ROLE, &[&self.mount, &self.role]), "the role that issues").await
+        self.server.there(Ask::get(ROLE, &[&self.mount, &self.role]), "the role that signs").await
     }
 
     /// Serial numbers of what may be of that name and may still work.
@@ -214,8 +239,9 @@ impl Pki {
         Ok(listed)
     }
 
-    /// What is asked for to replace that one.
-    fn wanted(&self, old: &Certificate, role: &Role) -> Result<Value, ActionError> {
+    /// What is asked for to replace that one, by a request that is signed with that key. Whether names are taken from the request
+    /// or from beside it is the role's.
+    fn wanted(&self, old: &Certificate, role: &Role, key: &SecretString) -> Result<Value, ActionError> {
         if old.authority {
             return refused("that is the certificate of an authority");
         }
@@ -233,7 +259,9 @@ impl Pki {
         let joined = |sets: &[&BTreeSet<String>]| {
             sets.iter().flat_map(|it| it.iter()).map(String::as_str).collect::<Vec<_>>().join(",")
         };
+        let request = key::request(key, old).map_err(|said| ActionError::GiveUp { said: said.to_owned() })?;
         let mut wanted = Map::new();
+        wanted.insert("csr".into(), request.into());
         wanted.insert("common_name".into(), old.common_name.as_str().into());
         wanted.insert("ttl".into(), format!("{}s", old.lifetime(role.back()).max(1)).into());
         wanted.insert("format".into(), "pem".into());
@@ -262,7 +290,7 @@ impl Rotator for Pki {
             active: kept.works(self.clock.now()),
             made_at: Reading::Known(kept.is.not_before + role.back()),
             used_at: Reading::NotReported,
-            mark: None,
+            mark: Some(kept.is.key.clone()),
         };
         let mut slots: Vec<Slot> = old.iter().map(|old| slot(serial, old)).collect();
         for other in self.listed(name).await?.iter().filter(|it| *it != serial) {
@@ -277,21 +305,29 @@ impl Rotator for Pki {
         Ok(slots)
     }
 
-    async fn mint(&self, order: &Order, target: &Target, _: &str) -> Result<Minted, ActionError> {
+    async fn prepare(&self, _: &Target) -> Result<Prepared, ActionError> {
+        let sort = self.role().await?.sort(self.key)?;
+        let made = tokio::task::spawn_blocking(|| sort.made()).await;
+        let Ok(Some(key)) = made else { return refused("no key can be made on this machine") };
+        Ok(Prepared { mark: key.mark, value: Bundle::new([(KEY.to_owned(), key.private)]) })
+    }
+
+    async fn mint(&self, order: &Order, target: &Target, _: &str, prepared: &Bundle) -> Result<Minted, ActionError> {
+        let Some(key) = prepared.get(KEY) else { return refused("there is no key to ask for a certificate with") };
         let (accessor, serial) = self.placed(target).await?;
         let role = self.role().await?;
         let Some(old) = self.kept(serial).await? else {
             return refused("the old certificate is gone: there is nothing to go by");
         };
-        let body = Body::Json(self.wanted(&old.is, &role)?);
-        let issued: Issued = self.server.made(order, Ask::act(ISSUE, &[&self.mount, &self.role], Some(body))).await?;
-        let chain = issued.ca_chain.filter(|it| !it.is_empty()).unwrap_or_else(|| vec![issued.issuing_ca]);
+        let body = Body::Json(self.wanted(&old.is, &role, key)?);
+        let signed: Signed = self.server.made(order, Ask::act(SIGN, &[&self.mount, &self.role], Some(body))).await?;
+        let chain = signed.ca_chain.filter(|it| !it.is_empty()).unwrap_or_else(|| vec![signed.issuing_ca]);
         let value = Bundle::new([
-            (CERTIFICATE.to_owned(), issued.certificate.into()),
-            (KEY.to_owned(), issued.private_key),
+            (CERTIFICATE.to_owned(), signed.certificate.into()),
+            (KEY.to_owned(), key.clone()),
             (CHAIN.to_owned(), chain.join("\n").into()),
         ]);
-        Ok(Minted { id: format!("{accessor}/{}", issued.serial_number), value })
+        Ok(Minted { id: format!("{accessor}/{}", signed.serial_number), value })
     }
 
     async fn verify(&self, target: &Target, id: &str, value: &Bundle) -> Result<(), ActionError> {
@@ -349,8 +385,8 @@ impl Rotator for Pki {
 
     async fn check(&self) -> Result<String, ActionError> {
         let said = self.server.check(&self.mount, "pki").await?;
-        self.role().await?;
-        Ok(format!("{said}, and has the role {}", self.role))
+        let sort = self.role().await?.sort(self.key)?;
+        Ok(format!("{said}, and has the role {}, which takes keys of the kind {}", self.role, sort.word))
     }
 }
 

@@ -17,6 +17,13 @@ fn rotator(address: &str) -> Box<dyn Rotator> {
     build(&handed(address, ROOT, &json!({ "mount": "pki/web", "role": "web" }))).unwrap()
 }
 
+/// A key of its own, and a certificate for it.
+async fn made(hands: &dyn Rotator, target: &Target) -> Result<Minted, ActionError> {
+    let prepared = hands.prepare(target).await?;
+    assert_eq!(prepared.value.parts().collect::<Vec<_>>(), [KEY]);
+    hands.mint(&act(Remedy::Rotate), target, "m", &prepared.value).await
+}
+
 /// An authority below another one, a role, and a certificate of that one.
 fn seed(server: &openbao::Server, issue: &Value) -> (Target, Value) {
     for mount in ["pki/root", "pki/web"] {
@@ -58,15 +65,29 @@ async fn a_certificate_is_replaced_by_one_of_the_same_names_and_revoked() {
     server.write("pki/web/issue/web", &json!({ "common_name": "other.corp.test" }));
     let hands = rotator(&server.url());
     let order = act(Remedy::Rotate);
-    assert!(hands.check().await.unwrap().ends_with("pki/web is of type pki, and has the role web"));
+    assert!(
+        hands
+            .check()
+            .await
+            .unwrap()
+            .ends_with("pki/web is of type pki, and has the role web, which takes keys of the kind ec-p256")
+    );
     let before = hands.look(&target).await.unwrap();
     assert_eq!(ids(&before), [(target.external_id.as_str(), true)]);
     let made = before[0].made_at.known().unwrap();
     let now = vault_testing::handed("x", "x", &json!({})).clock.now();
     assert!((now - made).as_micros().abs() < 5_000_000, "{made} is now, as far as clocks agree");
 
-    let minted = hands.mint(&order, &target, "m").await.unwrap();
+    let (prepared, unused) = (hands.prepare(&target).await.unwrap(), hands.prepare(&target).await.unwrap());
+    assert_ne!(prepared.mark, unused.mark);
+    assert!(!format!("{prepared:?}").contains("BEGIN"));
+    let minted = hands.mint(&order, &target, "m", &prepared.value).await.unwrap();
     let after = hands.look(&target).await.unwrap();
+    // Whatever became of the answer: the certificate is known by its key.
+    let bears: Vec<&str> =
+        after.iter().filter(|it| it.mark.as_ref() == Some(&prepared.mark)).map(|it| &*it.id).collect();
+    assert_eq!(bears, [minted.id.as_str()]);
+    assert!(after.iter().all(|it| it.mark.is_some() && it.mark.as_ref() != Some(&unused.mark)));
     assert_eq!(ids(&after), [(target.external_id.as_str(), true), (minted.id.as_str(), true)]);
     let pem = |part: &str| minted.value.get(part).unwrap().expose_secret().to_owned();
     let (was, is) = (
@@ -78,6 +99,7 @@ async fn a_certificate_is_replaced_by_one_of_the_same_names_and_revoked() {
     let (long, longer) = (was.lifetime(Span::seconds(30)), is.lifetime(Span::seconds(30)));
     assert!((long - longer).abs() <= 1 && (long - 18_000).abs() <= 1, "{long} {longer}");
     assert_ne!(pem(KEY), old["private_key"].as_str().unwrap());
+    assert_eq!(pem(KEY), prepared.value.get(KEY).unwrap().expose_secret());
     assert_eq!(pem(CHAIN).matches("BEGIN").count(), 2);
     assert!(!format!("{minted:?}").contains("BEGIN"));
     hands.verify(&target, &minted.id, &minted.value).await.unwrap();
@@ -130,7 +152,7 @@ async fn what_cannot_be_replaced_alike_is_left_alone() {
         seed(&server, &json!({ "common_name": "api.corp.test", "exclude_cn_from_sans": true, "ttl": "2h" }));
     let hands = rotator(&server.url());
     let order = act(Remedy::Rotate);
-    let minted = hands.mint(&order, &target, "m").await.unwrap();
+    let minted = made(&*hands, &target).await.unwrap();
     let is = Certificate::of_pem(minted.value.get(CERTIFICATE).unwrap().expose_secret()).unwrap();
     assert_eq!(is.hosts, BTreeSet::new(), "the common name is no alternative name, as it was");
     hands.verify(&target, &minted.id, &minted.value).await.unwrap();
@@ -140,15 +162,15 @@ async fn what_cannot_be_replaced_alike_is_left_alone() {
         "pki/web/roles/web",
         &json!({ "allowed_domains": "corp.test", "allow_subdomains": true, "key_type": "ec", "client_flag": false }),
     );
-    let lesser = hands.mint(&order, &target, "m").await.unwrap();
+    let lesser = made(&*hands, &target).await.unwrap();
     let error = hands.verify(&target, &lesser.id, &lesser.value).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("usages")), "{error}");
     // The role allows other names by now: nothing is issued.
     server.write("pki/web/roles/web", &json!({ "allowed_domains": "else.test", "allow_subdomains": true }));
-    let error = hands.mint(&order, &target, "m").await.unwrap_err();
+    let error = made(&*hands, &target).await.unwrap_err();
     assert!(matches!(error, ActionError::GiveUp { .. }), "{error}");
     server.write("pki/web/roles/web", &json!({ "allow_any_name": true, "no_store": true }));
-    let error = hands.mint(&order, &target, "m").await.unwrap_err();
+    let error = made(&*hands, &target).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("no list")), "{error}");
     assert_eq!(hands.look(&target).await.unwrap().len(), 3);
 
@@ -161,7 +183,7 @@ async fn what_cannot_be_replaced_alike_is_left_alone() {
     for serial in serials {
         let authority = vault_testing::target(Kind::Certificate, (&accessor(&server, "pki/root"), serial), "");
         for error in [
-            root.mint(&order, &authority, "m").await.unwrap_err(),
+            made(&*root, &authority).await.unwrap_err(),
             root.delete(&order, &authority, &authority.external_id).await.unwrap_err(),
         ] {
             assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("authority")), "{error}");
@@ -169,7 +191,7 @@ async fn what_cannot_be_replaced_alike_is_left_alone() {
     }
     assert_eq!(server.ask("LIST", "pki/root/certs/revoked", None).0, 404);
     let gone = named(&server, "00:11");
-    assert!(matches!(hands.mint(&order, &gone, "m").await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(made(&*hands, &gone).await, Err(ActionError::GiveUp { .. })));
     assert_eq!(hands.look(&gone).await.unwrap().len(), 3, "what is left of its name");
     let elsewhere = build(&handed(&server.url(), ROOT, &json!({ "mount": "pki/root", "role": "web" }))).unwrap();
     assert!(matches!(elsewhere.delete(&order, &target, &target.external_id).await, Err(ActionError::GiveUp { .. })));
@@ -200,34 +222,99 @@ async fn a_server_without_the_longer_listing_is_read_one_by_one() {
     assert!(to.targets().iter().any(|it| it.ends_with("/certs")));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_of_the_sort_that_the_role_takes() {
+    let Some(server) = openbao::own() else { return };
+    let names = json!({ "common_name": "api.corp.test", "alt_names": "b.corp.test", "ip_sans": "10.0.0.1", "ttl": "2h",
+        "uri_sans": "spiffe://corp.test/api" });
+    let (target, old) = seed(&server, &names);
+    let was = Certificate::of_pem(old["certificate"].as_str().unwrap()).unwrap();
+    let with = |key: Option<&str>| {
+        let mut own = json!({ "mount": "pki/web", "role": "web" });
+        key.into_iter().for_each(|key| own["key"] = key.into());
+        build(&handed(&server.url(), ROOT, &own))
+    };
+    let role = |more: Value| {
+        let mut role = json!({ "allow_any_name": true, "allowed_uri_sans": "*", "max_ttl": "72h" });
+        role.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        server.write("pki/web/roles/web", &role);
+    };
+    // A role as the server makes it, one that takes no names from requests, and one for each sort of key.
+    let plain = json!({});
+    let beside = json!({ "key_type": "ec", "key_bits": 256, "use_csr_common_name": false, "use_csr_sans": false });
+    let any = json!({ "key_type": "any" });
+    let mut roles = vec![(plain, None), (beside, None), (any.clone(), None), (json!({ "key_type": "ed25519" }), None)];
+    roles.extend(key::SORTS.iter().map(|sort| (any.clone(), Some(sort.word))));
+    let mut count = 0;
+    for (more, key) in roles {
+        role(more.clone());
+        let hands = with(key).unwrap();
+        let prepared = hands.prepare(&target).await.unwrap();
+        let minted = hands.mint(&act(Remedy::Rotate), &target, "m", &prepared.value).await.unwrap();
+        hands.verify(&target, &minted.id, &minted.value).await.unwrap();
+        let is = Certificate::of_pem(minted.value.get(CERTIFICATE).unwrap().expose_secret()).unwrap();
+        assert_eq!((&is.common_name, &is.hosts), (&was.common_name, &was.hosts), "{more} {key:?}");
+        assert_eq!((&is.addresses, &is.uris), (&was.addresses, &was.uris), "{more} {key:?}");
+        assert_eq!(is.key, prepared.mark, "{more} {key:?}");
+        count += 1;
+        let found = hands.look(&target).await.unwrap();
+        assert_eq!(found.iter().filter(|it| it.mark.as_ref() == Some(&prepared.mark)).count(), 1);
+        assert_eq!(found.len(), 1 + count);
+    }
+    // What the role refuses is said before anything is asked for.
+    role(json!({}));
+    let error = with(Some("ec-p256")).unwrap().prepare(&target).await.unwrap_err();
+    let says = "the role takes only keys of the kind rsa with at least 2048 bits, and `key` says ec-p256";
+    assert!(matches!(&error, ActionError::GiveUp { said } if said == says), "{error}");
+    assert!(with(Some("ec-p256")).unwrap().check().await.is_err());
+    assert!(with(Some("rsa-512")).is_err_and(|said| said.contains("`key` is one of rsa-2048, ")));
+    // And so is what it refuses since: nothing was issued.
+    let (hands, order) = (with(None).unwrap(), act(Remedy::Rotate));
+    let prepared = hands.prepare(&target).await.unwrap();
+    role(json!({ "key_type": "ec", "key_bits": 256 }));
+    let error = hands.mint(&order, &target, "m", &prepared.value).await.unwrap_err();
+    assert!(
+        matches!(&error, ActionError::GiveUp { said } if said.contains("role requires keys of type ec")),
+        "{error}"
+    );
+    let error = hands.mint(&order, &target, "m", &Bundle::default()).await.unwrap_err();
+    assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("no key")), "{error}");
+    assert_eq!(hands.look(&target).await.unwrap().len(), 1 + count);
+}
+
 const SERVER: &str = include_str!("../../../../../tests/servers/loopback/server.pem");
 
 #[tokio::test]
 async fn an_act_without_a_clear_answer_may_have_happened() {
     let pem = SERVER.split_inclusive("-----END CERTIFICATE-----").find(|it| it.contains("BEGIN CERTIFICATE")).unwrap();
     let told = json!({ "data": { "certificate": pem, "revocation_time": 0 } }).to_string();
-    assert!(Certificate::of_pem(pem).is_some());
+    // Computed by another program: the SHA-256 of the point.
+    let known = "sha256:e17c1848d90e850d8d428ff9966d8d6b1c93a04e82fd073a537cdd0435176027";
+    assert_eq!(Certificate::of_pem(pem).unwrap().key, known);
     let broken = || Reply::new(500, &[], "");
     let cut = || Reply::json(r#"{"data":{"private_key":"hunter2"}}"#).cut(1);
     let strange = || Reply::json(r#"{"data":{"private_key":"hunter2"}}"#);
     for (call, acted) in
-        [("/issue/web", broken as fn() -> Reply), ("/issue/web", cut), ("/issue/web", strange), ("/revoke", cut)]
+        [("/sign/web", broken as fn() -> Reply), ("/sign/web", cut), ("/sign/web", strange), ("/revoke", cut)]
     {
         let told = told.clone();
         let to = Loopback::start(move |asked| match asked.target.as_str() {
             target if target.contains("/ui/mounts/") => Reply::json(r#"{"data":{"accessor":"p","type":"pki"}}"#),
             target if target.ends_with(call) => acted(),
             target if target.contains("/cert/") => Reply::json(&told),
-            _ => Reply::json(r#"{"data":{"not_before_duration":"30s"}}"#),
+            _ => Reply::json(r#"{"data":{"not_before_duration":"30s","key_type":"ed25519"}}"#),
         })
         .await;
         let target = vault_testing::target(Kind::Certificate, ("p", "00:11"), "");
         let (hands, order) = (rotator(&to.origin), act(Remedy::Rotate));
         let error = match call {
             "/revoke" => hands.delete(&order, &target, "p/00:11").await.unwrap_err(),
-            _ => hands.mint(&order, &target, "m").await.unwrap_err(),
+            _ => made(&*hands, &target).await.unwrap_err(),
         };
         assert!(matches!(error, ActionError::Ambiguous { .. }) && !format!("{error:?}").contains("hunter2"), "{error}");
-        assert_eq!(to.targets().iter().filter(|it| it.ends_with(call)).count(), 1, "{call}");
+        let sent: Vec<_> = to.asked().into_iter().filter(|it| it.target.ends_with(call)).collect();
+        assert_eq!(sent.len(), 1, "{call}");
+        assert_eq!(sent[0].body.contains("BEGIN CERTIFICATE REQUEST"), call != "/revoke");
+        assert!(to.asked().iter().all(|it| !it.body.contains("PRIVATE")), "a key never travels");
     }
 }

@@ -35,6 +35,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: false,
     parts: &[],
     marks: false,
+    prepares: false,
     lag: None,
     acts: &[ROTATE],
     reads: &[READ, MOUNT, SELF, LOGIN],
@@ -125,7 +126,7 @@ impl Rotator for StaticRole {
         Ok(told.map(slot).into_iter().collect())
     }
 
-    async fn mint(&self, order: &Order, target: &Target, _: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, _: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let role = self.role(target).await?;
         let before = self.told(role).await?.ok_or_else(gone)?;
         self.server.act(order, Ask::act(ROTATE, &[&self.mount, role], Some(Body::Json(json!({}))))).await?;

@@ -53,7 +53,7 @@ async fn a_password_is_replaced_in_its_place_and_the_server_says_when() {
     assert!(before[0].active && before[0].made_at.known().is_some());
     let old = password(&server);
 
-    let minted = hands.mint(&order, &target, "m").await.unwrap();
+    let minted = hands.mint(&order, &target, "m", &Bundle::default()).await.unwrap();
     assert!(minted.value.is_empty() && minted.id != before[0].id);
     assert_ne!(password(&server), old);
     let after = hands.look(&target).await.unwrap();
@@ -78,20 +78,20 @@ async fn a_password_is_replaced_in_its_place_and_the_server_says_when() {
 
     // The server tries again later by itself: what it answers now says nothing of that.
     database.kill();
-    let error = hands.mint(&order, &target, "m").await.unwrap_err();
+    let error = hands.mint(&order, &target, "m", &Bundle::default()).await.unwrap_err();
     assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
     assert_eq!(hands.look(&target).await.unwrap(), after, "nothing happened yet, by what it says");
     database.again();
 
     server.delete("db/main/static-roles/pay");
     assert_eq!(hands.look(&target).await.unwrap(), []);
-    let error = hands.mint(&order, &target, "m").await.unwrap_err();
+    let error = hands.mint(&order, &target, "m", &Bundle::default()).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("not there")), "{error}");
     let mut strange = target.clone();
     strange.external_id = strange.external_id.replace("static-roles/", "roles/");
     assert!(matches!(hands.look(&strange).await, Err(ActionError::GiveUp { .. })));
     let elsewhere = build(&handed(&server.url(), ROOT, &json!({ "mount": "secret" }))).unwrap();
-    let error = elsewhere.mint(&order, &target, "m").await.unwrap_err();
+    let error = elsewhere.mint(&order, &target, "m", &Bundle::default()).await.unwrap_err();
     assert!(matches!(&error, ActionError::GiveUp { said } if said.contains("mounted at secret")), "{error}");
 }
 
@@ -114,7 +114,7 @@ async fn a_rotation_without_a_clear_answer_may_have_happened() {
         })
         .await;
         let target = vault_testing::target(Kind::Password, ("d", "static-roles/pay"), "pay");
-        let error = rotator(&to.origin).mint(&act(Remedy::Rotate), &target, "m").await.unwrap_err();
+        let error = rotator(&to.origin).mint(&act(Remedy::Rotate), &target, "m", &Bundle::default()).await.unwrap_err();
         assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
         assert_eq!(to.targets().iter().filter(|it| it.contains("/rotate-role/")).count(), 1);
     }

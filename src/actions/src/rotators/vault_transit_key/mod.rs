@@ -40,6 +40,7 @@ pub(super) static SPEC: RotatorSpec = RotatorSpec {
     removes: false,
     parts: &[],
     marks: false,
+    prepares: false,
     lag: None,
     acts: &[ROTATE, CONFIGURE],
     reads: &[READ, ENCRYPT, MOUNT, SELF, LOGIN],
@@ -164,7 +165,7 @@ impl Rotator for Transit {
         Ok(slots)
     }
 
-    async fn mint(&self, order: &Order, target: &Target, _: &str) -> Result<Minted, ActionError> {
+    async fn mint(&self, order: &Order, target: &Target, _: &str, _: &Bundle) -> Result<Minted, ActionError> {
         let key = self.key(target).await?;
         let before = self.told(key).await?;
         self.server.act(order, Ask::act(ROTATE, &[&self.mount, key], Some(Body::Json(json!({}))))).await?;

@@ -52,7 +52,7 @@ async fn an_old_version_stops_encrypting_comes_back_and_always_decrypts() {
     let alone = hands.disable(&order, &target, "1").await.unwrap_err();
     assert!(matches!(&alone, ActionError::GiveUp { said } if said.contains("newest")), "{alone}");
 
-    let minted = hands.mint(&order, &target, "m").await.unwrap();
+    let minted = hands.mint(&order, &target, "m", &Bundle::default()).await.unwrap();
     assert_eq!((minted.id.as_str(), minted.value.is_empty()), ("2", true));
     hands.verify(&target, "2", &minted.value).await.unwrap();
     let log = std::fs::read_to_string(server.audit_log()).unwrap();
@@ -73,7 +73,7 @@ async fn an_old_version_stops_encrypting_comes_back_and_always_decrypts() {
 
     // More than nine versions are in their order, and what does not decrypt is not brought back.
     for _ in 0..10 {
-        hands.mint(&order, &target, "m").await.unwrap();
+        hands.mint(&order, &target, "m", &Bundle::default()).await.unwrap();
     }
     hands.disable(&order, &target, "11").await.unwrap();
     let slots = hands.look(&target).await.unwrap();
@@ -89,16 +89,16 @@ async fn an_old_version_stops_encrypting_comes_back_and_always_decrypts() {
     // Keys that only sign, and derived ones, are not used.
     for (name, body) in [("sig", json!({ "type": "ed25519" })), ("der", json!({ "derived": true }))] {
         let target = key(&server, name, &body);
-        let minted = hands.mint(&order, &target, "m").await.unwrap();
+        let minted = hands.mint(&order, &target, "m", &Bundle::default()).await.unwrap();
         hands.verify(&target, &minted.id, &minted.value).await.unwrap();
         assert!(hands.look(&target).await.unwrap()[0].made_at.known().is_some());
     }
     let none = vault_testing::target(Kind::Secret, (&accessor(&server, "transit"), "none"), "");
     assert_eq!(hands.look(&none).await.unwrap(), []);
-    assert!(matches!(hands.mint(&order, &none, "m").await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(hands.mint(&order, &none, "m", &Bundle::default()).await, Err(ActionError::GiveUp { .. })));
     // A secret of another engine has an id of the same form.
     let other = vault_testing::target(Kind::Secret, (&accessor(&server, "secret"), "pay"), "");
-    assert!(matches!(hands.mint(&order, &other, "m").await, Err(ActionError::GiveUp { .. })));
+    assert!(matches!(hands.mint(&order, &other, "m", &Bundle::default()).await, Err(ActionError::GiveUp { .. })));
     assert_eq!(hands.look(&target).await.unwrap().len(), 8);
 }
 
@@ -116,7 +116,7 @@ async fn a_rotation_without_a_clear_answer_may_have_happened() {
         })
         .await;
         let target = vault_testing::target(Kind::Secret, ("t", "pay"), "");
-        let error = rotator(&to.origin).mint(&act(Remedy::Rotate), &target, "m").await.unwrap_err();
+        let error = rotator(&to.origin).mint(&act(Remedy::Rotate), &target, "m", &Bundle::default()).await.unwrap_err();
         assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
         assert_eq!(to.targets().iter().filter(|it| it.ends_with("/rotate")).count(), 1);
     }
