@@ -210,6 +210,12 @@ pub struct Saga {
     /// By what a new credential is known that is being made, where that was prepared here: written down before it is asked for.
     #[serde(default)]
     pub prepared: Option<String>,
+    /// The same of everything that was ever asked for: what comes late is known by it.
+    #[serde(default)]
+    pub asked_with: Vec<String>,
+    /// Until when a new credential may come to be that was asked for without an answer; it is looked for once more after that.
+    #[serde(default)]
+    pub late_until: Option<Time>,
     /// The new credential.
     pub minted: Option<New>,
     /// Credentials it made whose value is lost: they are removed before another is made.
@@ -346,6 +352,8 @@ impl Saga {
             doing: None,
             before: None,
             prepared: None,
+            asked_with: Vec::new(),
+            late_until: None,
             minted: None,
             strays: Vec::new(),
             placed: Vec::new(),
@@ -419,8 +427,10 @@ mod tests {
         saga.prepared = Some("sha256:ab".into());
         let mut written = serde_json::to_value(&saga).unwrap();
         assert_eq!(serde_json::from_value::<Saga>(written.clone()).unwrap(), saga);
-        // It knew nothing of what is prepared.
-        assert!(written.as_object_mut().unwrap().remove("prepared").is_some());
+        // It knew nothing of what is prepared, nor of what comes late.
+        for unknown in ["prepared", "asked_with", "late_until"] {
+            assert!(written.as_object_mut().unwrap().remove(unknown).is_some());
+        }
         saga.prepared = None;
         assert_eq!(serde_json::from_value::<Saga>(written).unwrap(), saga);
         assert!(!Act::Prepare.changes() && Act::Mint.changes());

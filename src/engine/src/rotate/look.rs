@@ -4,7 +4,7 @@
 use provost_model::{Act, Course, Doing, Ending, New, Phase, Placed, Reading, Remedy, Saga, Slot, Span, Time};
 
 use super::{
-    How, advance,
+    How, UNDER_WAY, advance,
     answer::{Seen, deleted, disabled, discarded, put, restored},
     hold, note, turn_back,
 };
@@ -86,6 +86,10 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
         return;
     }
     let ids: Vec<String> = fresh.iter().filter(ours).map(|slot| slot.id.clone()).collect();
+    if mark.is_some() && ids.is_empty() {
+        // Whoever asked may have died while the other side was still at it.
+        saga.late_until = Some(since + UNDER_WAY);
+    }
     // Without a mark only one that the provider says was never used is taken for ours.
     let doubtful = mark.is_none() && (blind || ids.len() > 1 || ids.len() < fresh.len());
     if doubtful {
@@ -101,6 +105,7 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
 
 /// What a look means for a saga that waits.
 pub(super) fn looked(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
+    late(saga, seen, how, now);
     match (saga.course, saga.phase) {
         (Course::Back, _) => came_back(saga, seen, how, now),
         (_, Phase::Plan) => planned(saga, seen, how, now),
@@ -109,6 +114,24 @@ pub(super) fn looked(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
         (_, Phase::Prove) => proven(saga, seen, how, now),
         _ => {}
     }
+}
+
+/// What was asked for, was not there when it was looked for, and is there now: nobody has its value.
+fn late(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
+    if how.in_place || !how.carries || !(how.marks || how.prepares) {
+        return;
+    }
+    saga.late_until = saga.late_until.filter(|until| now < *until);
+    let ours = |mark: &String| match how.prepares {
+        true => saga.asked_with.contains(mark),
+        false => *mark == saga.mark(),
+    };
+    let is_new = |slot: &&Slot| {
+        let known = saga.minted.as_ref().is_some_and(|new| new.id == slot.id) || saga.strays.contains(&slot.id);
+        slot.active && !known && slot.mark.as_ref().is_some_and(ours)
+    };
+    let ids: Vec<String> = seen.slots.iter().filter(is_new).map(|slot| slot.id.clone()).collect();
+    saga.strays.extend(ids);
 }
 
 fn planned(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
@@ -208,6 +231,9 @@ fn watched(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
 }
 
 fn proven(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
+    if !saga.strays.is_empty() {
+        return;
+    }
     let old = seen.slot(saga.old());
     let gone = old.is_none();
     let useless = old.is_none_or(|slot| !slot.active);

@@ -139,6 +139,8 @@ fn forward(saga: &mut Saga, how: &How, at_hand: &AtHand, now: Time) -> Next {
     };
     Next::Do(match saga.phase {
         Phase::Plan | Phase::Observe | Phase::Watch => Act::Look,
+        // What came to be after nobody waited for it any more.
+        Phase::Prove if !saga.strays.is_empty() => Act::Discard(saga.strays.first().cloned().unwrap_or_default()),
         Phase::Prove if saga.proven_at.is_none() => Act::Look,
         Phase::Prove => match first(&|it| !it.settled) {
             Some(at) => Act::Settle(at),
@@ -205,7 +207,11 @@ fn back(saga: &mut Saga, how: &How, now: Time) -> Next {
         // Consumers may still use the new one: they are left the time to come back.
         Some(_) if saga.restored_at.is_some() && saga.quiet_at.is_none() && !saga.emergency => Next::Do(Act::Look),
         Some(new) => Next::Do(Act::Discard(new.id.clone())),
-        None => over(saga, Ending::Restored, now),
+        None => match saga.late_until {
+            Some(until) if now < until => Next::Wait(until),
+            Some(_) => Next::Do(Act::Look),
+            None => over(saga, Ending::Restored, now),
+        },
     }
 }
 
@@ -213,6 +219,9 @@ fn back(saga: &mut Saga, how: &How, now: Time) -> Next {
 pub fn begin(saga: &mut Saga, act: &Act, now: Time) {
     if act.changes() {
         saga.doing = Some(Doing { act: act.clone(), since: now });
+        if *act == Act::Mint {
+            saga.asked_with.extend(saga.prepared.clone());
+        }
         note(saga, act, ("begun", ""), now);
     }
 }

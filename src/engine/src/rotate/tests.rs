@@ -20,6 +20,8 @@ enum Fate {
     LostUndone,
     /// The other side asks to come again.
     Busy,
+    /// Whoever called dies, and what was to be made is made after nobody waits for it any more.
+    Late,
 }
 
 /// By what a saga knows again what it made.
@@ -44,6 +46,8 @@ struct World {
     /// What was prepared so far, and what of it something was asked for with.
     prepared: u32,
     asked_with: Vec<String>,
+    /// What is still being made, by its mark.
+    late: Option<String>,
     now: Time,
     /// What the consumer has in memory.
     consumes: String,
@@ -102,7 +106,7 @@ impl World {
         let places = vec![vec![OLD.to_owned()], vec![OLD.to_owned()]];
         let slots = vec![Slot { used_at: Reading::Known(now), ..slot(OLD, made) }];
         let (prepared, asked_with, consumes) = (0, Vec::new(), OLD.to_owned());
-        Self { how: how(known), slots, places, made: 0, prepared, asked_with, now, consumes, works: true }
+        Self { how: how(known), slots, places, made: 0, prepared, asked_with, late: None, now, consumes, works: true }
     }
 
     fn held(&self, at: usize) -> &str {
@@ -199,6 +203,9 @@ fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usiz
         let act = match next(&mut saga, &world.how.clone(), &at_hand, now) {
             Next::Rest => return saga,
             Next::Wait(until) => {
+                if let Some(mark) = world.late.take() {
+                    world.apply(&Act::Mint, &mark, None);
+                }
                 // Time goes by in pieces, and the consumer goes on.
                 world.now = until.min(now + Span::minutes(30)).max(now + Span::seconds(1));
                 world.live();
@@ -223,7 +230,7 @@ fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usiz
                 world.prepared += 1;
                 let made = format!("key{}", world.prepared);
                 let answer = match fate {
-                    Fate::DiesBefore | Fate::DiesAfter => None,
+                    Fate::DiesBefore | Fate::DiesAfter | Fate::Late => None,
                     Fate::Busy => Some(Answer::Failed(Trouble::Retry(None), "busy".into())),
                     Fate::LostUndone => Some(Answer::Failed(Trouble::Ambiguous, "cut".into())),
                     Fate::Well | Fate::LostDone => {
@@ -252,6 +259,11 @@ fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usiz
                 let answer = match fate {
                     Fate::Well => Some(call(world)),
                     Fate::DiesBefore => None,
+                    Fate::Late => {
+                        let known = world.how.marks || world.how.prepares;
+                        world.late = (act == Act::Mint && known).then_some(mark);
+                        None
+                    }
                     Fate::DiesAfter => {
                         call(world);
                         None
@@ -303,6 +315,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::LostDone),
         1 => Just(Fate::LostUndone),
         1 => Just(Fate::Busy),
+        1 => Just(Fate::Late),
     ]
 }
 
@@ -332,7 +345,7 @@ fn an_undisturbed_rotation_takes_every_step_once() {
 fn every_call_may_die_or_be_lost_once() {
     for known in [Known::Nothing, Known::Mark, Known::Prepared] {
         for at in 0..10 {
-            for fate in [Fate::DiesBefore, Fate::DiesAfter, Fate::LostDone, Fate::LostUndone, Fate::Busy] {
+            for fate in [Fate::DiesBefore, Fate::DiesAfter, Fate::LostDone, Fate::LostUndone, Fate::Busy, Fate::Late] {
                 let mut world = World::new(known);
                 let fates: Vec<Fate> = (0..at).map(|_| Fate::Well).chain([fate]).collect();
                 let done = drive(&mut world, saga(Remedy::Rotate, &Phase::ALL), &fates, None);
