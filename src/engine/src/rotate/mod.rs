@@ -208,7 +208,11 @@ fn back(saga: &mut Saga, how: &How, now: Time) -> Next {
         Some(_) if saga.restored_at.is_some() && saga.quiet_at.is_none() && !saga.emergency => Next::Do(Act::Look),
         Some(new) => Next::Do(Act::Discard(new.id.clone())),
         None => match saga.late_until {
-            Some(until) if now < until => Next::Wait(until),
+            Some(until) if now < until => {
+                saga.not_before = until;
+                saga.waits = Some("what was asked for without an answer may still come to be".to_owned());
+                Next::Wait(until)
+            }
             Some(_) => Next::Do(Act::Look),
             None => over(saga, Ending::Restored, now),
         },

@@ -203,6 +203,7 @@ fn drive(world: &mut World, mut saga: Saga, fates: &[Fate], undo_at: Option<usiz
         let act = match next(&mut saga, &world.how.clone(), &at_hand, now) {
             Next::Rest => return saga,
             Next::Wait(until) => {
+                assert_eq!(saga.not_before, until, "or whoever drives it asks again and again");
                 if let Some(mark) = world.late.take() {
                     world.apply(&Act::Mint, &mark, None);
                 }
