@@ -20,6 +20,7 @@ pub mod ids;
 pub mod jobs;
 pub mod letters;
 pub mod logging;
+pub mod managed;
 pub mod manifests;
 pub mod output;
 pub mod quickstart;

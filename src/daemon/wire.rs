@@ -29,6 +29,7 @@ use crate::{
     config::{Address, Config, Environment, MalformedReference, Reference, Schedule, Source, scrubbed, telling},
     house::House,
     jobs::{assess::Watched, judge::Yardstick, owners::Known as PeopleKnown, scan::Looking},
+    managed::StateFiles,
     manifests::Known,
 };
 
@@ -86,6 +87,8 @@ pub struct Wiring {
     connectors: Known,
     sinks: Sinks,
     hands: Hands,
+    /// What others make by program, as their state files say.
+    pub managed: StateFiles,
 }
 
 impl Wiring {
@@ -103,7 +106,8 @@ impl Wiring {
         let guardrails = config.guardrails.iter().filter(|it| it.enabled);
         let guarded = guardrails.flat_map(|it| it.rules.iter().cloned()).collect();
         let yardstick = Yardstick { policy, owning, people, governance, guarded };
-        let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks, hands };
+        let managed = StateFiles::new(config.state_files.clone());
+        let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks, hands, managed };
         for source in &wiring.config.sources {
             wiring.connector(source)?;
         }

@@ -79,6 +79,8 @@ pub struct Config {
     pub routes: Vec<telling::Path>,
     /// How much may be changed at once.
     pub limits: Limits,
+    /// State files of what others make by program.
+    pub state_files: Vec<PathBuf>,
     /// What may be changed by which rotator, and where new values go.
     pub rotations: Vec<rotation::Rotation>,
     /// Whose file the configuration is, if it is one.
@@ -203,6 +205,10 @@ impl Config {
         let snapshots = check.snapshots(&typed.snapshots, &store);
         let sinks = check.sinks(std::mem::take(&mut typed.sinks), paths.file.parent());
         let routes = check.routes(std::mem::take(&mut typed.routes), &sinks);
+        let state_files = typed.rotation.state_files.iter().enumerate();
+        let state_files = state_files
+            .map(|(at, file)| check.path(&format!("rotation.state_files[{at}]"), Some(file), PathBuf::new()))
+            .collect();
         let limits = check.limits(std::mem::take(&mut typed.rotation));
         let rotations = check.rotations(std::mem::take(&mut typed.rotations));
         let key_id = typed.fingerprints.id.unwrap_or_else(|| "k1".to_owned());
@@ -230,6 +236,7 @@ impl Config {
             routes,
             limits,
             rotations,
+            state_files,
             configured_by: None,
             thresholds: typed.thresholds,
             weights: typed.owners.weights,

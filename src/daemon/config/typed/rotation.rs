@@ -26,6 +26,8 @@ pub struct TypedRotation {
     pub canary: Option<bool>,
     /// Times in which nothing begins, each as `2026-12-20/2027-01-05 why`; a date on the right means its last instant.
     pub freezes: Vec<String>,
+    /// State files of Terraform or OpenTofu: what they manage is left to people.
+    pub state_files: Vec<String>,
 }
 
 /// One entry of `[[rotations]]`: what may be changed, by which rotator, and where new values go. Whatever is not listed here

@@ -59,6 +59,12 @@ pub fn planned(
         entry.takes(&record, &sources, holder.as_ref()) && entry.spec.phases(remedy, emergency).is_some()
     });
     let made_by = made_by(&record).or_else(|| holder.as_ref().and_then(made_by));
+    let managed = match (&entry, made_by) {
+        (None, _) => None,
+        (Some(_), Some(program)) => Some(Ok(program)),
+        // What cannot be read is no "no".
+        (Some(_), None) => wiring.managed.manages(&record).transpose(),
+    };
     let target = target(&record, holder.as_ref());
     let acts = |id: &String| wiring.hands().any(|hand| hand.rotator.own().contains(id));
     let looks = |it: &Record| it.get(field::LOOKED_BY) == Reading::Known(true);
@@ -67,11 +73,12 @@ pub fn planned(
             || looks(&record)
             || holder.as_ref().is_some_and(looks)
             || is_stores(wiring, &target));
-    let because = match (entry, made_by) {
+    let because = match (entry, managed) {
         (None, _) => Some(format!("no [[rotations]] entry can {} this {}", remedy.word(), record.kind)),
-        (Some(_), Some(program)) => Some(format!(
+        (Some(_), Some(Ok(program))) => Some(format!(
             "{program} manages it and would put back what is changed here: change it there, where its code is"
         )),
+        (Some(_), Some(Err(said))) => Some(format!("whether Terraform manages it cannot be told: {said}")),
         (Some(_), None) if own => Some("Provost itself works by it: replace it by hand, then reload".to_owned()),
         (Some(_), None) => None,
     };

@@ -292,6 +292,29 @@ fn what_a_program_makes_and_what_provost_acts_by_is_left_to_people() {
     floor.turn();
     let saga = floor.saga();
     assert!(saga.profile.is_empty() && saga.waits.unwrap().contains("terraform manages it"));
+    // The same by a state file; while it cannot be read, nobody knows.
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("terraform.tfstate");
+    let config = format!("[rotation]\nstate_files = [{state:?}]\n");
+    for (text, said) in [
+        (None, "whether Terraform manages it cannot be told"),
+        (Some(OLD), "Terraform (aws_iam_access_key.deploy in"),
+        (Some("AKIA-other"), ""),
+    ] {
+        if let Some(id) = text {
+            let resource = serde_json::json!({"mode": "managed", "type": "aws_iam_access_key", "name": "deploy",
+                "instances": [{"attributes": {"id": id}}]});
+            let whole = serde_json::json!({"version": 4, "resources": [resource]});
+            std::fs::write(&state, whole.to_string()).unwrap();
+        }
+        let mut floor = Floor::new(&config, &[], |_, faults| behind(&world.hand(false), faults));
+        let subject = subject(&floor);
+        floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+        floor.turn();
+        let saga = floor.saga();
+        assert_eq!(saga.profile.is_empty(), !said.is_empty(), "{said}");
+        assert!(saga.waits.unwrap_or_default().contains(said), "{said}");
+    }
     let mut floor = self::floor(&world, true);
     let own = floor.met(Kind::AccessKey, "AKIA-own", ("provost", &[]));
     floor.ask(ANN, own, (Remedy::Rotate, false)).unwrap();
