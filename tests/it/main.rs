@@ -13,6 +13,7 @@ mod aws;
 mod aws_proxy;
 mod backups;
 mod cases;
+mod changing;
 mod cli;
 mod cluster;
 mod connector;
