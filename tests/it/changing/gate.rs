@@ -152,7 +152,8 @@ fn serve(mut stream: TcpStream, port: u16, shared: &(Mutex<State>, Condvar)) -> 
         let mut state = lock(shared);
         if state.refused.iter().any(|call| is(&line, call)) {
             drop(state);
-            let answer = "HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 28\r\n\r\n{\"errors\":[\"not ready yet\"]}";
+            let answer =
+                "HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 28\r\n\r\n{\"errors\":[\"not ready yet\"]}";
             return stream.write_all(answer.as_bytes());
         }
         match state.script.front() {

@@ -1,6 +1,7 @@
 //! Changes of credentials by the whole program: a daemon with its store on disk, told by its command line, at real servers.
 //! It must never look into a store, nor take the program's word for what a server or a file holds.
 
+mod back;
 mod gate;
 mod killed;
 
@@ -212,17 +213,10 @@ impl World<'_> {
         let change = self.change().unwrap();
         assert_eq!(change["new"], self.external(&left[0]).as_str(), "{change:#}");
         self.nothing_is_left();
+        self.is_proven();
     }
 
-    /// Everything is as it was.
-    fn is_restored(&self) {
-        assert_eq!(self.held(), [self.old.1.as_str(), self.old.1.as_str()]);
-        assert!(self.lets_in(&self.old.1));
-        assert_eq!(self.accessors(), [self.old.0.as_str()], "the new one is gone");
-        self.nothing_is_left();
-    }
-
-    /// Nothing is kept beside the file, and what was done is proven.
+    /// No former value is kept beside the file.
     fn nothing_is_left(&self) {
         let beside: Vec<String> = fs::read_dir(self.place.path("app"))
             .unwrap()
@@ -230,6 +224,18 @@ impl World<'_> {
             .filter(|name| name.contains("secret-id") && name != "secret-id")
             .collect();
         assert_eq!(beside, [String::new(); 0]);
+    }
+
+    /// Everything is as it was.
+    fn is_restored(&self) {
+        assert_eq!(self.held(), [self.old.1.as_str(), self.old.1.as_str()]);
+        assert!(self.lets_in(&self.old.1));
+        assert_eq!(self.accessors(), [self.old.0.as_str()], "the new one is gone");
+        self.is_proven();
+    }
+
+    /// What was done is proven.
+    fn is_proven(&self) {
         let exported = self.place.done(&["evidence", "export"]).out;
         let file = self.place.path("evidence.ndjson");
         fs::write(&file, &exported).unwrap();

@@ -21,6 +21,8 @@ const STEPS: usize = 40;
 const LATER: Span = Span::minutes(10);
 /// The same where everything is stopped.
 const STOPPED: Span = Span::minutes(1);
+/// How the words of a change begin that everything being stopped keeps from going on.
+pub(super) const STOPPED_BY: &str = "everything is stopped by";
 /// How long a call may take before it counts as lost.
 const LONGEST_CALL: Duration = Duration::from_secs(180);
 
@@ -114,7 +116,7 @@ fn step(
         let mut saga = Saga { not_before: now, ..found.clone() };
         match draft.inventory().kill_switch()? {
             Some(switch) => {
-                saga.waits = Some(format!("everything is stopped by {}: {}", switch.by, switch.reason));
+                saga.waits = Some(format!("{STOPPED_BY} {}: {}", switch.by, switch.reason));
                 saga.not_before = now + STOPPED;
             }
             None if saga.course == Course::Forward => turn_back(&mut saga, "the decision does not hold", now),
