@@ -79,15 +79,6 @@ impl Place {
         (self, NOBODY)
     }
 
-    /// A path in it whose owner is whoever the program runs as, with what is below it.
-    pub fn owned(&self, name: &str) -> PathBuf {
-        let path = self.path(name);
-        if let Some(user) = self.user {
-            give(&path, user);
-        }
-        path
-    }
-
     /// A place with the tree of every sort of file, and a configuration that looks at it alone.
     pub fn grown() -> (Self, Tree) {
         let place = Self::new();

@@ -3,6 +3,7 @@
 
 mod back;
 mod gate;
+mod keys;
 mod killed;
 
 use std::{
