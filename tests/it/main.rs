@@ -37,6 +37,7 @@ mod pipeline;
 #[path = "../servers/postgres.rs"]
 mod postgres;
 mod program;
+mod search;
 mod secrets;
 #[path = "../servers/sshd.rs"]
 mod sshd;
