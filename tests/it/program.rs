@@ -128,15 +128,22 @@ impl Place {
 
     /// The program with these words, in this place.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = match self.user {
-            Some(_) => Command::new(self.path("provost")),
-            None => Command::new(env!("CARGO_BIN_EXE_provost")),
+        self.command_through(&[], words)
+    }
+
+    /// The same, started by another program with words of its own.
+    pub fn command_through(&self, starter: &[&str], words: &[&str]) -> Command {
+        let program = match self.user {
+            Some(_) => self.path("provost").display().to_string(),
+            None => env!("CARGO_BIN_EXE_provost").to_owned(),
         };
+        let all = [starter, &[program.as_str()], words].concat();
+        let mut command = Command::new(all[0]);
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
         command
-            .args(words)
+            .args(&all[1..])
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path("home"))
@@ -173,9 +180,13 @@ impl Place {
 
     /// The same, with other words.
     pub fn daemon_by(&self, words: &[&str]) -> (Running, Manager) {
+        self.daemon_of(self.command(words))
+    }
+
+    /// The same, by a command of one's own.
+    pub fn daemon_of(&self, mut command: Command) -> (Running, Manager) {
         let manager = Manager::new(&self.path("notify"));
         let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
-        let mut command = self.command(words);
         command.env("NOTIFY_SOCKET", &manager.path).stdout(Stdio::null()).stderr(log);
         let running = Running(command.spawn().unwrap());
         manager.wait_for("READY=1");

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Read as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{
@@ -14,6 +14,9 @@ use base64::{
 };
 
 use crate::program::Said;
+
+/// What something packed begins with (RFC 8878).
+const PACKED: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Everything in which is searched: what it is, and the bytes.
 #[derive(Default)]
@@ -31,19 +34,20 @@ impl Haystack {
         self.add(format!("the remarks on {words:?}"), said.err.clone().into_bytes());
     }
 
-    /// Every file below, as it is on disk, and unpacked if it is packed.
-    pub fn files(&mut self, below: &Path) {
+    /// Every file below but those, as it is on disk, and what is packed in it, unpacked.
+    pub fn files(&mut self, below: &Path, but: &[PathBuf]) {
         for entry in fs::read_dir(below).unwrap() {
             let path = entry.unwrap().path();
+            if but.contains(&path) {
+                continue;
+            }
             let kind = fs::symlink_metadata(&path).unwrap().file_type();
             if kind.is_dir() {
-                self.files(&path);
+                self.files(&path, but);
             } else if kind.is_file() {
                 let bytes = fs::read(&path).unwrap();
-                if path.extension().is_some_and(|it| it == "zst") {
-                    let mut unpacked = Vec::new();
-                    zstd::Decoder::new(bytes.as_slice()).unwrap().read_to_end(&mut unpacked).unwrap();
-                    self.add(format!("{} unpacked", path.display()), unpacked);
+                for (number, unpacked) in unpacked(&bytes).into_iter().enumerate() {
+                    self.add(format!("{} unpacked {number}", path.display()), unpacked);
                 }
                 self.add(path.display().to_string(), bytes);
             }
@@ -60,6 +64,17 @@ impl Haystack {
     pub fn named(&self, part: &str) -> usize {
         self.0.iter().filter(|(place, bytes)| place.contains(part) && !bytes.is_empty()).count()
     }
+}
+
+/// What is packed in these bytes, wherever it begins. Most of what looks like a beginning is none.
+fn unpacked(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let begins = bytes.windows(PACKED.len()).enumerate().filter(|(_, it)| *it == PACKED);
+    let read = |(at, _): (usize, &[u8])| {
+        let mut unpacked = Vec::new();
+        let ended = zstd::Decoder::new(&bytes[at..]).unwrap().single_frame().read_to_end(&mut unpacked);
+        ended.is_ok().then_some(unpacked)
+    };
+    begins.filter_map(read).collect()
 }
 
 /// A value, the name of the form, the bytes.

@@ -40,6 +40,8 @@ struct State {
     refused: Vec<String>,
     /// Calls that were passed on, in order.
     calls: Vec<String>,
+    /// What the server answered that is nobody else's to know.
+    secrets: Vec<String>,
     /// Whether a call is kept.
     kept: bool,
     fate: Option<Fate>,
@@ -116,6 +118,11 @@ impl Gate {
         lock(&self.shared).calls.clone()
     }
 
+    /// Secret ids and tokens that the server gave away.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        lock(&self.shared).secrets.clone()
+    }
+
     /// How many of them end so.
     pub(super) fn count(&self, call: &str) -> usize {
         self.calls().iter().filter(|it| is(it, call)).count()
@@ -146,7 +153,11 @@ fn serve(mut stream: TcpStream, port: u16, shared: &(Mutex<State>, Condvar)) -> 
     let (line, passed) = (request.line(), request.passed_on());
     let pass = || {
         lock(shared).calls.push(line.clone());
-        wire::exchanged(port, &passed)
+        let answer = wire::exchanged(port, &passed);
+        let text = String::from_utf8_lossy(&answer);
+        let told = ["\"secret_id\":\"", "\"client_token\":\""].map(|name| wire::between(&text, name, "\"").to_owned());
+        lock(shared).secrets.extend(told.into_iter().filter(|it| !it.is_empty()));
+        answer
     };
     let what = {
         let mut state = lock(shared);

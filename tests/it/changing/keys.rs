@@ -21,15 +21,20 @@ use crate::{
 const WATCHED: &str = "overlap = \"1s\"\nquiet = \"1s\"\nblind = \"1s\"\nwatch = \"1d\"\nlook_every = \"1s\"\n";
 
 /// A server with one key that is let in, and a daemon's place that may change it. A consumer's half is in a file.
-struct Door {
+pub(super) struct Door {
     server: Server,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Door {
     fn open(windows: &str) -> Option<Self> {
+        Self::open_with(windows, None)
+    }
+
+    /// The same, with more in the program's environment.
+    pub(super) fn open_with(windows: &str, more: Option<(&'static str, &'static str)>) -> Option<Self> {
         let server = sshd::own()?;
-        let place = Place::new();
+        let place = Place::new().with(more);
         fs::create_dir(place.path("app")).unwrap();
         let old = place.path("old");
         sshd::keygen(&old);
@@ -62,7 +67,7 @@ impl Door {
 
 impl Door {
     /// Has it looked, and decided that the key is changed.
-    fn decided(&self) {
+    pub(super) fn decided(&self) {
         self.place.done(&["scan"]);
         let keys = self.place.listed(&["inventory", "list"]);
         assert_eq!((keys.len(), &keys[0]["kind"]), (1, &Value::from("ssh_key")), "{keys:#?}");
@@ -71,13 +76,13 @@ impl Door {
     }
 
     /// The one change there is.
-    fn change(&self) -> Option<Value> {
+    pub(super) fn change(&self) -> Option<Value> {
         let mut all = self.place.listed(&["rotate", "status", "--all"]);
         assert!(all.len() < 2, "one decision is one change: {all:#?}");
         all.pop()
     }
 
-    fn waits(&self, name: &str, word: &str) {
+    pub(super) fn waits(&self, name: &str, word: &str) {
         until(&format!("{name} is {word}: {:?}", self.change()), || {
             std::thread::sleep(Duration::from_millis(200));
             self.change().is_some_and(|change| change[name] == word)
@@ -119,6 +124,18 @@ impl Door {
         copy
     }
 
+    /// Starts a daemon, and kills it as soon as that is seen of the file of keys.
+    pub(super) fn killed(&self, seen: &dyn Fn((Vec<bool>, usize)) -> bool) {
+        let (mut daemon, _manager) = self.place.daemon();
+        let since = Instant::now();
+        // Without a pause: what is written down of it comes within a few milliseconds.
+        while !seen(self.lines()) {
+            assert!(since.elapsed() < PATIENCE, "waited in vain: {:?}\n{}", self.lines(), self.place.log());
+        }
+        daemon.0.kill().unwrap();
+        assert_eq!(daemon.ends(), 128 + 9);
+    }
+
     /// The evidence about it is whole.
     fn is_proven(&self) {
         let (file, heads) = (self.place.path("evidence.ndjson"), self.place.path("heads.ndjson"));
@@ -134,21 +151,9 @@ fn killed_as_soon_as_a_key_is_added_switched_off_or_removed_the_change_is_done_a
     let Some(door) = Door::open(SHORT) else { return };
     assert!(door.lets_in(&door.copied("old")), "the old one works");
     door.decided();
-    let seen: [(&str, fn((Vec<bool>, usize)) -> bool); 3] = [
-        ("a new one is there", |(_, new)| new == 1),
-        ("the old one is off", |(old, _)| old == [true]),
-        ("the old one is gone", |(old, _)| old.is_empty()),
-    ];
-    for (what, so) in seen {
-        let (mut daemon, _manager) = door.place.daemon();
-        let since = Instant::now();
-        // Without a pause: what is written down of it comes within a few milliseconds.
-        while !so(door.lines()) {
-            assert!(since.elapsed() < PATIENCE, "waited in vain: {what}\n{}", door.place.log());
-        }
-        daemon.0.kill().unwrap();
-        assert_eq!(daemon.ends(), 128 + 9);
-    }
+    door.killed(&|(_, new)| new == 1);
+    door.killed(&|(old, _)| old == [true]);
+    door.killed(&|(old, _)| old.is_empty());
     let (_daemon, _manager) = door.place.daemon();
     door.waits("state", "done");
     assert_eq!(door.lines(), (Vec::new(), 1));

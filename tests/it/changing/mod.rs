@@ -5,6 +5,7 @@ mod back;
 mod gate;
 mod keys;
 mod killed;
+mod secrets;
 
 use std::{
     fs,
@@ -85,6 +86,11 @@ impl Bao {
 
     /// A world whose entry has these windows. Nobody decided anything yet.
     fn world(&self, windows: &str) -> World<'_> {
+        self.world_with(windows, None)
+    }
+
+    /// The same, with more in the program's environment.
+    fn world_with(&self, windows: &str, more: Option<(&'static str, &'static str)>) -> World<'_> {
         let role = format!("app-{}", self.worlds.fetch_add(1, Ordering::Relaxed));
         self.server.write(&format!("auth/approle/role/{role}"), &json!({ "token_ttl": "5m" }));
         let (_, told) = self.server.ask("GET", &format!("auth/approle/role/{role}/role-id"), None);
@@ -95,7 +101,7 @@ impl Bao {
         self.server.write(&format!("secret/data/{role}/kept"), &data);
 
         let leaked = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
-        let place = Place::new().with([("EYES", leaked(&self.eyes)), ("HANDS", leaked(&self.hands))]);
+        let place = Place::new().with([("EYES", leaked(&self.eyes)), ("HANDS", leaked(&self.hands))]).with(more);
         fs::create_dir(place.path("app")).unwrap();
         fs::write(place.path("app/secret-id"), &old.1).unwrap();
         fs::set_permissions(place.path("app/secret-id"), fs::Permissions::from_mode(0o600)).unwrap();

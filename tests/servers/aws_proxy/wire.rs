@@ -127,7 +127,7 @@ pub(super) fn said(xml: &str, element: &str) -> String {
 }
 
 /// What stands between two texts.
-pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let rest = text.split_once(before).map_or("", |it| it.1);
     rest.split_once(after).map_or("", |it| it.0)
 }
