@@ -87,3 +87,22 @@ fn killed_at_every_step_one_after_the_other_a_change_is_done_all_the_same() {
     world.is_done();
     assert_eq!(world.gate.count("POST secret-id"), 3, "twice a value died with the daemon");
 }
+
+#[test]
+fn one_that_is_made_when_nobody_looks_for_it_any_more_is_removed_before_the_end() {
+    let Some(bao) = Bao::open() else { return };
+    let world = bao.world(SHORT);
+    world.decided();
+    world.gate.script([("POST secret-id", KeepBefore)]);
+    let (mut daemon, _manager) = world.daemon();
+    world.gate.keeps();
+    daemon.0.kill().unwrap();
+    assert_eq!(daemon.ends(), 128 + 9);
+    // Whoever came after looked, found nothing, and made another one; only then the server hears of the first call.
+    let (_daemon, _manager) = world.daemon();
+    until("another one is made", || world.gate.count("POST secret-id") == 1);
+    world.gate.through();
+    until("the first one is made too", || world.accessors().len() == 3);
+    world.becomes("done");
+    world.is_done();
+}

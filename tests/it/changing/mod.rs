@@ -238,6 +238,7 @@ impl World<'_> {
         assert_eq!(self.held(), [self.old.1.as_str(), self.old.1.as_str()]);
         assert!(self.lets_in(&self.old.1));
         assert_eq!(self.accessors(), [self.old.0.as_str()], "the new one is gone");
+        self.nothing_is_left();
         self.is_proven();
     }
 

@@ -97,6 +97,7 @@ fn minted(saga: &mut Saga, since: Time, seen: &Seen, how: &How, now: Time) {
 
 /// What a look means for a saga that waits.
 pub(super) fn looked(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
+    late(saga, seen, how);
     match (saga.course, saga.phase) {
         (Course::Back, _) => came_back(saga, seen, how, now),
         (_, Phase::Plan) => planned(saga, seen, how, now),
@@ -105,6 +106,22 @@ pub(super) fn looked(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
         (_, Phase::Prove) => proven(saga, seen, how, now),
         _ => {}
     }
+}
+
+/// One of ours that was not there when it was looked for: its call was still on its way when whoever sent it died. Nobody has its
+/// value.
+fn late(saga: &mut Saga, seen: &Seen, how: &How) {
+    if !how.marks || how.in_place || !how.carries {
+        return;
+    }
+    let mark = saga.mark();
+    let known = |slot: &Slot| {
+        let is_new = saga.minted.as_ref().is_some_and(|new| new.id == slot.id);
+        is_new || saga.strays.contains(&slot.id) || saga.before.iter().flatten().any(|it| it.id == slot.id)
+    };
+    let ours = |slot: &&Slot| slot.active && slot.mark.as_deref() == Some(mark.as_str()) && !known(slot);
+    let strays: Vec<String> = seen.slots.iter().filter(ours).map(|slot| slot.id.clone()).collect();
+    saga.strays.extend(strays);
 }
 
 fn planned(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
@@ -221,6 +238,8 @@ fn proven(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
         Some(slot) => slot.is_some_and(|slot| slot.active),
     };
     match (settled, stands) {
+        // What is left of ours goes first.
+        (true, true) if !saga.strays.is_empty() => {}
         (true, true) => saga.proven_at = Some(now),
         (false, _) => hold(saga, "the provider still lists the old one as usable"),
         (true, false) => hold(saga, "the provider does not list the new one as usable"),

@@ -128,7 +128,10 @@ fn forward(saga: &mut Saga, how: &How, value: bool, now: Time) -> Next {
     };
     Next::Do(match saga.phase {
         Phase::Plan | Phase::Observe | Phase::Watch => Act::Look,
-        Phase::Prove if saga.proven_at.is_none() => Act::Look,
+        Phase::Prove if saga.proven_at.is_none() => match saga.strays.first() {
+            Some(stray) => Act::Discard(stray.clone()),
+            None => Act::Look,
+        },
         Phase::Prove => match first(&|it| !it.settled) {
             Some(at) => Act::Settle(at),
             None => return stepped(saga, how, value, now),
@@ -192,7 +195,10 @@ fn back(saga: &mut Saga, how: &How, now: Time) -> Next {
         // Consumers may still use the new one: they are left the time to come back.
         Some(_) if saga.restored_at.is_some() && saga.quiet_at.is_none() && !saga.emergency => Next::Do(Act::Look),
         Some(new) => Next::Do(Act::Discard(new.id.clone())),
-        None => over(saga, Ending::Restored, now),
+        None => match numbered(&|it| !it.settled) {
+            Some(at) => Next::Do(Act::Settle(at)),
+            None => over(saga, Ending::Restored, now),
+        },
     }
 }
 
