@@ -128,9 +128,10 @@ impl Door {
     pub(super) fn killed(&self, seen: &dyn Fn((Vec<bool>, usize)) -> bool) {
         let (mut daemon, _manager) = self.place.daemon();
         let since = Instant::now();
-        // Without a pause: what is written down of it comes within a few milliseconds.
+        // Almost without a pause: what is written down of it comes within a few milliseconds.
         while !seen(self.lines()) {
             assert!(since.elapsed() < PATIENCE, "waited in vain: {:?}\n{}", self.lines(), self.place.log());
+            std::thread::sleep(Duration::from_micros(200));
         }
         daemon.0.kill().unwrap();
         assert_eq!(daemon.ends(), 128 + 9);

@@ -158,34 +158,38 @@ impl World<'_> {
         format!("{}/{}/{accessor}", told["data"]["accessor"].as_str().unwrap(), self.role)
     }
 
-    /// The one change there is, in full; nothing before it is planned.
-    fn change(&self) -> Option<Value> {
+    /// The one change there is, as it is listed; nothing before it is planned.
+    fn row(&self) -> Option<Value> {
         let mut all = self.place.listed(&["rotate", "status", "--all"]);
         assert!(all.len() < 2, "one decision is one change: {all:#?}");
-        let id = all.pop()?["id"].as_str().unwrap().to_owned();
-        Some(serde_json::from_str(&self.place.done(&["rotate", "status", &id, "-o", "json"]).out).unwrap())
+        all.pop()
+    }
+
+    /// The same in full.
+    fn change(&self) -> Value {
+        serde_json::from_str(&self.place.done(&["rotate", "status", &self.id(), "-o", "json"]).out).unwrap()
     }
 
     /// The change's id.
     fn id(&self) -> String {
-        self.change().unwrap()["change"]["id"].as_str().unwrap().to_owned()
+        self.row().unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     /// Waits until the change is in that state.
-    fn becomes(&self, state: &str) -> Value {
-        self.waits(&format!("it is {state}"), |change| change["change"]["state"] == state)
+    fn becomes(&self, state: &str) {
+        self.waits(&format!("it is {state}"), |change| change["state"] == state);
     }
 
     /// Waits until it is so of the change.
-    fn waits(&self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+    fn waits(&self, what: &str, so: impl Fn(&Value) -> bool) {
         let (since, mut last) = (Instant::now(), Value::Null);
         while since.elapsed() < PATIENCE {
-            last = self.change().unwrap_or_default();
+            last = self.row().unwrap_or_default();
             if so(&last) {
-                return last;
+                return;
             }
             // To ask costs more than to wait.
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_millis(250));
         }
         panic!("waited in vain: {what}, but {last:#}\n{:#?}\n{}", self.gate.calls(), self.place.log());
     }
@@ -217,7 +221,7 @@ impl World<'_> {
         assert!(secret != self.old.1 && self.lets_in(&secret) && !self.lets_in(&self.old.1));
         let left = self.accessors();
         assert!(left.len() == 1 && left[0] != self.old.0, "{left:?}");
-        let change = self.change().unwrap();
+        let change = self.change();
         assert_eq!(change["new"], self.external(&left[0]).as_str(), "{change:#}");
         self.nothing_is_left();
         self.is_proven();
@@ -253,7 +257,7 @@ impl World<'_> {
         let verified = self.place.done(&words).out;
         assert!(verified.contains("all of them hold"), "{verified}");
         let exhibits: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let change = self.change().unwrap();
+        let change = self.change();
         let state = change["change"]["state"].as_str().unwrap();
         for kind in ["change.planned".to_owned(), format!("change.{state}")] {
             let of_all = |line: &&Value| line["type"] == kind.as_str() && fact(line, "act").is_none();

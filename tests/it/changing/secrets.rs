@@ -87,7 +87,7 @@ fn no_value_of_a_change_is_written_or_said_anywhere() {
     world.becomes("done");
     world.is_done();
     let id = world.id();
-    let subject = world.change().unwrap()["subject"].as_str().unwrap().to_owned();
+    let subject = world.change()["subject"].as_str().unwrap().to_owned();
     let backup = world.place.path("state/whole.backup");
     for words in [
         &["rotate", "status", "--all"][..],
