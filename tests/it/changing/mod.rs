@@ -234,7 +234,7 @@ impl World<'_> {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.contains("secret-id") && name != "secret-id")
             .collect();
-        assert_eq!(beside, [String::new(); 0]);
+        assert!(beside.is_empty(), "{beside:?}");
     }
 
     /// Everything is as it was.
@@ -291,7 +291,7 @@ fn all_at_once<T: Sync>(plays: &[T], name: impl Fn(&T) -> String + Sync, play: i
             wrong.extend(played.into_iter().filter_map(|(it, play)| play.join().err().map(|_| name(it))));
         });
     }
-    assert_eq!(wrong, [String::new(); 0], "went wrong");
+    assert!(wrong.is_empty(), "went wrong: {wrong:?}");
 }
 
 /// What a line of evidence says under that name.

@@ -1,7 +1,13 @@
 //! The secret search about changes: no value that a change finds, makes, loses or signs in by is written or said anywhere.
 //! It must never find nothing because it cannot find: ids, which are no secrets, are found wherever a value could be.
 
-use std::{collections::BTreeSet, fs, os::unix::process::ExitStatusExt as _, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    process::Command,
+};
 
 use rustix::process::Signal;
 
@@ -155,7 +161,7 @@ fn that_no_image_of_its_memory_is_written_is_the_programs_doing() {
     let mut shell = Command::new("/bin/sh");
     let ended = shell.args(["-c", script]).current_dir(world.place.path("run")).status().unwrap();
     if !ended.core_dumped() {
-        eprintln!("SKIPPED: this machine writes no image of anybody's memory");
+        let _ = writeln!(io::stderr(), "SKIPPED: this machine writes no image of anybody's memory");
         return;
     }
     let (daemon, _manager) = world.daemon_with_cores();
