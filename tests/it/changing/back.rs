@@ -121,6 +121,9 @@ fn nothing_is_taken_back_once_the_old_one_is_removed() {
         says(&undone.err, &["the old one was removed for good: nothing can be taken back", "decide to rotate again"]);
     };
     refused();
+    // A decision that is withdrawn by then leaves nothing half done either.
+    let decision = world.change()["decision"].as_str().unwrap().to_owned();
+    world.place.done(&["cases", "withdraw", &decision, "--reason", "too late"]);
     world.gate.through();
     world.becomes("done");
     world.is_done();

@@ -186,9 +186,11 @@ fn kept_back(
     Ok(hindrance)
 }
 
-/// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first.
+/// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first, and what
+/// cannot be taken back any more is brought to its end.
 fn is_withdrawn(draft: &Draft<'_>, saga: &Saga, now: Time) -> Result<bool, StoreError> {
-    if saga.course == Course::Back || saga.ended.is_some() || saga.before.is_none() || saga.doing.is_some() {
+    let begun = saga.before.is_some() && saga.course == Course::Forward && saga.ended.is_none();
+    if !begun || saga.doing.is_some() || saga.deleted_at.is_some() {
         return Ok(false);
     }
     let motion = draft.motion(saga.target.record, saga.decision)?;
