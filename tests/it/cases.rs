@@ -1,16 +1,13 @@
 //! Cases and decisions as their user meets them at a terminal.
 //! It must never depend on whose files the tests are: where they run as root, the place is given to somebody ordinary.
 
-use std::{fs, os::unix::process::CommandExt as _};
+use std::fs;
 
 use provost::clock::WallClock;
 use provost_model::{Clock as _, Span};
 use serde_json::Value;
 
 use crate::program::{Place, Said};
-
-/// A user that no machine has.
-const SOMEBODY: u32 = 61_001;
 
 /// A place of one ordinary user, who is Ann of the people file.
 struct Annes {
@@ -21,32 +18,17 @@ struct Annes {
 impl Annes {
     fn new() -> Self {
         let (place, _) = Place::grown();
-        let own = rustix::process::getuid().as_raw();
-        let uid = if own == 0 { SOMEBODY } else { own };
+        let (place, uid) = place.of_somebody();
         let file = place.path("people.toml");
         fs::write(&file, format!("[[persons]]\nid = \"ann\"\nuid = {uid}\n[[persons]]\nid = \"bob\"\nuid = 61002\n"))
             .unwrap();
         let known = fs::read_to_string(place.configuration()).unwrap();
         place.write_configuration(&format!("[people]\nfile = {file:?}\n{known}"));
-        let annes = Self { place, uid };
-        if own == 0 {
-            // A copy: the program may lie where only root may look.
-            fs::copy(env!("CARGO_BIN_EXE_provost"), annes.place.path("provost")).unwrap();
-            give(&annes.place.path(""), uid);
-        }
-        annes
+        Self { place, uid }
     }
 
     fn say(&self, words: &[&str]) -> Said {
-        let mut command = self.place.command(words);
-        if rustix::process::getuid().is_root() {
-            let mut own = std::process::Command::new(self.place.path("provost"));
-            own.args(words).env_clear().current_dir(self.place.path("")).stdin(std::process::Stdio::null());
-            own.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            own.uid(self.uid).gid(self.uid);
-            command = own;
-        }
-        Said::of(&command.output().unwrap())
+        self.place.say(words)
     }
 
     fn done(&self, words: &[&str]) -> Said {
@@ -57,14 +39,6 @@ impl Annes {
 
     fn json(&self, words: &[&str]) -> Value {
         serde_json::from_str(&self.done(&[words, &["-o", "json"]].concat()).out).unwrap()
-    }
-}
-
-/// Gives everything below a path to a user.
-fn give(path: &std::path::Path, uid: u32) {
-    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).unwrap();
-    if path.is_dir() && !path.is_symlink() {
-        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), uid));
     }
 }
 

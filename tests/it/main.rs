@@ -13,6 +13,7 @@ mod aws;
 mod aws_proxy;
 mod backups;
 mod cases;
+mod changing;
 mod cli;
 mod cluster;
 mod connector;
@@ -36,6 +37,7 @@ mod pipeline;
 #[path = "../servers/postgres.rs"]
 mod postgres;
 mod program;
+mod search;
 mod secrets;
 #[path = "../servers/sshd.rs"]
 mod sshd;

@@ -3,7 +3,11 @@
 
 use std::{
     fs,
-    os::unix::{net::UnixDatagram, process::ExitStatusExt as _},
+    os::unix::{
+        fs::{PermissionsExt as _, lchown},
+        net::UnixDatagram,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
@@ -14,11 +18,14 @@ use serde_json::Value;
 
 /// How long anything may take before a test gives up waiting for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Who is nobody on every machine.
+const NOBODY: u32 = 65_534;
 
 /// A place with nothing in it but what tests put there.
 pub struct Place {
     directory: tempfile::TempDir,
     environment: Vec<(&'static str, &'static str)>,
+    user: Option<u32>,
 }
 
 /// How a command ended, and what it said.
@@ -48,13 +55,28 @@ impl Place {
         for name in ["home", "config/provost", "state", "run", "tree"] {
             fs::create_dir_all(directory.path().join(name)).unwrap();
         }
-        Self { directory, environment: Vec::new() }
+        Self { directory, environment: Vec::new(), user: None }
     }
 
     /// The same place for a program that is started with these variables too.
     pub fn with(mut self, environment: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
         self.environment.extend(environment);
         self
+    }
+
+    /// The same place as somebody's who is not root: root decides nothing. Where the tests run as root it is given away with all
+    /// that is in it, and the program runs there as nobody. Gives the number of whose it is now.
+    pub fn of_somebody(mut self) -> (Self, u32) {
+        let own = rustix::process::getuid();
+        if !own.is_root() {
+            return (self, own.as_raw());
+        }
+        give(&self.path(""), NOBODY);
+        // Beside it: the program may lie where only root may look.
+        let (program, here) = (env!("CARGO_BIN_EXE_provost"), self.path("provost"));
+        fs::hard_link(program, &here).or_else(|_| fs::copy(program, &here).map(drop)).unwrap();
+        self.user = Some(NOBODY);
+        (self, NOBODY)
     }
 
     /// A place with the tree of every sort of file, and a configuration that looks at it alone.
@@ -106,9 +128,22 @@ impl Place {
 
     /// The program with these words, in this place.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_provost"));
+        self.command_through(&[], words)
+    }
+
+    /// The same, started by another program with words of its own.
+    pub fn command_through(&self, starter: &[&str], words: &[&str]) -> Command {
+        let program = match self.user {
+            Some(_) => self.path("provost").display().to_string(),
+            None => env!("CARGO_BIN_EXE_provost").to_owned(),
+        };
+        let all = [starter, &[program.as_str()], words].concat();
+        let mut command = Command::new(all[0]);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
-            .args(words)
+            .args(&all[1..])
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path("home"))
@@ -145,9 +180,13 @@ impl Place {
 
     /// The same, with other words.
     pub fn daemon_by(&self, words: &[&str]) -> (Running, Manager) {
+        self.daemon_of(self.command(words))
+    }
+
+    /// The same, by a command of one's own.
+    pub fn daemon_of(&self, mut command: Command) -> (Running, Manager) {
         let manager = Manager::new(&self.path("notify"));
         let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
-        let mut command = self.command(words);
         command.env("NOTIFY_SOCKET", &manager.path).stdout(Stdio::null()).stderr(log);
         let running = Running(command.spawn().unwrap());
         manager.wait_for("READY=1");
@@ -217,6 +256,8 @@ impl Manager {
     fn new(path: &Path) -> Self {
         let _ = fs::remove_file(path);
         let socket = UnixDatagram::bind(path).unwrap();
+        // Whoever the daemon runs as: nobody else gets to the place.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { socket, path: path.to_owned() }
     }
@@ -253,4 +294,12 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 fn number(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+/// Gives everything below a path to a user.
+fn give(path: &Path, user: u32) {
+    lchown(path, Some(user), Some(user)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), user));
+    }
 }

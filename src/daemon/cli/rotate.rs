@@ -2,7 +2,7 @@
 //! It must never show a value: it has fingerprints, versions and ids.
 
 use provost_actions::{destinations::DestinationSpec, rotators::RotatorSpec};
-use provost_model::{Reading, Remedy, Saga, SagaId, Slot, Time};
+use provost_model::{Act, Entry, Phase, Reading, Remedy, Saga, SagaId, Slot, Time};
 use serde::Serialize;
 
 use super::{CliError, Exit, Screen, telling::checked};
@@ -10,6 +10,9 @@ use crate::{
     jobs::rotate::{Planned, guided_steps},
     output::{Cell, Row, Tone, age, inventory::short_id},
 };
+
+/// How the reason of a change that goes back begins.
+const BACK: &str = "goes back: ";
 
 /// A change as it is listed. Field names and order are pinned.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +41,12 @@ pub struct SagaRow {
     pub begun_at: Time,
     /// When it ended.
     pub ended_at: Option<Time>,
+    /// Who let it rest.
+    #[serde(skip)]
+    paused_by: Option<String>,
+    /// How often the present act failed.
+    #[serde(skip)]
+    tries: u32,
 }
 
 /// One change in full.
@@ -72,6 +81,8 @@ pub struct Line {
     pub step: &'static str,
     /// What was done.
     pub act: &'static str,
+    /// At which of its places, where that was at one.
+    pub place: Option<u8>,
     /// begun, done, failed, unclear.
     pub what: String,
     /// What is known of it.
@@ -144,20 +155,27 @@ impl SagaRow {
             next_at: (saga.state() == "under_way").then_some(saga.not_before),
             begun_at: saga.begun_at,
             ended_at: saga.ended.map(|(_, at)| at),
+            paused_by: saga.paused_by.clone().filter(|_| saga.ended.is_none()),
+            tries: saga.tries,
         }
+    }
+
+    /// Why it does not go on at once: what that is called, and the words.
+    fn why(&self) -> Option<(&'static str, String)> {
+        let waits = self.waits.clone()?;
+        Some(match (self.state, waits.strip_prefix(BACK), self.tries) {
+            ("held", ..) => ("needs a word", waits),
+            (_, Some(why), _) => ("because", why.to_owned()),
+            (_, None, 0) => ("waits for", waits),
+            (_, None, 1) => ("failed once", waits),
+            (_, None, tries) => ("failed", format!("{tries} times; the last time: {waits}")),
+        })
     }
 }
 
 impl SagaShown {
     /// A change in full.
     pub fn of(saga: &Saga) -> Self {
-        let line = |entry: &provost_model::Entry| Line {
-            at: entry.at,
-            step: entry.phase.word(),
-            act: entry.act.word(),
-            what: entry.what.clone(),
-            said: entry.said.clone(),
-        };
         Self {
             change: SagaRow::of(saga),
             decision: saga.decision.to_string(),
@@ -167,7 +185,7 @@ impl SagaShown {
             new: saga.minted.as_ref().map(|new| new.id.clone()),
             by_hand: if saga.profile.is_empty() { guided_steps(saga.remedy, &saga.target) } else { Vec::new() },
             steps: saga.phases.iter().map(|phase| phase.word()).collect(),
-            journal: saga.journal.iter().map(line).collect(),
+            journal: lines(&saga.journal),
         }
     }
 }
@@ -219,9 +237,35 @@ impl PlanShown {
     }
 }
 
+/// A journal as it is read. An answer is noted when the change is a step further already: shown is the step in which it was asked.
+fn lines(journal: &[Entry]) -> Vec<Line> {
+    let (mut begun, mut lines): (Option<&Entry>, _) = (None, Vec::new());
+    for entry in journal {
+        let asked = begun.filter(|it| it.act == entry.act && entry.what != "begun");
+        let step = match (&entry.act, asked) {
+            (Act::Verify, _) => Phase::Verify,
+            (_, Some(asked)) => asked.phase,
+            (_, None) => entry.phase,
+        };
+        if entry.what == "begun" {
+            begun = Some(entry);
+        }
+        let (step, act, place) = (step.word(), entry.act.word(), place_of(&entry.act));
+        lines.push(Line { at: entry.at, step, act, place, what: entry.what.clone(), said: entry.said.clone() });
+    }
+    lines
+}
+
+/// The place that an act is about.
+fn place_of(act: &Act) -> Option<u8> {
+    match act {
+        Act::Put(at) | Act::Recover(at) | Act::Reload(at) | Act::Restore(at) | Act::Settle(at) => Some(*at),
+        _ => None,
+    }
+}
+
 /// A step in words, with how long it takes.
-fn in_words(phase: provost_model::Phase, how: &provost_engine::rotate::How) -> String {
-    use provost_model::Phase;
+fn in_words(phase: Phase, how: &provost_engine::rotate::How) -> String {
     let days = |span: provost_model::Span| match span.as_micros() / 1_000_000 {
         seconds if seconds % 86_400 == 0 && seconds > 0 => format!("{} d", seconds / 86_400),
         seconds if seconds % 3_600 == 0 && seconds > 0 => format!("{} h", seconds / 3_600),
@@ -356,43 +400,59 @@ pub fn list(
     Ok(Exit::Done)
 }
 
-/// Shows one change.
-pub fn one(shown: &SagaShown, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+/// Shows one change, and who stopped everything.
+pub fn one(shown: &SagaShown, stopped: Option<&str>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
     if !screen.is_table() {
         screen.value(shown)?;
         return Ok(Exit::Done);
     }
     let change = &shown.change;
+    let state = match (change.state, change.course) {
+        ("under_way", "back") => "under way, going back".to_owned(),
+        (state, _) => state.replace('_', " "),
+    };
+    let step = if change.course == "back" { format!("back from {}", change.step) } else { change.step.to_owned() };
     let mut pairs = vec![
         ("change", change.id.to_string()),
         ("what", format!("{} {}", change.remedy, change.name)),
         ("of", change.holder.clone()),
         ("owner", shown.owner.clone().unwrap_or_else(|| "nobody is known".to_owned())),
         ("by", if change.entry.is_empty() { "people".to_owned() } else { change.entry.clone() }),
-        ("state", change.state.replace('_', " ")),
-        ("step", format!("{} ({})", change.step, change.course)),
+        ("state", state),
+        ("step", step),
         ("old", shown.old.clone()),
     ];
     pairs.extend(shown.new.clone().map(|new| ("new", new)));
-    pairs.extend(change.waits.clone().map(|waits| ("waits for", waits)));
-    pairs.extend(change.next_at.map(|at| ("goes on at", at.to_string())));
+    pairs.extend(change.paused_by.clone().map(|by| ("rests by", by)));
+    pairs.extend(change.why());
+    let next = change.next_at.map(|at| if at > screen.look.now { at.to_string() } else { "now".to_owned() });
+    pairs.extend(next.map(|at| (if change.tries > 0 { "tried again" } else { "goes on" }, at)));
     pairs.retain(|(_, value)| !value.is_empty());
     screen.pairs(&pairs)?;
     by_hand(&shown.by_hand, screen)?;
     let rows = shown.journal.iter().map(|line| {
         let tone = if line.what == "failed" || line.what == "unclear" { Tone::Warn } else { Tone::Plain };
+        let act = line.place.map_or_else(|| line.act.to_owned(), |at| format!("{} places[{at}]", line.act));
         vec![
             line.at.to_string().into(),
             line.step.into(),
-            line.act.into(),
+            act.into(),
             Cell::new(line.what.clone()).tone(tone),
             line.said.clone().into(),
         ]
     });
     screen.section("journal", &["at", "step", "act", "", "said"], rows.collect())?;
-    if change.state == "held" {
-        let short = short_id(change.id);
-        screen.remark(&format!("look at it, then: provost rotate resume {short} --reason …, or undo"))?;
+    if let Some(stopped) = stopped.filter(|_| change.ended_at.is_none()) {
+        screen.remark(stopped)?;
+    }
+    let id = short_id(change.id);
+    match change.state {
+        "held" => screen.remark(&format!("look at it, then: provost rotate resume {id} --reason …, or undo"))?,
+        "paused" => screen.remark(&format!("it rests until: provost rotate resume {id} --reason …, or undo"))?,
+        "under_way" if change.course == "back" => {
+            screen.remark(&format!("it goes back by itself; see: provost rotate status {id}"))?;
+        }
+        _ => {}
     }
     Ok(Exit::Done)
 }

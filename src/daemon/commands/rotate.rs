@@ -25,17 +25,14 @@ pub(super) async fn rotate(asked: &Asked<'_>, action: &Rotate, screen: &mut Scre
         Rotate::Run { what, reason } => run(asked, (what, reason), screen),
         Rotate::Status { id: Some(id), .. } => {
             let saga = change(asked, id)?;
-            Ok(cli::rotate::one(&SagaShown::of(&saga), screen)?)
+            Ok(cli::rotate::one(&SagaShown::of(&saga), stopped(asked)?.as_deref(), screen)?)
         }
         Rotate::Status { id: None, all } => {
             let sagas = asked.desk.house.inventory().sagas()?;
             let shown: Vec<SagaRow> =
                 sagas.iter().rev().filter(|saga| *all || saga.ended.is_none()).map(SagaRow::of).collect();
             let ended = sagas.iter().filter(|saga| saga.ended.is_some()).count();
-            let stopped = asked.desk.house.inventory().kill_switch()?;
-            let stopped =
-                stopped.map(|it| format!("everything is stopped by {} since {}: {}", it.by, it.at, it.reason));
-            Ok(cli::rotate::list(shown, (if *all { 0 } else { ended }, stopped), screen)?)
+            Ok(cli::rotate::list(shown, (if *all { 0 } else { ended }, stopped(asked)?), screen)?)
         }
         Rotate::Undo(word) => word_of(asked, (Word::Undo, word), screen),
         Rotate::Pause(word) => word_of(asked, (Word::Pause, word), screen),
@@ -63,6 +60,12 @@ pub(super) async fn rotate(asked: &Asked<'_>, action: &Rotate, screen: &mut Scre
         }
         Rotate::Check { name } => check(asked, name.as_deref(), screen).await,
     }
+}
+
+/// Who stopped everything, in words, if somebody did.
+fn stopped(asked: &Asked<'_>) -> Result<Option<String>, CommandError> {
+    let switch = asked.desk.house.inventory().kill_switch()?;
+    Ok(switch.map(|it| format!("everything is stopped by {} since {}: {}", it.by, it.at, it.reason)))
 }
 
 /// Whether the hands of an entry would be let in.
@@ -164,5 +167,5 @@ fn word_of(
     let by = (wiring.yardstick.people.of_file(), asked.uid);
     let said = say(&asked.desk.house, by, saga.id, (word, &typed.reason));
     let saga = said.map_err(|error| CommandError::Said(error.to_string()))?;
-    Ok(cli::rotate::one(&SagaShown::of(&saga), screen)?)
+    Ok(cli::rotate::one(&SagaShown::of(&saga), stopped(asked)?.as_deref(), screen)?)
 }

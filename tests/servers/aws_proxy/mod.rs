@@ -6,7 +6,7 @@
 
 #![allow(dead_code, reason = "several programs use it, each a part of it")]
 
-mod wire;
+pub mod wire;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

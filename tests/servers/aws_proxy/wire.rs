@@ -8,14 +8,14 @@ use std::{
 };
 
 /// A request as it came.
-pub(super) struct Request {
+pub struct Request {
     head: String,
     body: Vec<u8>,
 }
 
 impl Request {
     /// The one request of a connection; none if nothing comes.
-    pub(super) fn read(stream: &mut TcpStream) -> io::Result<Option<Self>> {
+    pub fn read(stream: &mut TcpStream) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         let ends = loop {
             if let Some(at) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
@@ -40,6 +40,13 @@ impl Request {
     fn header(&self, name: &str) -> &str {
         let pairs = self.head.lines().filter_map(|line| line.split_once(':'));
         pairs.filter(|pair| pair.0.eq_ignore_ascii_case(name)).map(|pair| pair.1.trim()).next().unwrap_or_default()
+    }
+
+    /// Its verb and what it asks for, as `POST /v1/x`, without what stands behind a question mark.
+    pub fn line(&self) -> String {
+        let mut words = self.head.split(' ');
+        let (verb, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        format!("{verb} {}", path.split('?').next().unwrap_or_default())
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -67,7 +74,7 @@ impl Request {
     }
 
     /// The same for another connection, which ends with it.
-    pub(super) fn passed_on(&self) -> Vec<u8> {
+    pub fn passed_on(&self) -> Vec<u8> {
         let kept = self.head.trim_end().lines().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
         let head: Vec<&str> = kept.chain(["Connection: close", "", ""]).collect();
         [head.join("\r\n").as_bytes(), &self.body].concat()
@@ -94,7 +101,7 @@ pub(super) fn status(answer: &[u8]) -> Option<u16> {
 }
 
 /// What a port of this machine answers.
-pub(super) fn exchanged(port: u16, request: &[u8]) -> Vec<u8> {
+pub fn exchanged(port: u16, request: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(request).unwrap();
@@ -120,7 +127,7 @@ pub(super) fn said(xml: &str, element: &str) -> String {
 }
 
 /// What stands between two texts.
-pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let rest = text.split_once(before).map_or("", |it| it.1);
     rest.split_once(after).map_or("", |it| it.0)
 }

@@ -2,16 +2,15 @@
 //! It must never ask a person or an agent, trust a server's key that it does not know, or leave the private half on a disk.
 
 use std::{
-    fs::Permissions,
+    fs::File,
     io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
+use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use secrecy::{ExposeSecret as _, SecretString};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use super::program::{Program, bare, end};
@@ -23,8 +22,8 @@ pub(crate) const SSH: &str = "/usr/bin/ssh";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Most that is read of what the program says, in bytes.
 const MOST: u64 = 64 << 10;
-/// Where memory looks like a disk.
-const MEMORY: &str = "/dev/shm";
+/// What the program calls what it is given as its input, which it can read as often as it likes.
+const INPUT: &str = "/proc/self/fd/0";
 /// What `ssh` says of itself once it is let in (OpenSSH, `sshconnect2.c`), at the level VERBOSE.
 const IN: &str = "Authenticated to ";
 
@@ -80,13 +79,11 @@ impl Login {
         let refused = |said: &str| ActionError::GiveUp { said: said.to_owned() };
         let later = |said: String| ActionError::Retry { after: None, said };
         let path = self.program.trusted().map_err(|said| refused(&format!("the ssh program is not run: {said}")))?;
-        let private = private.clone();
-        let handed = tokio::task::spawn_blocking(move || handed(&private)).await;
-        let written = |kind: String| later(format!("the key cannot be handed to the ssh program: {kind}"));
-        let handed =
-            handed.map_err(|_| written("broken off".to_owned()))?.map_err(|it| written(it.kind().to_string()))?;
+        let handed = handed(private);
+        let written = |kind| later(format!("the key cannot be handed to the ssh program: {kind}"));
+        let handed = handed.map_err(|error| written(error.kind()))?;
         let mut command = bare(&path);
-        command.args(["-N", "-T", "-F", "none", "-i"]).arg(handed.path().join(NAME)).args(["-l", &self.user]);
+        command.args(["-N", "-T", "-F", "none", "-i", INPUT, "-l", &self.user]).stdin(handed);
         command.args(["-p", &self.port.to_string()]);
         for option in OPTIONS {
             command.args(["-o", option]);
@@ -126,8 +123,6 @@ const OPTIONS: [&str; 17] = [
     "ConnectTimeout=20",
     "LogLevel=VERBOSE",
 ];
-/// What the file with the private half is called.
-const NAME: &str = "key";
 
 enum Heard {
     In,
@@ -154,28 +149,19 @@ async fn heard(from: Option<impl tokio::io::AsyncRead + Unpin>) -> Heard {
     heard
 }
 
-/// A directory of its own with the private half in it, in memory if there is a place for that; it goes with what is given.
-fn handed(private: &SecretString) -> std::io::Result<TempDir> {
-    let own = |below: &Path| {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("provost-").permissions(Permissions::from_mode(0o700)).tempdir_in(below)
-    };
-    let in_memory = is_memory(Path::new(MEMORY)).then(|| own(Path::new(MEMORY)).ok()).flatten();
-    let directory = in_memory.map_or_else(|| own(&std::env::temp_dir()), Ok)?;
-    let path = directory.path().join(NAME);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+/// The private half in memory that no path leads to: it is gone with whoever has it open, however they end.
+fn handed(private: &SecretString) -> std::io::Result<File> {
+    let mut file = File::from(memfd_create("key", MemfdFlags::CLOEXEC)?);
+    // The program takes no key that others might read.
+    fchmod(&file, Mode::RUSR | Mode::WUSR)?;
     file.write_all(private.expose_secret().as_bytes())?;
-    Ok(directory)
-}
-
-fn is_memory(path: &Path) -> bool {
-    /// statfs(2).
-    const TMPFS: u64 = 0x0102_1994;
-    rustix::fs::statfs(path).is_ok_and(|it| u64::try_from(it.f_type).is_ok_and(|kind| kind == TMPFS))
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
     use super::*;
 
     #[test]
@@ -200,12 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn the_private_half_is_nobody_elses_and_goes() {
-        let directory = handed(&SecretString::from("s3cret")).unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(directory.path()), mode(&directory.path().join(NAME))), (0o700, 0o600));
-        let path = directory.path().to_owned();
-        drop(directory);
-        assert!(!path.exists());
+    fn the_private_half_is_nobody_elses_and_in_no_directory() {
+        let file = handed(&SecretString::from("s3cret")).unwrap();
+        let about = file.metadata().unwrap();
+        assert_eq!((about.permissions().mode() & 0o777, about.len(), about.nlink()), (0o600, 6, 0));
     }
 }

@@ -23,6 +23,8 @@ const STEPS: usize = 40;
 const LATER: Span = Span::minutes(10);
 /// The same where everything is stopped.
 const STOPPED: Span = Span::minutes(1);
+/// How the words of a change begin that everything being stopped keeps from going on.
+pub(super) const STOPPED_BY: &str = "everything is stopped by";
 /// How long a call may take before it counts as lost.
 const LONGEST_CALL: Duration = Duration::from_secs(180);
 
@@ -119,7 +121,7 @@ fn step(
         let mut saga = Saga { not_before: now, ..found.clone() };
         match draft.inventory().kill_switch()? {
             Some(switch) => {
-                saga.waits = Some(format!("everything is stopped by {}: {}", switch.by, switch.reason));
+                saga.waits = Some(format!("{STOPPED_BY} {}: {}", switch.by, switch.reason));
                 saga.not_before = now + STOPPED;
             }
             None if saga.course == Course::Forward => turn_back(&mut saga, "the decision does not hold", now),
@@ -202,9 +204,11 @@ fn forbidden(draft: &mut Draft<'_>, wiring: &Wiring, saga: &Saga, now: Time) -> 
     Ok(why)
 }
 
-/// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first.
+/// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first, and what
+/// cannot be taken back any more is brought to its end.
 fn is_withdrawn(draft: &Draft<'_>, saga: &Saga, now: Time) -> Result<bool, StoreError> {
-    if saga.course == Course::Back || saga.ended.is_some() || saga.before.is_none() || saga.doing.is_some() {
+    let begun = saga.before.is_some() && saga.course == Course::Forward && saga.ended.is_none();
+    if !begun || saga.doing.is_some() || saga.deleted_at.is_some() {
         return Ok(false);
     }
     let motion = draft.motion(saga.target.record, saga.decision)?;

@@ -116,7 +116,8 @@ pub(super) fn looked(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
     }
 }
 
-/// What was asked for, was not there when it was looked for, and is there now: nobody has its value.
+/// What was asked for, was not there when it was looked for, and is there now: its call was still on its way when whoever sent it
+/// died. Nobody has its value.
 fn late(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
     if how.in_place || !how.carries || !(how.marks || how.prepares) {
         return;
@@ -127,7 +128,8 @@ fn late(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
         false => *mark == saga.mark(),
     };
     let is_new = |slot: &&Slot| {
-        let known = saga.minted.as_ref().is_some_and(|new| new.id == slot.id) || saga.strays.contains(&slot.id);
+        let minted = saga.minted.as_ref().is_some_and(|new| new.id == slot.id);
+        let known = minted || saga.strays.contains(&slot.id) || saga.before.iter().flatten().any(|it| it.id == slot.id);
         slot.active && !known && slot.mark.as_ref().is_some_and(ours)
     };
     let ids: Vec<String> = seen.slots.iter().filter(is_new).map(|slot| slot.id.clone()).collect();
@@ -251,6 +253,8 @@ fn proven(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
         Some(slot) => slot.is_some_and(|slot| slot.active),
     };
     match (settled, stands) {
+        // What is left of ours goes first.
+        (true, true) if !saga.strays.is_empty() => {}
         (true, true) => saga.proven_at = Some(now),
         (false, _) => hold(saga, "the provider still lists the old one as usable"),
         (true, false) => hold(saga, "the provider does not list the new one as usable"),

@@ -139,9 +139,11 @@ fn forward(saga: &mut Saga, how: &How, at_hand: &AtHand, now: Time) -> Next {
     };
     Next::Do(match saga.phase {
         Phase::Plan | Phase::Observe | Phase::Watch => Act::Look,
-        // What came to be after nobody waited for it any more.
-        Phase::Prove if !saga.strays.is_empty() => Act::Discard(saga.strays.first().cloned().unwrap_or_default()),
-        Phase::Prove if saga.proven_at.is_none() => Act::Look,
+        Phase::Prove if saga.proven_at.is_none() => match saga.strays.first() {
+            // What came to be after nobody waited for it any more.
+            Some(stray) => Act::Discard(stray.clone()),
+            None => Act::Look,
+        },
         Phase::Prove => match first(&|it| !it.settled) {
             Some(at) => Act::Settle(at),
             None => return stepped(saga, how, at_hand, now),
@@ -203,18 +205,22 @@ fn back(saga: &mut Saga, how: &How, now: Time) -> Next {
     if let Some(stray) = saga.strays.first() {
         return Next::Do(Act::Discard(stray.clone()));
     }
+    // What a place kept for a way back, if anything was ever put anywhere.
+    let put = saga.journal.iter().any(|it| matches!(it.act, Act::Put(_)));
+    let unsettled = if put { numbered(&|it| !it.settled) } else { None };
     match &saga.minted {
         // Consumers may still use the new one: they are left the time to come back.
         Some(_) if saga.restored_at.is_some() && saga.quiet_at.is_none() && !saga.emergency => Next::Do(Act::Look),
         Some(new) => Next::Do(Act::Discard(new.id.clone())),
-        None => match saga.late_until {
-            Some(until) if now < until => {
+        None => match (saga.late_until, unsettled) {
+            (Some(until), _) if now < until => {
                 saga.not_before = until;
                 saga.waits = Some("what was asked for without an answer may still come to be".to_owned());
                 Next::Wait(until)
             }
-            Some(_) => Next::Do(Act::Look),
-            None => over(saga, Ending::Restored, now),
+            (Some(_), _) => Next::Do(Act::Look),
+            (None, Some(at)) => Next::Do(Act::Settle(at)),
+            (None, None) => over(saga, Ending::Restored, now),
         },
     }
 }

@@ -2,7 +2,7 @@
 //! It must never let the world tell the saga what it could not see.
 
 use proptest::prelude::*;
-use provost_model::{Kind, Reading, RecordId, Remedy, Slot, Target};
+use provost_model::{Kind, Placed, Reading, RecordId, Remedy, Slot, Target};
 
 use super::*;
 
@@ -306,6 +306,12 @@ fn ends_well(world: &World, saga: &Saga) {
     }
     assert!((0..2).all(|at| world.held(at) == live.id), "{:?}", world.places);
     assert_eq!(world.consumes, live.id);
+    let put = saga.journal.iter().any(|it| matches!(it.act, Act::Put(_)));
+    assert!(
+        !put || saga.placed.iter().all(|it| it.settled),
+        "what places kept for a way back is given up: {:?}",
+        saga.placed
+    );
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -491,6 +497,37 @@ fn of_what_appeared_while_nobody_answered_only_what_was_prepared_is_ours() {
     // A program that could not prepare anything died over it.
     let older = looked(None);
     assert!(older.strays.is_empty() && older.journal.iter().any(|it| it.what == "left"));
+}
+
+#[test]
+fn one_that_was_made_late_by_a_call_of_somebody_who_died_is_removed_before_the_end() {
+    for undone in [false, true] {
+        let mut world = World::new(Known::Mark);
+        let mut at_work = saga(Remedy::Rotate, &Phase::ALL);
+        at_work.before = Some(world.slots.clone());
+        at_work.placed = vec![Placed { before: Some("1".into()), ..Placed::default() }; 2];
+        let mut value = None;
+        while at_work.phase != Phase::Observe {
+            let (now, how) = (world.now, world.how.clone());
+            let at_hand = AtHand { value: value.is_some(), prepared: None };
+            let Next::Do(act) = next(&mut at_work, &how, &at_hand, now) else { panic!("{at_work:#?}") };
+            begin(&mut at_work, &act, now);
+            let answer = match act {
+                Act::Look => Answer::Seen(world.seen(&at_work)),
+                _ => world.apply(&act, &at_work.mark(), value.as_deref()),
+            };
+            if let Answer::Minted { id, .. } = &answer {
+                value = Some(id.clone());
+            }
+            after(&mut at_work, &act, answer, &how, now);
+        }
+        world.slots.push(Slot { mark: Some(at_work.mark()), ..slot("late", world.now) });
+        if undone {
+            turn_back(&mut at_work, "somebody said so", world.now);
+        }
+        let done = drive(&mut world, at_work, &[], None);
+        ends_well(&world, &done);
+    }
 }
 
 proptest! {

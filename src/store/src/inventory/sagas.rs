@@ -1,7 +1,7 @@
 //! Sagas: changes of the world in several steps, each step written down before it is taken and attested only if the decision
 //! it rests on still holds. It must never attest a step that its commit did not write down.
 
-use provost_model::{Course, Decision, DecisionId, RecordId, Recorded, Saga, SagaId, Stage, Time};
+use provost_model::{Act, Course, Decision, DecisionId, RecordId, Recorded, Saga, SagaId, Stage, Time};
 use serde::{Deserialize, Serialize};
 
 use super::{ACT_QUEUE, Draft, EMERGENCY, Inventory, KILL_SWITCH, META, SAGA_QUEUE, SAGAS, index, rows};
@@ -103,24 +103,27 @@ impl Draft<'_> {
     }
 
     /// Commits that an act is being done, and attests the decision it is done under. Nothing is written, and nothing attested,
-    /// where the decision does not hold, is a guardrail's that stands no more, is about something else, asks for something else, or where everything is stopped. What is
-    /// only taken back rests on a decision that held once.
+    /// where the decision does not hold, is a guardrail's that stands no more, is about something else, asks for something else, or
+    /// where everything is stopped. What is only taken back, or tidied up when the old one is removed, rests on a decision that held
+    /// once.
     pub fn commit_step(mut self, saga: &Saga) -> Result<Option<Recorded<Decision>>, StoreError> {
         let at = self.at();
-        if saga.doing.is_none() || self.inventory_noting().kill_switch()?.is_some() {
+        let Some(doing) = &saga.doing else { return Ok(None) };
+        if self.inventory_noting().kill_switch()?.is_some() {
             return Ok(None);
         }
+        let tidies = saga.deleted_at.is_some() && matches!(doing.act, Act::Settle(_) | Act::Discard(_));
         let Some(motion) = self.motion(saga.target.record, saga.decision)? else { return Ok(None) };
         let asks_for_it = motion.ruling.remedy() == Some(saga.remedy);
         // What policy decided goes forward only while the policy stands.
         let lapsed = match motion.guardrail() {
-            Some(name) if saga.course == Course::Forward => self.guardrail(name)?.is_none(),
+            Some(name) if saga.course == Course::Forward && !tidies => self.guardrail(name)?.is_none(),
             _ => false,
         };
         let holds = !lapsed
             && match saga.course {
-                Course::Forward => matches!(motion.stage(at), Stage::InForce { .. }),
-                Course::Back => motion.agreed_at().is_some(),
+                Course::Forward if !tidies => matches!(motion.stage(at), Stage::InForce { .. }),
+                Course::Forward | Course::Back => motion.agreed_at().is_some(),
             };
         let Some(decision) = motion.decision().filter(|_| asks_for_it && holds) else { return Ok(None) };
         self.put_saga(saga)?;
