@@ -1,7 +1,7 @@
 //! One scope while it is being read: who was seen, who was lacking, and what may be concluded at its end.
 //! It must never conclude anything from a listing that was not full.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use provost_engine::absence::{self, Brake, Vanishing};
 use provost_model::{Change, Cover, PartId, RecordId, ScopeNo, ScopeReport, Standing, Time, What};
@@ -171,14 +171,16 @@ impl Listing {
     }
 
     /// Takes what is lacking so far, together with the brake's answer for it. `source` counts what vanished and what is
-    /// present in the whole source, this not included. What was missing before is no news: it was let through once.
+    /// present in the whole source, this not included. What was missing before is no news: it was let through once; nor is what
+    /// Provost itself removed, and saw removed.
     pub fn settle(
         &mut self,
         inventory: Inventory<'_>,
         source: &mut Vanishing,
     ) -> Result<(Vec<Lacking>, Brake), StoreError> {
         let mut news = 0;
-        for it in &self.lacking {
+        let removed = if self.lacking.is_empty() { BTreeSet::new() } else { removed(inventory)? };
+        for it in self.lacking.iter().filter(|it| !removed.contains(&it.id)) {
             let said = inventory.record(it.id, None)?.and_then(|record| {
                 record.statements.into_iter().find(|said| said.scope == self.row.number && said.part == it.part)
             });
@@ -193,6 +195,12 @@ impl Listing {
         let brake = absence::brake(Vanishing { absent, present: self.present_at_start }, *source);
         Ok((lacking, brake))
     }
+}
+
+/// What changes removed that were carried out.
+fn removed(inventory: Inventory<'_>) -> Result<BTreeSet<RecordId>, StoreError> {
+    let sagas = inventory.sagas()?.into_iter().filter(|saga| saga.deleted_at.is_some());
+    Ok(sagas.map(|saga| saga.target.record).collect())
 }
 
 /// The change that the absence of a record from the reading of a scope would make, if any.

@@ -141,7 +141,7 @@ fn put(mut draft: Draft<'_>, saga: &Saga, (found, now): (&Saga, Time)) -> Result
         return Ok(None);
     }
     if let Some((ending, _)) = saga.ended.filter(|_| found.ended.is_none()) {
-        witness(&mut draft, saga, (ending.word(), None, None), now)?;
+        witness(&mut draft, saga, ("ended", None, Some(ending.word())), now)?;
     }
     if saga.held.is_some() && found.held.is_none() {
         witness(&mut draft, saga, ("held", None, saga.held.as_deref()), now)?;

@@ -42,7 +42,7 @@ pub(super) fn look(house: &House, saga: &Saga) -> Result<(), StoreError> {
             let ending = if done { Ending::Done } else { Ending::Restored };
             saga.ended = Some((ending, now));
             saga.proven_at = done.then_some(now);
-            witness(&mut draft, &saga, (ending.word(), None, None), now)?;
+            witness(&mut draft, &saga, ("ended", None, Some(ending.word())), now)?;
         }
         draft.put_saga(&saga)?;
         draft.commit()?;

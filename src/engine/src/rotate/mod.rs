@@ -112,7 +112,13 @@ pub fn next(saga: &mut Saga, how: &How, at_hand: &AtHand, now: Time) -> Next {
     if now < saga.not_before {
         return Next::Wait(saga.not_before);
     }
-    if saga.doing.is_some() {
+    if let Some(doing) = &saga.doing {
+        let until = doing.since + UNDER_WAY;
+        // What bears no mark is known only by when it came to be: whoever asked may have died, and the other side still be at it.
+        if doing.act == Act::Mint && !how.in_place && !how.marks && !how.prepares && now < until {
+            saga.not_before = until;
+            return Next::Wait(until);
+        }
         return Next::Do(Act::Look);
     }
     match saga.course {

@@ -1,13 +1,19 @@
 //! What holds for every change, whoever makes it.
 //! It must never name a provider.
 
+use std::sync::Arc;
+
 use provost::jobs::{
     decide::Say,
     rotate::{Word, kill_switch, say},
 };
-use provost_model::{Act, Course, Doing, Ending, Kind, Phase, RecordId, Remedy, Ruling, Saga, Span, Stage, Target};
+use provost_model::{
+    Act, Course, Doing, Ending, Entity, Key, Kind, Phase, Presence, RecordId, Remedy, Ruling, Saga, Span, Stage,
+    Status, Target, field,
+};
 use provost_store::inventory::Draft;
 
+use super::super::script::{Lists, Nobody, realm};
 use super::{
     ADMIN, ANN, BOB, CID, EYES, Floor,
     faults::{Fate, behind},
@@ -53,7 +59,7 @@ fn a_decision_that_holds_is_carried_out_and_leaves_evidence_of_every_step() {
     let evidence = floor.evidence();
     let count = |kind: &str| evidence.iter().filter(|it| *it == kind).count();
     assert_eq!((count("decision.asked"), count("change.planned"), count("change.begun")), (1, 1, 6), "{evidence:?}");
-    assert_eq!((count("change.done"), evidence.last().map(String::as_str)), (8, Some("change.done")));
+    assert_eq!((count("change.done"), evidence.last().map(String::as_str)), (7, Some("change.ended")));
     // No value is in what is kept.
     let kept = serde_json::to_string(&done).unwrap() + &format!("{done:?}");
     assert!(!kept.contains("v4lu3"));
@@ -352,4 +358,26 @@ fn what_people_do_is_proven_by_the_next_look() {
     floor.desk.pass(Span::hours(1));
     floor.turn();
     assert_eq!(floor.saga().ended.map(|it| it.0), Some(Ending::Done));
+}
+
+#[test]
+fn what_a_change_removed_is_no_vanishing_that_has_to_be_looked_into() {
+    let world = World::new(OLD);
+    let mut floor = floor(&world, true);
+    let key = |id: &str| Entity::new(Key::new(realm(), Kind::AccessKey, id), id).with(field::STATUS, Status::Active);
+    let look = |floor: &Floor, ids: &[&str]| {
+        let things = ids.iter().map(|id| key(id)).collect();
+        floor.desk.through("test", Arc::new(Lists { realm: realm(), things }), Box::new(Nobody)).unwrap()
+    };
+    look(&floor, &[OLD]);
+    let subject = floor.desk.record(Kind::AccessKey, OLD).unwrap().id;
+    floor.ask(ANN, subject, (Remedy::Rotate, false)).unwrap();
+    assert_eq!(floor.rest().ended.map(|it| it.0), Some(Ending::Done));
+    // The only one of its scope has another name now.
+    let run = look(&floor, &["new-1"]);
+    assert!(run.scopes.iter().all(|scope| scope.held == 0), "{run:#?}");
+    assert_ne!(floor.desk.record(Kind::AccessKey, OLD).unwrap().presence(), Presence::Present);
+    // What nobody removed is held as ever.
+    let run = look(&floor, &["new-2"]);
+    assert!(run.scopes.iter().any(|scope| scope.held == 1), "{run:#?}");
 }
