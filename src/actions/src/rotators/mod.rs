@@ -8,6 +8,7 @@ mod aws_access_key;
 mod aws_attached_policy;
 mod aws_secret_rotation;
 mod github_deploy_key;
+mod github_token_grant;
 mod marks;
 mod postgresql_login;
 mod ssh_authorized_key;
@@ -29,6 +30,7 @@ pub const ALL: &[&RotatorSpec] = &[
     &aws_attached_policy::SPEC,
     &aws_secret_rotation::SPEC,
     &github_deploy_key::SPEC,
+    &github_token_grant::SPEC,
     &postgresql_login::SPEC,
     &ssh_authorized_key::SPEC,
     &vault_approle_secret_id::SPEC,

@@ -3,8 +3,10 @@
 
 mod consumers;
 pub(super) mod faults;
+mod github;
 mod laws;
 mod matrix;
+mod paths;
 mod stages;
 pub(super) mod world;
 
@@ -37,6 +39,8 @@ use super::script::{Desk, Lists, Nobody, realm};
 pub(super) const ANN: u32 = 1001;
 pub(super) const BOB: u32 = 1002;
 pub(super) const CID: u32 = 1003;
+/// Of somebody who has left.
+pub(super) const DAN: u32 = 1004;
 
 /// A holder who may do everything.
 pub(super) const ADMIN: &str = "root-like";
@@ -58,7 +62,8 @@ pub(super) struct Floor {
 
 pub(super) fn roster() -> Roster {
     let person = |id: &str, uid| Person { id: id.into(), uid: Some(uid), ..Person::default() };
-    let persons = vec![person("ann", ANN), person("bob", BOB), person("cid", CID)];
+    let dan = Person { left: Some(Time::from_seconds(0)), ..person("dan", DAN) };
+    let persons = vec![person("ann", ANN), person("bob", BOB), person("cid", CID), dan];
     Roster::new(People { persons, ..People::default() }).unwrap()
 }
 

@@ -4,17 +4,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
 };
 
 use provost_actions::rotators::Rotator;
 use provost_model::{Kind, Remedy, Target};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
+use super::github;
 use crate::{
     aws_proxy::{self, Aws},
-    loopback::{Asked, Loopback, Reply},
     openbao, postgres, sshd,
 };
 
@@ -66,7 +64,7 @@ pub(super) fn all() -> Vec<Box<dyn Stage>> {
         let admin = aws.admin("rotates");
         stages.push(Box::new(Secrets { aws, admin }));
     }
-    stages.push(Box::new(DeployKeys::new()));
+    stages.extend(github::all());
     if let Some(bao) = openbao::own() {
         let accessor = mounted(&bao, "auth/approle", &json!({ "type": "approle" }));
         stages.push(Box::new(AppRoles { bao, accessor, files: tempfile::tempdir().unwrap() }));
@@ -198,81 +196,8 @@ impl Stage for Secrets {
 }
 
 /// GitHub as its documentation describes the calls that are made: its description is not there when tests run.
-struct DeployKeys {
-    keys: Arc<Mutex<Vec<Value>>>,
-    origin: String,
-    files: tempfile::TempDir,
-    _runtime: Runtime,
-}
-
-impl DeployKeys {
-    fn new() -> Self {
-        let keys: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let runtime = Runtime::new().unwrap();
-        let there = Arc::clone(&keys);
-        let server = runtime.block_on(Loopback::start(move |asked| answered(&mut there.lock().unwrap(), asked)));
-        let origin = server.origin.clone();
-        // It serves as long as its runtime is there.
-        std::mem::forget(server);
-        Self { keys, origin, files: tempfile::tempdir().unwrap(), _runtime: runtime }
-    }
-}
-
-fn answered(keys: &mut Vec<Value>, asked: &Asked) -> Reply {
-    let path = asked.target.split('?').next().unwrap();
-    match (asked.method.as_str(), path) {
-        ("GET", "/repos/acme/shop") => Reply::json(r#"{"id":7}"#),
-        ("GET", "/rate_limit") => Reply::json("{}"),
-        ("GET", "/repos/acme/shop/keys") => Reply::json(&json!(keys).to_string()),
-        ("POST", "/repos/acme/shop/keys") => {
-            let mut made: Value = serde_json::from_str(&asked.body).unwrap();
-            made["id"] = json!(keys.iter().filter_map(|it| it["id"].as_u64()).max().unwrap_or(0) + 1);
-            made["created_at"] = json!("2026-11-18T10:00:00Z");
-            // Whoever deploys reads the new one at once.
-            made["last_used"] = json!("2099-01-01T00:00:00Z");
-            keys.push(made.clone());
-            Reply::new(201, &[], made.to_string())
-        }
-        ("DELETE", path) => {
-            let id = path.rsplit_once('/').unwrap().1.parse::<u64>().unwrap();
-            let before = keys.len();
-            keys.retain(|it| it["id"] != id);
-            Reply::new(if keys.len() < before { 204 } else { 404 }, &[], "")
-        }
-        _ => Reply::new(404, &[], "{}"),
-    }
-}
-
-impl Stage for DeployKeys {
-    fn name(&self) -> &'static str {
-        "github_deploy_key"
-    }
-
-    fn play(&self, number: usize) -> Play {
-        let (key, public, digest) = made_key(self.files.path(), number);
-        let old = json!({ "id": 1, "key": public, "title": "deploy", "read_only": false,
-            "created_at": "2025-01-01T00:00:00Z", "last_used": "2026-11-01T00:00:00Z" });
-        *self.keys.lock().unwrap() = vec![old];
-        let fields = "private_key = \"key\", public_key = \"public\"";
-        let place = self.files.path().join(format!("held-{number}.json"));
-        fs::write(&place, json!({ "key": fs::read_to_string(&key).unwrap(), "public": public }).to_string()).unwrap();
-        let entry = format!(
-            "token = \"env:GITHUB\"\nbase_url = \"{}\"\n[[rotations.places]]\nkind = \"file\"\nformat = \"json\"\n\
-             path = {place:?}\nfields = {{ {fields} }}\n",
-            self.origin
-        );
-        let secrets = vec![("GITHUB".to_owned(), "t".to_owned())];
-        let external = format!("repos/7/keys/{digest}");
-        Play { entry, secrets, kind: Kind::SshKey, external, holder: "acme/shop".to_owned() }
-    }
-
-    fn working(&self, _: &Play) -> usize {
-        self.keys.lock().unwrap().len()
-    }
-}
-
 /// A key of OpenSSH: its file, its public half, its digest.
-fn made_key(directory: &Path, number: usize) -> (PathBuf, String, String) {
+pub(super) fn made_key(directory: &Path, number: usize) -> (PathBuf, String, String) {
     let key = directory.join(format!("key-{number}"));
     sshd::keygen(&key);
     let public = fs::read_to_string(key.with_extension("pub")).unwrap();
