@@ -1,5 +1,5 @@
 //! The hands: how orders reach the world, and what an act that went wrong asks of its caller.
-//! It must never act on anything but an [`Order`](provost_model::Order), nor repeat a step whose answer was ambiguous.
+//! It must never act on anything but an [`Order`](provost_model::Order), tell but on an [`Errand`](provost_model::Errand), nor repeat a step whose answer was ambiguous.
 
 mod aws;
 pub mod destinations;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use provost_model::{Clock, Decision, Kind, Order, Purpose, RecordId, Recorded, Remedy, Ruling, Target, Time};
+use provost_model::{Clock, Decision, Errand, Kind, Order, Purpose, RecordId, Recorded, Remedy, Ruling, Target, Time};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -50,11 +50,11 @@ impl Secrets for Vault {
     }
 }
 
-/// An order to tell.
+/// An errand to tell.
 #[allow(clippy::disallowed_methods, reason = "a test that needs an order has no store")]
-pub(crate) fn order() -> Order {
+pub(crate) fn errand() -> Errand {
     let decision = Decision::Standing { policy: "p".into(), by: "ann".into() };
-    Order::from_recorded(Recorded::attest(decision, 1, NOW)).unwrap()
+    Errand::from_recorded(Recorded::attest(decision, 1, NOW)).unwrap()
 }
 
 /// An order to act upon something.

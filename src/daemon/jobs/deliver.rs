@@ -9,7 +9,7 @@ use provost_actions::{
     sinks::{Delivery as Kind, Receipt, Sink},
 };
 use provost_engine::tell::{Next, after_failure};
-use provost_model::{About, Delivery, DeliveryId, Event, Leaving, Order, RecordId, Span, Time};
+use provost_model::{About, Delivery, DeliveryId, Errand, Event, Leaving, RecordId, Span, Time};
 use provost_store::{
     StoreError,
     inventory::{Draft, Reads, TicketRow},
@@ -111,8 +111,8 @@ pub async fn deliver(
     let (routed, gone): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|it| path_of(&wiring, &it.route).is_some());
     nowhere(&house, gone, "its route is not configured any more")?;
     let begun = house.again(|| Draft::new(house.inventory(), house.now()).commit_tries(routed.clone()))?;
-    let tries = begun.into_iter().filter_map(|(letter, decision)| Some((letter, Order::from_recorded(decision)?)));
-    let tries = tries.map(|(letter, order)| attempt(&house, Arc::clone(&sink), letter, order));
+    let tries = begun.into_iter().filter_map(|(letter, decision)| Some((letter, Errand::from_recorded(decision)?)));
+    let tries = tries.map(|(letter, errand)| attempt(&house, Arc::clone(&sink), letter, errand));
     let mut trying = stream::iter(tries.collect::<Vec<_>>()).buffer_unordered(ABREAST);
     while let Some(tried) = trying.next().await {
         note(&house, &wiring, (&configured, &sink), tried?, &mut pace)?;
@@ -120,10 +120,10 @@ pub async fn deliver(
     Ok(pace)
 }
 
-/// One try of a letter, for its order.
-async fn attempt(house: &House, sink: Arc<dyn Sink>, letter: Delivery, order: Order) -> Result<Tried, StoreError> {
+/// One try of a letter, for its errand.
+async fn attempt(house: &House, sink: Arc<dyn Sink>, letter: Delivery, errand: Errand) -> Result<Tried, StoreError> {
     let words = self::letter(&letter, thread(house, &letter)?);
-    let outcome = sink.deliver(&order, &words).await.map(Some);
+    let outcome = sink.deliver(&errand, &words).await.map(Some);
     Ok(Tried { letter, looked: false, outcome })
 }
 

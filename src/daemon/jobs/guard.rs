@@ -97,9 +97,14 @@ pub fn would(
     })
 }
 
-/// Why a change that a guardrail decided may not begin any more, if so: what is known by now of its subject.
+/// Why a change that a guardrail decided may not go on, if so: the guardrail stands no more; or may not begin, by what is known by
+/// now of its subject.
 pub fn forbids(inventory: Inventory<'_>, motion: &Motion, saga: &Saga) -> Result<Option<String>, StoreError> {
-    if motion.guardrail().is_none() {
+    let Some(name) = motion.guardrail() else { return Ok(None) };
+    if inventory.guardrail(name)?.is_none() {
+        return Ok(Some(format!("guardrail {name} stands no more")));
+    }
+    if !saga.is_untouched() {
         return Ok(None);
     }
     let (record, identity) = decide::subject(inventory, saga.target.record)?;

@@ -1,4 +1,5 @@
-//! Promise 5 as types: nothing acts but on an [`Order`], and an order is made only from a recorded decision.
+//! Promise 5 as types: nothing is changed but on an [`Order`], nothing told but on an [`Errand`], and either is made only from a
+//! recorded decision.
 //! It must never gain a constructor of [`Recorded`] beside [`Recorded::attest`], nor Clone, Default or Deserialize.
 
 use serde::{Deserialize, Serialize};
@@ -121,11 +122,33 @@ pub struct Recorded<T> {
     at: Time,
 }
 
-/// Permission to change the world once, for one decision.
+/// Permission to change the world once, for one decision about one subject.
 #[derive(Debug)]
 pub struct Order {
     decision: Recorded<Decision>,
     remedy: Remedy,
+}
+
+/// Permission to tell once, for one standing decision.
+#[derive(Debug)]
+pub struct Errand {
+    decision: Recorded<Decision>,
+}
+
+/// What something outside is called for: an [`Order`] or an [`Errand`], and nothing else.
+pub trait Warrant: sealed::Sealed + Send + Sync {
+    /// What it is for.
+    fn remedy(&self) -> Remedy;
+
+    /// The decision it rests on.
+    fn decision(&self) -> &Recorded<Decision>;
+}
+
+mod sealed {
+    /// Nobody else gives a warrant.
+    pub trait Sealed {}
+    impl Sealed for super::Order {}
+    impl Sealed for super::Errand {}
 }
 
 /// Longest purpose, in bytes.
@@ -249,26 +272,43 @@ impl<T> Recorded<T> {
 }
 
 impl Order {
-    /// The order that follows from a recorded decision; it uses the decision up. A standing decision orders telling only;
-    /// a decision to change nothing orders nothing.
+    /// The order that follows from a recorded decision; it uses the decision up. A standing decision orders nothing, nor does one
+    /// to change nothing.
     pub fn from_recorded(decision: Recorded<Decision>) -> Option<Self> {
         let remedy = match decision.what() {
             Decision::Ruled { ruling, .. } => ruling.remedy()?,
             // What cannot be taken back is nobody's but people's to decide.
             Decision::Guarded { remedy, .. } if !remedy.can_be_taken_back() => return None,
             Decision::Guarded { remedy, .. } => *remedy,
-            Decision::Standing { .. } => Remedy::Tell,
+            Decision::Standing { .. } => return None,
         };
         Some(Self { decision, remedy })
     }
+}
 
-    /// What to do.
-    pub fn remedy(&self) -> Remedy {
+impl Errand {
+    /// The errand that follows from a recorded decision; it uses the decision up. Only a standing one sends anybody to tell.
+    pub fn from_recorded(decision: Recorded<Decision>) -> Option<Self> {
+        matches!(decision.what(), Decision::Standing { .. }).then_some(Self { decision })
+    }
+}
+
+impl Warrant for Order {
+    fn remedy(&self) -> Remedy {
         self.remedy
     }
 
-    /// The decision it rests on.
-    pub fn decision(&self) -> &Recorded<Decision> {
+    fn decision(&self) -> &Recorded<Decision> {
+        &self.decision
+    }
+}
+
+impl Warrant for Errand {
+    fn remedy(&self) -> Remedy {
+        Remedy::Tell
+    }
+
+    fn decision(&self) -> &Recorded<Decision> {
         &self.decision
     }
 }
@@ -295,10 +335,13 @@ mod tests {
             purpose: Purpose::stated("leaver").unwrap(),
             policy: "p".into(),
         };
-        let order = |decision| Order::from_recorded(Recorded { what: decision, commit: 1, at: Time::from_seconds(1) });
+        let recorded = |decision| Recorded { what: decision, commit: 1, at: Time::from_seconds(1) };
+        let order = |decision| Order::from_recorded(recorded(decision));
         assert_eq!(order(ruled(Ruling::Act { remedy: Remedy::Disable })).unwrap().remedy(), Remedy::Disable);
         let standing = Decision::Standing { policy: "p".into(), by: "ann".into() };
-        assert_eq!(order(standing).unwrap().remedy(), Remedy::Tell);
+        assert!(order(standing.clone()).is_none(), "who was sent to tell changes nothing");
+        assert_eq!(Errand::from_recorded(recorded(standing)).unwrap().remedy(), Remedy::Tell);
+        assert!(Errand::from_recorded(recorded(ruled(Ruling::Act { remedy: Remedy::Disable }))).is_none());
         let until = Time::from_seconds(9);
         assert_eq!(order(ruled(Ruling::Contain { until: Time::from_seconds(9) })).unwrap().remedy(), Remedy::Disable);
         let guarded = |remedy| Decision::Guarded {

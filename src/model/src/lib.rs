@@ -27,7 +27,7 @@ pub use believed::Believed;
 pub use change::{Change, FieldChange, What};
 pub use clock::Clock;
 pub use correlation::{CorrelationKey, Sort, Unites};
-pub use decision::{Decision, DecisionId, Order, Purpose, Recorded, Remedy, Ruling};
+pub use decision::{Decision, DecisionId, Errand, Order, Purpose, Recorded, Remedy, Ruling, Warrant};
 pub use entity::Entity;
 pub use field::{Attr, Facts, Field, FieldSet, Value};
 pub use finding::{Finding, FindingId, FindingState, Resolution, Severity};

@@ -198,6 +198,8 @@ fn what_it_decided_does_not_begin_once_rights_are_far_or_the_guardrail_is_gone()
     let back: Saga = floor.rest();
     assert_eq!(back.ended.map(|it| it.0), Some(provost_model::Ending::Restored), "{back:#?}");
     assert_eq!(world.keys(), [(called("b"), true)]);
+    let stage = motions(&floor, "b")[0].stage(floor.now());
+    assert!(matches!(stage, Stage::Withdrawn { .. }), "people decide: {stage:?}");
 }
 
 #[test]

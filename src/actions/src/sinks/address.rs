@@ -8,7 +8,7 @@ use std::{
 };
 
 use provost_client::{Answer, Ask, Body, Egress, Failure, Limits, Provider, Undone, Web, authority::Nobody};
-use provost_model::Order;
+use provost_model::Errand;
 use url::Url;
 
 use super::{SinkSpec, provider::provider};
@@ -102,7 +102,7 @@ impl Address {
     /// Posts once, for an order. What went wrong may hold the path: it is to be veiled.
     pub(crate) async fn post(
         &self,
-        order: &Order,
+        errand: &Errand,
         (body, headers): (Body, Vec<(&str, String)>),
     ) -> Result<Answer, Undone> {
         let ask = if self.path.is_empty() {
@@ -111,7 +111,7 @@ impl Address {
             Ask::act(POST, &[&self.path], Some(body))
         };
         let ask = headers.into_iter().fold(self.queried(ask), |ask, (name, value)| ask.header(name, value));
-        self.web.act(order, ask).await
+        self.web.act(errand, ask).await
     }
 
     /// The origin, which is no secret.

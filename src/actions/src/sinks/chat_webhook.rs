@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use provost_client::{Answer, Body, authority::SecretOf};
-use provost_model::{Order, door};
+use provost_model::{Errand, door};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -142,11 +142,11 @@ impl Sink for Chat {
         Delivery::Blind
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
         let text = self.text(letter).map_err(|said| ActionError::GiveUp { said })?;
         let body = Body::Json(self.style.body(&text, self.username.as_deref()));
         let address = self.address().await?;
-        match address.post(order, (body, Vec::new())).await {
+        match address.post(errand, (body, Vec::new())).await {
             Ok(answer) => Ok(Receipt { reference: id_of(&answer), url: None }),
             Err(undone) => Err(address.veiled(undone.into())),
         }

@@ -18,7 +18,7 @@ mod webhook;
 use std::fmt;
 
 use async_trait::async_trait;
-use provost_model::Order;
+use provost_model::Errand;
 
 use crate::{
     ActionError, Letter,
@@ -114,7 +114,7 @@ pub trait Sink: Send + Sync {
     fn delivery(&self) -> Delivery;
 
     /// Sends a letter once, for an order.
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError>;
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError>;
 
     /// Whether a letter that was tried has arrived. Only asked of a sink whose delivery is [`Delivery::LookUp`]; an answer of
     /// `None` must be certain.

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use provost_client::{Body, authority::SecretOf};
-use provost_model::Order;
+use provost_model::Errand;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -92,10 +92,10 @@ impl Sink for Webhook {
         Delivery::Blind
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
         let (_, payload) = self.payload(letter).map_err(|said| ActionError::GiveUp { said })?;
         let address = self.address().await?;
-        let posted = address.post(order, (Body::Json(payload), Vec::new())).await;
+        let posted = address.post(errand, (Body::Json(payload), Vec::new())).await;
         let answer = posted.map_err(|undone| address.veiled(place::undone(undone)))?;
         if answer.body().trim_ascii() != b"ok" {
             let said = "the webhook was answered with success, but not with Slack's ok".to_owned();
@@ -123,9 +123,8 @@ impl Sink for Webhook {
 mod tests {
     use super::*;
     use crate::testing::{
-        handed, letter,
+        errand, handed, letter,
         loopback::{Loopback, Reply},
-        order,
     };
 
     const PATH: &str = "services/T0/B0/hunter2";
@@ -136,7 +135,7 @@ mod tests {
 
     async fn failed(reply: impl Fn() -> Reply + Send + Sync + 'static) -> ActionError {
         let to = Loopback::start(move |_| reply()).await;
-        let error = sink(&format!("{}/{PATH}", to.origin)).deliver(&order(), &letter()).await.unwrap_err();
+        let error = sink(&format!("{}/{PATH}", to.origin)).deliver(&errand(), &letter()).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         error
     }
@@ -145,7 +144,7 @@ mod tests {
     async fn a_letter_is_posted_to_the_address_as_it_is() {
         let to = Loopback::start(|_| Reply::new(200, &[("content-type", "text/html")], "ok")).await;
         let sink = sink(&format!("{}/{PATH}\n", to.origin));
-        assert_eq!(sink.deliver(&order(), &letter()).await.unwrap(), Receipt::default());
+        assert_eq!(sink.deliver(&errand(), &letter()).await.unwrap(), Receipt::default());
         let asked = &to.asked()[0];
         assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", "/services/T0/B0/hunter2"));
         assert_eq!(asked.header("content-type"), "application/json");
@@ -190,14 +189,14 @@ mod tests {
         ] {
             for error in [
                 sink(address).check().await.unwrap_err(),
-                sink(address).deliver(&order(), &letter()).await.unwrap_err(),
+                sink(address).deliver(&errand(), &letter()).await.unwrap_err(),
             ] {
                 assert!(error.may_repeat() && !format!("{error:?}").contains("hunter2"), "{error:?}");
             }
         }
         let found = sink("https://hooks.slack.com/services/hunter2").check().await.unwrap();
         assert!(found.contains("https://hooks.slack.com;") && !found.contains("hunter2"), "{found}");
-        let closed = sink("http://127.0.0.1:9/hunter2").deliver(&order(), &letter()).await.unwrap_err();
+        let closed = sink("http://127.0.0.1:9/hunter2").deliver(&errand(), &letter()).await.unwrap_err();
         assert!(closed.may_repeat() && !format!("{closed:?}").contains("hunter2"), "{closed:?}");
     }
 }

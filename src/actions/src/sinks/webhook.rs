@@ -31,7 +31,7 @@ use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use provost_client::{Body, authority::SecretOf};
-use provost_model::{Order, Severity, Time};
+use provost_model::{Errand, Severity, Time};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -186,7 +186,7 @@ impl Sink for Webhook {
         if self.deduplicates { Delivery::DedupKey } else { Delivery::Blind }
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
         let body = body(letter).map_err(|said| ActionError::GiveUp { said })?;
         let address = self.address().await?;
         let timestamp = self.handed.clock.now().as_seconds();
@@ -197,7 +197,7 @@ impl Sink for Webhook {
             ("webhook-signature", self.signature(&signed).await?),
         ];
         let body = Body::Raw { kind: "application/json", bytes: body.into() };
-        let posted = address.post(order, (body, headers)).await;
+        let posted = address.post(errand, (body, headers)).await;
         posted.map(|_| Receipt::default()).map_err(|undone| match undone.failure.code.as_str() {
             "410" => ActionError::GiveUp {
                 said: "the receiver is gone for good (HTTP 410): remove this sink from the configuration".to_owned(),

@@ -1,10 +1,10 @@
-//! The one way to change something at a provider: a declared act, sent once, for an order.
+//! The one way to change something at a provider: a declared act, sent once, for an order or an errand.
 //! It must never send an act twice, follow a redirect with one, or call it failed where it may have happened.
 
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use provost_model::{Order, Why};
+use provost_model::{Warrant, Why};
 use thiserror::Error;
 
 use super::{Answer, Ask, Missed, Passed, Signing, Web, blame, dialect, is_redirect};
@@ -34,14 +34,14 @@ pub struct Undone {
 }
 
 impl Web {
-    /// Sends a declared act once. Whoever has no order for it cannot call this: looking never writes (promise 1), and nothing
-    /// acts without a recorded decision (promise 5).
-    pub async fn act(&self, order: &Order, ask: Ask) -> Result<Answer, Undone> {
+    /// Sends a declared act once. Whoever has neither an order nor an errand cannot call this: looking never writes (promise 1), and
+    /// nothing acts without a recorded decision (promise 5).
+    pub async fn act(&self, by: &dyn Warrant, ask: Ask) -> Result<Answer, Undone> {
         let passed = self.passed_act(&ask).map_err(|refused| {
             tracing::warn!(act = ask.read, %refused, "refused an act before sending");
             undone(&ask, &Missed { refused, wait: None })
         })?;
-        tracing::debug!(act = ask.read, remedy = order.remedy().word(), commit = order.decision().commit(), "acts");
+        tracing::debug!(act = ask.read, remedy = by.remedy().word(), commit = by.decision().commit(), "acts");
         let answer = self.acted(&ask, &passed, false).await?;
         // An act that was refused for its signature did not happen: the one that may be sent again at once.
         let stale = blame::is_stale(&answer) && matches!(ask.signing, Signing::Authority);

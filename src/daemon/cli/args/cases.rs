@@ -81,7 +81,7 @@ pub enum Cases {
     Decisions,
     /// List what policy decides by itself, or show what one guardrail would decide and what it leaves to people
     Guardrails {
-        /// The name of a [[guardrails]] entry
+        /// The name of a `[[guardrails]]` entry
         name: Option<String>,
     },
     /// How long it takes from a fault to its owner, a decision and proof

@@ -191,9 +191,11 @@ fn kept_back(
     Ok(hindrance)
 }
 
-/// Why what a guardrail decided may not begin by what is known by now; the decision is then people's again.
+/// Why what a guardrail decided may not begin, or go on, by what is known by now; the decision is then people's again. What is being
+/// done is seen through first, and what cannot be taken back any more is brought to its end.
 fn forbidden(draft: &mut Draft<'_>, wiring: &Wiring, saga: &Saga, now: Time) -> Result<Option<String>, StoreError> {
-    if saga.ended.is_some() || !saga.is_untouched() {
+    let goes_on = saga.course == Course::Forward && saga.ended.is_none() && saga.deleted_at.is_none();
+    if !goes_on || saga.doing.is_some() {
         return Ok(None);
     }
     let Some(motion) = draft.motion(saga.target.record, saga.decision)? else { return Ok(None) };

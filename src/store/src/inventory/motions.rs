@@ -108,7 +108,7 @@ fn key(subject: RecordId, id: DecisionId) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use provost_model::{Order, Purpose, Remedy, Ruling, Step, Time};
+    use provost_model::{Order, Purpose, Remedy, Ruling, Step, Time, Warrant as _};
 
     use super::*;
     use crate::Store;

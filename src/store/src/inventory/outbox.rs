@@ -345,7 +345,7 @@ fn in_lane(mut lane: Vec<u8>, id: DeliveryId) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use provost_model::{About, Event, Order, Remedy};
+    use provost_model::{About, Errand, Event, Remedy, Warrant as _};
 
     use super::*;
     use crate::Store;
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(recorded.commit(), store.head().unwrap().number.0);
         let wanted = Decision::Standing { policy: "p1".into(), by: "ann".into() };
         assert_eq!(recorded.what(), &wanted);
-        assert_eq!(Order::from_recorded(recorded).unwrap().remedy(), Remedy::Tell);
+        assert_eq!(Errand::from_recorded(recorded).unwrap().remedy(), Remedy::Tell);
         committed(&store, |draft| draft.put_standing("r", None).unwrap());
         assert!(tries().is_empty() && inventory.standing_routes().unwrap().is_empty());
     }

@@ -13,7 +13,7 @@ use provost_actions::{
     destinations::{Destination, Holding},
     rotators::{Minted, Prepared, Rotator},
 };
-use provost_model::{Order, Remedy, Slot, Target};
+use provost_model::{Order, Remedy, Slot, Target, Warrant as _};
 use tokio::sync::Notify;
 
 /// What becomes of a call.

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use provost_client::authority::SecretOf;
-use provost_model::Order;
+use provost_model::{Order, Warrant as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _,

@@ -8,7 +8,7 @@ mod tests;
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use provost_model::{Kind, Order, Remedy, Slot, Target};
+use provost_model::{Kind, Order, Remedy, Slot, Target, Warrant as _};
 use secrecy::SecretString;
 use serde::Deserialize;
 

@@ -5,9 +5,8 @@ use provost_model::door::corpus::HOSTILE;
 
 use super::*;
 use crate::testing::{
-    handed, letter,
+    errand, handed, letter,
     loopback::{Loopback, Reply},
-    order,
 };
 
 const PATH: &str = "/api/webhooks/1234567890/s3cr3t-t0ken";
@@ -30,10 +29,10 @@ fn long(cases: usize) -> Letter {
 #[tokio::test]
 async fn each_chat_gets_its_own_form() {
     let to = Loopback::start(|_| Reply::json(r#"{"id": "1313131313", "content": "x"}"#)).await;
-    let receipt = sink(&to.origin, "discord").deliver(&order(), &letter()).await.unwrap();
+    let receipt = sink(&to.origin, "discord").deliver(&errand(), &letter()).await.unwrap();
     assert_eq!(receipt, Receipt { reference: Some("1313131313".into()), url: None });
     let mattermost = Loopback::start(|_| Reply::new(200, &[], "ok")).await;
-    let receipt = sink(&mattermost.origin, "mattermost").deliver(&order(), &letter()).await.unwrap();
+    let receipt = sink(&mattermost.origin, "mattermost").deliver(&errand(), &letter()).await.unwrap();
     assert_eq!(receipt, Receipt::default());
 
     let words = Wording::new(Dialect::Markdown, None).unwrap().words(&letter()).unwrap();
@@ -63,7 +62,7 @@ async fn the_address_shows_in_no_error_and_each_fault_says_what_to_do() {
     for (reply, says) in table {
         let to = Loopback::start(move |_| reply()).await;
         let sink = sink(&to.origin, "discord");
-        let error = sink.deliver(&order(), &letter()).await.unwrap_err();
+        let error = sink.deliver(&errand(), &letter()).await.unwrap_err();
         assert!(error.to_string().contains(says), "{says}: {error}");
         assert_eq!(to.asked().len(), 1, "{says}");
         let checked = sink.check().await;
@@ -71,11 +70,11 @@ async fn the_address_shows_in_no_error_and_each_fault_says_what_to_do() {
             assert!(!text.contains("s3cr3t") && !text.contains("1234567890"), "{text}");
         }
     }
-    let closed = sink("http://127.0.0.1:9", "mattermost").deliver(&order(), &letter()).await.unwrap_err();
+    let closed = sink("http://127.0.0.1:9", "mattermost").deliver(&errand(), &letter()).await.unwrap_err();
     assert!(matches!(closed, ActionError::Retry { .. }) && !closed.to_string().contains("s3cr3t"), "{closed}");
     for url in ["env:s3cr3t", "env:https://a:s3cr3t@a.example/", "env:http://a.example/s3cr3t"] {
         let sink = build(&handed(json!({ "url": url, "style": "discord" }))).unwrap();
-        let error = sink.deliver(&order(), &letter()).await.unwrap_err();
+        let error = sink.deliver(&errand(), &letter()).await.unwrap_err();
         assert!(matches!(error, ActionError::Retry { .. }) && !error.to_string().contains("s3cr3t"), "{error}");
     }
 }

@@ -17,7 +17,7 @@ use lettre::transport::smtp::{
     response::{Response, Severity},
 };
 use provost_client::authority::SecretOf;
-use provost_model::{Order, door};
+use provost_model::{Errand, Warrant as _, door};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpStream, time::timeout};
 
@@ -49,8 +49,13 @@ pub(super) struct Server {
 
 impl Server {
     /// Sends a mail in one transaction, for an order: to all of its recipients or to none.
-    pub(super) async fn send(&self, order: &Order, mail: &Composed) -> Result<(), ActionError> {
-        tracing::debug!(act = "SMTP DATA", remedy = order.remedy().word(), commit = order.decision().commit(), "acts");
+    pub(super) async fn send(&self, errand: &Errand, mail: &Composed) -> Result<(), ActionError> {
+        tracing::debug!(
+            act = "SMTP DATA",
+            remedy = errand.remedy().word(),
+            commit = errand.decision().commit(),
+            "acts"
+        );
         let late = |_| retry("no answer in time before the text was sent");
         let mut connection = timeout(self.before, self.addressed(mail)).await.map_err(late)??;
         // From here on the server may have it.

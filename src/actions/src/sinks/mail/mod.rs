@@ -14,7 +14,7 @@ use lettre::{
     transport::smtp::{client::TlsParameters, extension::ClientId},
 };
 use provost_client::authority::SecretOf;
-use provost_model::Order;
+use provost_model::Errand;
 use serde::Deserialize;
 
 use self::{conversation::Server, message::Composed};
@@ -216,9 +216,9 @@ impl Sink for Mail {
         Delivery::Blind
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
         let composed = self.composed(letter).map_err(|said| ActionError::GiveUp { said })?;
-        self.server.send(order, &composed).await?;
+        self.server.send(errand, &composed).await?;
         Ok(Receipt { reference: Some(composed.id), url: None })
     }
 

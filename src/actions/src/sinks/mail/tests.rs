@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::testing::{handed, letter, order};
+use crate::testing::{errand, handed, letter};
 
 #[path = "../../../../../tests/servers/smtp.rs"]
 mod smtp;
@@ -56,11 +56,11 @@ async fn a_letter_arrives_as_plain_text_with_an_id_a_date_and_a_thread_of_its_ow
     let sink = sink(server.port, "starttls", json!(["ann@example.org", "bob@example.org"]));
     let mut letter = letter();
     letter.written_at = Time::from_seconds(1_795_000_000);
-    let receipt = sink.deliver(&order(), &letter).await.unwrap();
+    let receipt = sink.deliver(&errand(), &letter).await.unwrap();
     let id = format!("<{}@example.org>", letter.id);
     assert_eq!(receipt.reference.as_deref(), Some(id.as_str()));
     (letter.thread, letter.id) = (receipt.reference, "01234567-89ab-7cde-8f01-00000000000a".into());
-    sink.deliver(&order(), &letter).await.unwrap();
+    sink.deliver(&errand(), &letter).await.unwrap();
 
     let mails = server.mails();
     let [first, second] = mails.as_slice() else { panic!("{mails:?}") };
@@ -97,7 +97,7 @@ async fn nothing_from_outside_reaches_a_header_or_ends_the_text() {
             case.faults[0].because = (*text).to_owned();
         }
         letter.thread = Some(format!("<{text}@example.org>"));
-        sink.deliver(&order(), &letter).await.unwrap();
+        sink.deliver(&errand(), &letter).await.unwrap();
         let preview = sink.preview(&letter).unwrap();
         assert!(
             preview.starts_with("From: provost@example.org\nTo: ann@example.org\nSubject: [provost] "),
@@ -135,7 +135,7 @@ async fn no_line_is_too_long_and_one_of_dots_ends_nothing() {
     let mut handed = handed(settings(server.port, "none", json!(["ann@example.org"])));
     for template in [".\n..\n.x\nend".to_owned(), format!("{long}\n.\nend"), "ä\n.\nend".to_owned()] {
         handed.template = Some(template.clone());
-        build(&handed).unwrap().deliver(&order(), &letter()).await.unwrap();
+        build(&handed).unwrap().deliver(&errand(), &letter()).await.unwrap();
         let mails = server.mails();
         let mail = mails.last().unwrap();
         assert_eq!(mail["text"].as_str().unwrap().replace("\r\n", "\n").trim_end(), template);
@@ -167,7 +167,7 @@ async fn what_the_server_says_decides_whether_it_may_be_sent_again() {
     ];
     for (to, fate, says) in table {
         let before = server.mails().len();
-        let error = sink(server.port, "none", to.clone()).deliver(&order(), &letter()).await.unwrap_err();
+        let error = sink(server.port, "none", to.clone()).deliver(&errand(), &letter()).await.unwrap_err();
         let found = match &error {
             ActionError::Retry { .. } => "retry",
             ActionError::GiveUp { .. } => "give up",
@@ -179,7 +179,7 @@ async fn what_the_server_says_decides_whether_it_may_be_sent_again() {
         let took = usize::from(!named.contains("bounce") && !named.contains("grey"));
         assert_eq!(server.mails().len() - before, took, "{to}: all recipients or none");
     }
-    let error = hasty(server.port, json!(["hang@x.example"])).deliver(&order(), &letter()).await.unwrap_err();
+    let error = hasty(server.port, json!(["hang@x.example"])).deliver(&errand(), &letter()).await.unwrap_err();
     assert!(matches!(&error, ActionError::Ambiguous { said } if said.contains("no answer in time")), "{error}");
     assert_eq!(sink(server.port, "none", json!(["ann@x.example"])).delivery(), Delivery::Blind);
 }
@@ -205,15 +205,15 @@ async fn who_is_not_trusted_or_not_let_in_gets_nothing_and_no_password_shows() {
     for (sink, says) in
         [(untrusted, "STARTTLS"), (plain, "530"), (closed, "no connection"), (implicit, "no mail server")]
     {
-        let error = sink.deliver(&order(), &letter()).await.unwrap_err();
+        let error = sink.deliver(&errand(), &letter()).await.unwrap_err();
         assert!(matches!(error, ActionError::Retry { .. }), "{error}");
         assert!(error.said().contains(says), "{says}: {error}");
     }
-    for error in [wrong.deliver(&order(), &letter()).await.unwrap_err(), wrong.check().await.unwrap_err()] {
+    for error in [wrong.deliver(&errand(), &letter()).await.unwrap_err(), wrong.check().await.unwrap_err()] {
         assert!(matches!(&error, ActionError::Retry { said, .. } if said.contains("535")), "{error}");
         assert!(!error.to_string().contains("s3cr3t"), "{error}");
     }
-    let unknown = with("password", json!("env:")).deliver(&order(), &letter()).await.unwrap_err();
+    let unknown = with("password", json!("env:")).deliver(&errand(), &letter()).await.unwrap_err();
     assert!(matches!(unknown, ActionError::Retry { .. }), "{unknown}");
     assert!(server.mails().is_empty());
     let found = build(&handed(good.clone())).unwrap().check().await.unwrap();
@@ -224,7 +224,7 @@ async fn who_is_not_trusted_or_not_let_in_gets_nothing_and_no_password_shows() {
 async fn tls_may_come_before_the_first_word() {
     let Some(server) = smtp::own("implicit") else { return };
     let sink = sink(server.port, "implicit", json!(["ann@example.org"]));
-    sink.deliver(&order(), &letter()).await.unwrap();
+    sink.deliver(&errand(), &letter()).await.unwrap();
     assert!(sink.check().await.unwrap().contains("over TLS"));
     let mails = server.mails();
     assert_eq!((mails.len(), mails[0]["tls"].clone(), mails[0]["user"].clone()), (1, json!(true), json!(smtp::USER)));
@@ -237,16 +237,16 @@ async fn a_letter_goes_to_the_owner_or_to_whom_it_goes_otherwise() {
     settings["otherwise_to"] = json!(["security@example.org"]);
     let sink = build(&handed(settings)).unwrap();
     let mut letter = letter();
-    sink.deliver(&order(), &letter).await.unwrap();
+    sink.deliver(&errand(), &letter).await.unwrap();
     letter.address = Some("payments@example.org".into());
-    sink.deliver(&order(), &letter).await.unwrap();
+    sink.deliver(&errand(), &letter).await.unwrap();
     let to: Vec<Value> = server.mails().iter().map(|it| it["to"].clone()).collect();
     assert_eq!(to, [json!(["security@example.org"]), json!(["payments@example.org"])]);
     for outside in
         ["a@b>\r\nRCPT TO:<eve@evil.invalid", "\"a b\"@example.org", "nobody", "a@b, eve@evil.invalid", "ä@b.example"]
     {
         letter.address = Some(outside.to_owned());
-        let error = sink.deliver(&order(), &letter).await.unwrap_err();
+        let error = sink.deliver(&errand(), &letter).await.unwrap_err();
         assert!(matches!(error, ActionError::GiveUp { .. }), "{outside}: {error}");
     }
     assert_eq!(server.mails().len(), 2);
@@ -280,11 +280,11 @@ async fn what_breaks_before_the_text_may_be_sent_again() {
         &["220 x\r\n", "250 x\r\n", "250 ok\r\n", "250 ok\r\n"],
     ];
     for answers in table {
-        let error = hasty(scripted(answers).await, json!(["ann@x.example"])).deliver(&order(), &letter()).await;
+        let error = hasty(scripted(answers).await, json!(["ann@x.example"])).deliver(&errand(), &letter()).await;
         assert!(matches!(error, Err(ActionError::Retry { .. })), "{answers:?}: {error:?}");
     }
     let error = hasty(scripted(&["220 x\r\n", "250 x\r\n", "550 no\r\n"]).await, json!(["ann@x.example"]))
-        .deliver(&order(), &letter())
+        .deliver(&errand(), &letter())
         .await;
     assert!(matches!(error, Err(ActionError::GiveUp { .. })), "{error:?}");
 }
@@ -321,7 +321,7 @@ async fn spoiled(server: u16) -> u16 {
 async fn an_answer_put_in_before_tls_is_none_that_came_by_it() {
     let Some(server) = smtp::own("starttls") else { return };
     let sink = sink(spoiled(server.port).await, "starttls", json!(["ann@example.org"]));
-    let error = sink.deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink.deliver(&errand(), &letter()).await.unwrap_err();
     assert!(matches!(&error, ActionError::Retry { said, .. } if said.contains("STARTTLS")), "{error}");
     assert!(server.mails().is_empty());
 }
@@ -329,7 +329,7 @@ async fn an_answer_put_in_before_tls_is_none_that_came_by_it() {
 #[tokio::test]
 async fn a_server_without_starttls_gets_no_word_more() {
     let port = scripted(&["220 x\r\n", "250 x\r\n"]).await;
-    let error = sink(port, "starttls", json!(["ann@example.org"])).deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink(port, "starttls", json!(["ann@example.org"])).deliver(&errand(), &letter()).await.unwrap_err();
     assert!(matches!(&error, ActionError::Retry { said, .. } if said.contains("STARTTLS")), "{error}");
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use provost_client::{Ask, Body, Failure, Limits, Web, authority::Token};
-use provost_model::{Order, door};
+use provost_model::{Errand, door};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -161,11 +161,11 @@ impl Sink for Matrix {
         Delivery::DedupKey
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
         let content = self.content(letter).map_err(|said| ActionError::GiveUp { said })?;
         let room = self.room().await?;
         let ask = Ask::act(SEND, &[&room, &letter.id], Some(Body::Json(content)));
-        let answer = self.web.act(order, ask).await.map_err(place::undone)?;
+        let answer = self.web.act(errand, ask).await.map_err(place::undone)?;
         // The same again is answered with the event that is there, so that what cannot be read is not lost.
         let sent: Sent = answer.json().map_err(|failure| ActionError::Ambiguous { said: failure.to_string() })?;
         Ok(Receipt { reference: Some(sent.event_id), url: None })

@@ -5,9 +5,8 @@ use provost_model::door::corpus::HOSTILE;
 
 use super::*;
 use crate::testing::{
-    handed, letter,
+    errand, handed, letter,
     loopback::{Loopback, Reply},
-    order,
 };
 
 #[path = "../../../../../tests/servers/synapse.rs"]
@@ -34,7 +33,7 @@ async fn a_real_homeserver_takes_each_letter_once_and_shows_it_as_it_was_meant()
 
     let outside = sink_of(&room, &token).check().await.unwrap_err();
     assert!(outside.said().contains(&bot) && outside.said().contains("not in the room"), "{outside}");
-    let error = sink_of(&room, &token).deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink_of(&room, &token).deliver(&errand(), &letter()).await.unwrap_err();
     assert!(error.may_repeat(), "somebody can let it in: {error}");
     server.ask(&token, "POST", &format!("v3/join/{}", room.replace('!', "%21").replace(':', "%3A")), Some(&json!({})));
     assert_eq!(
@@ -43,8 +42,8 @@ async fn a_real_homeserver_takes_each_letter_once_and_shows_it_as_it_was_meant()
     );
     assert!(sink_of(&alias, &token).check().await.unwrap().ends_with(&alias));
 
-    let first = sink_of(&room, &token).deliver(&order(), &letter()).await.unwrap();
-    assert_eq!(sink_of(&alias, &token).deliver(&order(), &letter()).await.unwrap(), first, "the event that is there");
+    let first = sink_of(&room, &token).deliver(&errand(), &letter()).await.unwrap();
+    assert_eq!(sink_of(&alias, &token).deliver(&errand(), &letter()).await.unwrap(), first, "the event that is there");
     let shown = server.messages(&reader, &room);
     assert_eq!(shown.len(), 1, "{shown:?}");
     assert_eq!((shown[0]["event_id"].as_str(), shown[0]["sender"].as_str()), (first.reference.as_deref(), Some(&*bot)));
@@ -55,7 +54,7 @@ async fn a_real_homeserver_takes_each_letter_once_and_shows_it_as_it_was_meant()
 
     let mut reply = numbered(500);
     reply.thread = first.reference.clone();
-    sink_of(&room, &token).deliver(&order(), &reply).await.unwrap();
+    sink_of(&room, &token).deliver(&errand(), &reply).await.unwrap();
     assert_eq!(
         server.messages(&reader, &room)[1]["content"]["m.relates_to"]["event_id"].as_str(),
         reply.thread.as_deref()
@@ -65,7 +64,7 @@ async fn a_real_homeserver_takes_each_letter_once_and_shows_it_as_it_was_meant()
         let mut letter = numbered(number);
         // Who is to be woken up is somebody who is there.
         letter.cases[0].name = format!("{text} {ann} @room");
-        sink_of(&room, &token).deliver(&order(), &letter).await.unwrap();
+        sink_of(&room, &token).deliver(&errand(), &letter).await.unwrap();
     }
     let shown = server.messages(&reader, &room);
     assert_eq!(shown.len(), 2 + HOSTILE.len());
@@ -83,15 +82,15 @@ async fn a_real_homeserver_takes_each_letter_once_and_shows_it_as_it_was_meant()
     let mut large = numbered(2000);
     large.cases = vec![large.cases[0].clone(); 400];
     large.cases.iter_mut().for_each(|case| case.name = "\\<\"é".repeat(40));
-    sink_of(&room, &token).deliver(&order(), &large).await.unwrap();
+    sink_of(&room, &token).deliver(&errand(), &large).await.unwrap();
     assert_eq!(server.messages(&reader, &room).len(), 3 + HOSTILE.len());
 
-    let wrong = sink_of(&room, "s3cr3t").deliver(&order(), &numbered(3000)).await.unwrap_err();
+    let wrong = sink_of(&room, "s3cr3t").deliver(&errand(), &numbered(3000)).await.unwrap_err();
     assert!(wrong.may_repeat() && wrong.said().contains("Invalid access token"), "{wrong}");
     assert!(!format!("{wrong:?}").contains("s3cr3t"));
     assert!(sink_of(&room, "s3cr3t").check().await.unwrap_err().said().contains("Invalid access token"));
     for unknown in ["!nowhere:corp.test", "#nowhere:corp.test"] {
-        let error = sink_of(unknown, &token).deliver(&order(), &numbered(3001)).await.unwrap_err();
+        let error = sink_of(unknown, &token).deliver(&errand(), &numbered(3001)).await.unwrap_err();
         assert!(error.may_repeat(), "somebody can set it right: {error}");
         assert!(sink_of(unknown, &token).check().await.is_err());
     }
@@ -105,7 +104,7 @@ async fn an_alias_is_resolved_and_a_letter_goes_under_its_own_id() {
         _ => Reply::json(r#"{"event_id":"$1"}"#),
     })
     .await;
-    let receipt = sink(&to.origin, "#a:corp.test", "s3cr3t").deliver(&order(), &letter()).await.unwrap();
+    let receipt = sink(&to.origin, "#a:corp.test", "s3cr3t").deliver(&errand(), &letter()).await.unwrap();
     assert_eq!(receipt.reference.as_deref(), Some("$1"));
     let id = letter().id;
     assert_eq!(
@@ -122,7 +121,7 @@ async fn an_alias_is_resolved_and_a_letter_goes_under_its_own_id() {
 async fn what_the_homeserver_answers_decides_what_happens_next() {
     async fn failed(reply: impl Fn() -> Reply + Send + Sync + 'static) -> ActionError {
         let to = Loopback::start(move |_| reply()).await;
-        sink(&to.origin, "!r:corp.test", "s3cr3t").deliver(&order(), &letter()).await.unwrap_err()
+        sink(&to.origin, "!r:corp.test", "s3cr3t").deliver(&errand(), &letter()).await.unwrap_err()
     }
     let limited = failed(|| {
         Reply::new(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","error":"x","retry_after_ms":3000}"#)
@@ -145,7 +144,7 @@ async fn what_the_homeserver_answers_decides_what_happens_next() {
     }
     // Nothing was sent where the alias did not resolve.
     let to = Loopback::start(|_| Reply::new(500, &[], "")).await;
-    let error = sink(&to.origin, "#a:corp.test", "s3cr3t").deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink(&to.origin, "#a:corp.test", "s3cr3t").deliver(&errand(), &letter()).await.unwrap_err();
     assert!(error.may_repeat(), "{error}");
     assert!(to.asked().iter().all(|asked| asked.method == "GET"));
 }

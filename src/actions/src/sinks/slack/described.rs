@@ -14,7 +14,7 @@ use std::{
 use provost_client::{Provider, authority::Nobody};
 
 use super::*;
-use crate::testing::{handed, letter, order};
+use crate::testing::{errand, handed, letter};
 
 /// The server; it ends with its owner.
 struct Server {
@@ -79,19 +79,19 @@ async fn every_call_is_one_that_slack_describes() {
     let mut letter = letter();
     letter.cases = vec![letter.cases[0].clone(); 40];
     letter.thread = Some("1795000001.000100".into());
-    let receipt = blind.deliver(&order(), &letter).await.unwrap();
+    let receipt = blind.deliver(&errand(), &letter).await.unwrap();
     assert!(receipt.reference.is_some());
     let calls = control(&server, "GET /__calls").await;
     assert_eq!(calls["by_operation"].as_object().unwrap().len(), 2, "{calls}");
     assert_eq!(control(&server, "GET /__violations").await, json!([]));
     // What is newer than the description is the one thing it does not know.
-    let _ = sink(&server, "test-token", true).deliver(&order(), &letter).await;
+    let _ = sink(&server, "test-token", true).deliver(&errand(), &letter).await;
     let violations = control(&server, "GET /__violations").await;
     let text = violations.to_string();
     assert!(violations.as_array().unwrap().len() == 1 && text.contains("metadata"), "{violations}");
     assert!(text.matches("body-undeclared").count() == 1 && !text.contains("body-invalid"), "{violations}");
     // The server's own word for a wrong token is `fatal_error`, where Slack's is `invalid_auth`: that it is no delivery is all
     // there is to see.
-    let error = sink(&server, "s3cr3t", false).deliver(&order(), &letter).await.unwrap_err();
+    let error = sink(&server, "s3cr3t", false).deliver(&errand(), &letter).await.unwrap_err();
     assert!(!format!("{error:?}").contains("s3cr3t"), "{error}");
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use provost_client::{Ask, Body, Limits, Web, authority::Token};
-use provost_model::{Order, door};
+use provost_model::{Errand, door};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -214,9 +214,9 @@ impl Sink for Slack {
         if self.look_up { Delivery::LookUp } else { Delivery::Blind }
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
         let form = self.form(letter).map_err(|said| ActionError::GiveUp { said })?;
-        let answer = self.web.act(order, Ask::act(POST, &[], Some(Body::Form(form)))).await?;
+        let answer = self.web.act(errand, Ask::act(POST, &[], Some(Body::Form(form)))).await?;
         let posted: Posted = answers::of_act(&answer)?;
         Ok(Receipt { reference: posted.ts, url: None })
     }

@@ -5,9 +5,8 @@ use provost_model::door::corpus::HOSTILE;
 
 use super::*;
 use crate::testing::{
-    handed, letter,
+    errand, handed, letter,
     loopback::{Asked, Loopback, Reply},
-    order,
 };
 
 fn sink(to: &Loopback, more: Value) -> Box<dyn Sink> {
@@ -27,7 +26,7 @@ fn query(asked: &Asked) -> std::collections::BTreeMap<String, String> {
 
 async fn posted(reply: impl Fn() -> Reply + Send + Sync + 'static) -> ActionError {
     let to = Loopback::start(move |_| reply()).await;
-    let error = sink(&to, json!({})).deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink(&to, json!({})).deliver(&errand(), &letter()).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
     error
 }
@@ -51,10 +50,10 @@ fn listed(messages: &[Value], cursor: &str) -> Reply {
 async fn a_letter_is_posted_with_its_marker_and_nothing_in_it_unfolds() {
     let to = Loopback::start(|_| Reply::json(r#"{"ok":true,"channel":"C1","ts":"1795000001.000100"}"#)).await;
     let mut letter = letter();
-    let receipt = sink(&to, json!({})).deliver(&order(), &letter).await.unwrap();
+    let receipt = sink(&to, json!({})).deliver(&errand(), &letter).await.unwrap();
     assert_eq!(receipt, Receipt { reference: Some("1795000001.000100".into()), url: None });
     letter.thread = receipt.reference;
-    sink(&to, json!({ "look_up": false })).deliver(&order(), &letter).await.unwrap();
+    sink(&to, json!({ "look_up": false })).deliver(&errand(), &letter).await.unwrap();
     let asked = to.asked();
     assert_eq!((asked[0].method.as_str(), asked[0].target.as_str()), ("POST", "/chat.postMessage"));
     assert_eq!(asked[0].header("authorization"), "Bearer xoxb-s3cr3t");

@@ -11,7 +11,7 @@ mod way;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use provost_model::Order;
+use provost_model::Errand;
 use serde::Deserialize;
 
 use self::{frame::Frames, way::Way};
@@ -145,9 +145,9 @@ impl Sink for Syslog {
         Delivery::Blind
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
         let frames = self.frames.of(letter).map_err(|said| ActionError::GiveUp { said })?;
-        self.way.send(order, &frames).await?;
+        self.way.send(errand, &frames).await?;
         Ok(Receipt::default())
     }
 

@@ -12,7 +12,7 @@ use tokio::{
 use super::*;
 use crate::{
     Event,
-    testing::{handed, letter, loopback::AUTHORITY, order},
+    testing::{errand, handed, letter, loopback::AUTHORITY},
 };
 
 /// A message as a receiver reads it.
@@ -234,16 +234,16 @@ async fn datagrams_carry_a_message_each() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("log");
     let address = format!("unix:{}", path.display());
-    let error = sink(&address).deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink(&address).deliver(&errand(), &letter()).await.unwrap_err();
     assert!(matches!(error, ActionError::Retry { .. }), "{error}");
     assert!(sink(&address).check().await.is_err());
 
     let (unix, udp) = (UnixDatagram::bind(&path).unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
     sink(&address).check().await.unwrap();
-    sink(&address).deliver(&order(), &letter()).await.unwrap();
+    sink(&address).deliver(&errand(), &letter()).await.unwrap();
     let address = format!("udp://{}", udp.local_addr().unwrap());
     assert!(sink(&address).check().await.unwrap().contains("nobody can tell"));
-    sink(&address).deliver(&order(), &letter()).await.unwrap();
+    sink(&address).deliver(&errand(), &letter()).await.unwrap();
     for word in ["opened", "baseline", "digest"] {
         let (mut one, mut other) = ([0; 4_096], [0; 4_096]);
         let (first, second) = (unix.recv(&mut one).await.unwrap(), udp.recv(&mut other).await.unwrap());
@@ -261,11 +261,11 @@ async fn a_stream_carries_counted_messages_and_its_end() {
     letter.cases[0].name = "東京".to_owned();
     let sink = sink(&address);
     assert_eq!(sink.delivery(), Delivery::Blind);
-    sink.deliver(&order(), &letter).await.unwrap();
+    sink.deliver(&errand(), &letter).await.unwrap();
     let messages = counted(&receiver.await.unwrap());
     assert_eq!((messages.len(), messages[0].value("name")), (3, "東京"));
     // The listener is gone with its task.
-    let error = sink.deliver(&order(), &letter).await.unwrap_err();
+    let error = sink.deliver(&errand(), &letter).await.unwrap_err();
     assert!(matches!(error, ActionError::Retry { .. }), "{error}");
 }
 
@@ -281,7 +281,7 @@ async fn a_stream_that_breaks_off_leaves_open_what_was_read() {
         drop(stream);
         told.send(()).unwrap();
     });
-    let error = sink(&address).deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink(&address).deliver(&errand(), &letter()).await.unwrap_err();
     done.await.unwrap();
     assert!(matches!(&error, ActionError::Ambiguous { .. }), "{error}");
 }
@@ -305,9 +305,9 @@ async fn a_stream_may_be_encrypted_and_is_not_without_trust() {
         all
     });
     let trusting = build(&handed(json!({ "address": address, "ca_file": ca }))).unwrap();
-    trusting.deliver(&order(), &letter()).await.unwrap();
+    trusting.deliver(&errand(), &letter()).await.unwrap();
     trusting.check().await.unwrap();
-    let error = sink(&address).deliver(&order(), &letter()).await.unwrap_err();
+    let error = sink(&address).deliver(&errand(), &letter()).await.unwrap_err();
     assert!(matches!(&error, ActionError::Retry { said, .. } if said.starts_with("no TLS")), "{error}");
     let all = receiver.await.unwrap();
     assert_eq!(all.iter().map(|it| counted(it).len()).collect::<Vec<_>>(), [3, 0]);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use provost_model::Order;
+use provost_model::{Errand, Warrant as _};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
@@ -91,8 +91,8 @@ impl Way {
     }
 
     /// Sends the messages of a letter, for an order.
-    pub(super) async fn send(&self, order: &Order, frames: &[String]) -> Result<(), ActionError> {
-        tracing::debug!(act = "syslog", remedy = order.remedy().word(), commit = order.decision().commit(), "acts");
+    pub(super) async fn send(&self, errand: &Errand, frames: &[String]) -> Result<(), ActionError> {
+        tracing::debug!(act = "syslog", remedy = errand.remedy().word(), commit = errand.decision().commit(), "acts");
         if let Some(socket) = self.datagrams().await? {
             return each(&socket, frames).await;
         }

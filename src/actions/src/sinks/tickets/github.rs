@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use async_trait::async_trait;
 use provost_client::{Ask, Body, Failure, Web, authority::Token};
-use provost_model::{Order, Time, Why};
+use provost_model::{Errand, Time, Why};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -116,9 +116,9 @@ impl GitHub {
         Ask::get(read, &[&[self.owner.as_str(), self.repo.as_str()], key].concat())
     }
 
-    async fn act(&self, order: &Order, (act, key): (&str, &[&str]), body: Value) -> Result<Issue, ActionError> {
+    async fn act(&self, errand: &Errand, (act, key): (&str, &[&str]), body: Value) -> Result<Issue, ActionError> {
         let values = [&[self.owner.as_str(), self.repo.as_str()], key].concat();
-        let answer = self.web.act(order, Ask::act(act, &values, Some(Body::Json(body)))).await?;
+        let answer = self.web.act(errand, Ask::act(act, &values, Some(Body::Json(body)))).await?;
         // It was done; that what came back cannot be read changes nothing of that.
         answer.json().map_err(|failure| ActionError::Ambiguous { said: failure.to_string() })
     }
@@ -163,9 +163,9 @@ impl GitHub {
         })
     }
 
-    async fn to(&self, order: &Order, key: &str, (state, why): (&str, &str)) -> Result<(), ActionError> {
+    async fn to(&self, errand: &Errand, key: &str, (state, why): (&str, &str)) -> Result<(), ActionError> {
         let body = json!({ "state": state, "state_reason": why });
-        self.act(order, (CHANGE, &[key]), body).await.map(drop)
+        self.act(errand, (CHANGE, &[key]), body).await.map(drop)
     }
 }
 
@@ -189,9 +189,9 @@ impl Desk for GitHub {
         Ok(found.and_then(|it| it.get("number").map(Value::to_string)))
     }
 
-    async fn make(&self, order: &Order, draft: &Draft<'_>) -> Result<String, ActionError> {
+    async fn make(&self, errand: &Errand, draft: &Draft<'_>) -> Result<String, ActionError> {
         let body = json!({ "title": draft.title, "body": draft.body, "labels": self.labels });
-        self.act(order, (MAKE, &[]), body).await.map(|issue| issue.number.to_string())
+        self.act(errand, (MAKE, &[]), body).await.map(|issue| issue.number.to_string())
     }
 
     async fn look(&self, keys: &[String]) -> Result<Vec<Ticket>, ActionError> {
@@ -207,19 +207,19 @@ impl Desk for GitHub {
         Ok(self.marked(comments, MORE_COMMENTS, (letter, None)).await?.is_some())
     }
 
-    async fn say(&self, order: &Order, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
+    async fn say(&self, errand: &Errand, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
         let values = [self.owner.as_str(), self.repo.as_str(), key];
         let body = Body::Json(json!({ "body": draft.body }));
-        self.web.act(order, Ask::act(COMMENT, &values, Some(body))).await?;
+        self.web.act(errand, Ask::act(COMMENT, &values, Some(body))).await?;
         Ok(())
     }
 
-    async fn close(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.to(order, key, ("closed", "completed")).await
+    async fn close(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.to(errand, key, ("closed", "completed")).await
     }
 
-    async fn reopen(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.to(order, key, ("open", "reopened")).await
+    async fn reopen(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.to(errand, key, ("open", "reopened")).await
     }
 
     async fn check(&self) -> Result<String, ActionError> {

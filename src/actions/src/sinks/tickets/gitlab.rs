@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use provost_client::{Answer, Ask, Body, Failure, Paging, Web, authority::Token};
-use provost_model::Order;
+use provost_model::Errand;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -125,9 +125,9 @@ impl GitLab {
         Ask::get(read, &[&[self.project.as_str()], key].concat())
     }
 
-    async fn act(&self, order: &Order, (act, key): (&str, &[&str]), body: Value) -> Result<Answer, ActionError> {
+    async fn act(&self, errand: &Errand, (act, key): (&str, &[&str]), body: Value) -> Result<Answer, ActionError> {
         let values = [&[self.project.as_str()], key].concat();
-        Ok(self.web.act(order, Ask::act(act, &values, Some(Body::Json(body)))).await?)
+        Ok(self.web.act(errand, Ask::act(act, &values, Some(Body::Json(body)))).await?)
     }
 
     async fn issue(&self, key: &str) -> Result<Ticket, Failure> {
@@ -173,11 +173,11 @@ impl Desk for GitLab {
         Ok(found.and_then(|it| it.get("iid").map(Value::to_string)))
     }
 
-    async fn make(&self, order: &Order, draft: &Draft<'_>) -> Result<String, ActionError> {
+    async fn make(&self, errand: &Errand, draft: &Draft<'_>) -> Result<String, ActionError> {
         let (labels, confidential) = (self.labels.join(","), self.confidential);
         let body =
             json!({ "title": draft.title, "description": draft.body, "labels": labels, "confidential": confidential });
-        let answer = self.act(order, (MAKE, &[]), body).await?;
+        let answer = self.act(errand, (MAKE, &[]), body).await?;
         // It was done; that what came back cannot be read changes nothing of that.
         let issue: Result<Issue, Failure> = answer.json();
         issue.map(|it| it.iid.to_string()).map_err(|failure| ActionError::Ambiguous { said: failure.to_string() })
@@ -207,16 +207,16 @@ impl Desk for GitLab {
         Ok(marked(pages, ("/body", &hidden_mark(&letter.id)), Some(floor(letter))).await?.is_some())
     }
 
-    async fn say(&self, order: &Order, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
-        self.act(order, (NOTE, &[key]), json!({ "body": draft.body })).await.map(drop)
+    async fn say(&self, errand: &Errand, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
+        self.act(errand, (NOTE, &[key]), json!({ "body": draft.body })).await.map(drop)
     }
 
-    async fn close(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.act(order, (CHANGE, &[key]), json!({ "state_event": "close" })).await.map(drop)
+    async fn close(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.act(errand, (CHANGE, &[key]), json!({ "state_event": "close" })).await.map(drop)
     }
 
-    async fn reopen(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.act(order, (CHANGE, &[key]), json!({ "state_event": "reopen" })).await.map(drop)
+    async fn reopen(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.act(errand, (CHANGE, &[key]), json!({ "state_event": "reopen" })).await.map(drop)
     }
 
     async fn check(&self) -> Result<String, ActionError> {

@@ -6,7 +6,7 @@ use provost_client::{
     Answer, Ask, Body, End, Failure, Paging, Web,
     authority::{Basic, Token},
 };
-use provost_model::Order;
+use provost_model::Errand;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -166,9 +166,9 @@ impl Jira {
         Ask::get(read, &[&[self.version()], key].concat())
     }
 
-    async fn act(&self, order: &Order, (act, key): (&str, &[&str]), body: Value) -> Result<Answer, ActionError> {
+    async fn act(&self, errand: &Errand, (act, key): (&str, &[&str]), body: Value) -> Result<Answer, ActionError> {
         let values = [&[self.version()], key].concat();
-        Ok(self.web.act(order, Ask::act(act, &values, Some(Body::Json(body)))).await?)
+        Ok(self.web.act(errand, Ask::act(act, &values, Some(Body::Json(body)))).await?)
     }
 
     /// A text as an issue or a comment holds it.
@@ -203,7 +203,7 @@ impl Jira {
     }
 
     /// Takes the way to a status: the one that is set, by its own name or the status's, or the first that is done or not.
-    async fn moved(&self, order: &Order, key: &str, (set, done): (&Option<String>, bool)) -> Result<(), ActionError> {
+    async fn moved(&self, errand: &Errand, key: &str, (set, done): (&Option<String>, bool)) -> Result<(), ActionError> {
         #[derive(Deserialize)]
         struct Ways {
             transitions: Vec<Transition>,
@@ -219,7 +219,7 @@ impl Jira {
                 format!("no transition {meant} {key} from where it stands, or not for us: see the setting {setting}");
             return Err(ActionError::GiveUp { said });
         };
-        self.act(order, (MOVE, &[key]), json!({ "transition": { "id": way.id } })).await.map(drop)
+        self.act(errand, (MOVE, &[key]), json!({ "transition": { "id": way.id } })).await.map(drop)
     }
 }
 
@@ -277,7 +277,7 @@ impl Desk for Jira {
         Ok(None)
     }
 
-    async fn make(&self, order: &Order, draft: &Draft<'_>) -> Result<String, ActionError> {
+    async fn make(&self, errand: &Errand, draft: &Draft<'_>) -> Result<String, ActionError> {
         #[derive(Deserialize)]
         struct Made {
             key: String,
@@ -289,7 +289,7 @@ impl Desk for Jira {
             "description": self.text(&draft.body),
             "labels": self.labels,
         } });
-        let made: Result<Made, Failure> = self.act(order, (MAKE, &[]), body).await?.json();
+        let made: Result<Made, Failure> = self.act(errand, (MAKE, &[]), body).await?.json();
         // It was done; that what came back cannot be read changes nothing of that.
         made.map(|it| it.key).map_err(|failure| ActionError::Ambiguous { said: failure.to_string() })
     }
@@ -309,16 +309,16 @@ impl Desk for Jira {
         Ok(marked(pages, ("/body", &mark(&letter.id)), None).await?.is_some())
     }
 
-    async fn say(&self, order: &Order, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
-        self.act(order, (COMMENT, &[key]), json!({ "body": self.text(&draft.body) })).await.map(drop)
+    async fn say(&self, errand: &Errand, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
+        self.act(errand, (COMMENT, &[key]), json!({ "body": self.text(&draft.body) })).await.map(drop)
     }
 
-    async fn close(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.moved(order, key, (&self.done, true)).await
+    async fn close(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.moved(errand, key, (&self.done, true)).await
     }
 
-    async fn reopen(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.moved(order, key, (&self.reopened, false)).await
+    async fn reopen(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.moved(errand, key, (&self.reopened, false)).await
     }
 
     async fn check(&self) -> Result<String, ActionError> {

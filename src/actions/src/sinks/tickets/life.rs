@@ -2,7 +2,7 @@
 //! It must never take a step without having looked whether it was taken already.
 
 use async_trait::async_trait;
-use provost_model::Order;
+use provost_model::Errand;
 
 use super::{Receipt, Ticket};
 use crate::{ActionError, Case, Event, Letter};
@@ -40,7 +40,7 @@ pub(super) trait Desk: Send + Sync {
     async fn find(&self, letter: &Letter) -> Result<Option<String>, ActionError>;
 
     /// Makes a ticket and gives its key.
-    async fn make(&self, order: &Order, draft: &Draft<'_>) -> Result<String, ActionError>;
+    async fn make(&self, errand: &Errand, draft: &Draft<'_>) -> Result<String, ActionError>;
 
     /// How tickets stand, in the order asked for.
     async fn look(&self, keys: &[String]) -> Result<Vec<Ticket>, ActionError>;
@@ -49,13 +49,13 @@ pub(super) trait Desk: Send + Sync {
     async fn has(&self, key: &str, letter: &Letter) -> Result<bool, ActionError>;
 
     /// Comments.
-    async fn say(&self, order: &Order, key: &str, draft: &Draft<'_>) -> Result<(), ActionError>;
+    async fn say(&self, errand: &Errand, key: &str, draft: &Draft<'_>) -> Result<(), ActionError>;
 
     /// Closes a ticket as done.
-    async fn close(&self, order: &Order, key: &str) -> Result<(), ActionError>;
+    async fn close(&self, errand: &Errand, key: &str) -> Result<(), ActionError>;
 
     /// Opens a closed ticket again.
-    async fn reopen(&self, order: &Order, key: &str) -> Result<(), ActionError>;
+    async fn reopen(&self, errand: &Errand, key: &str) -> Result<(), ActionError>;
 
     /// Who we are there, and whether tickets can be made.
     async fn check(&self) -> Result<String, ActionError>;
@@ -79,10 +79,10 @@ fn steps(event: Event) -> &'static [Step] {
 }
 
 /// Does what a letter asks for, as far as it is not done. Sent again, it leaves one ticket, one comment and the same state.
-pub(super) async fn delivered<D: Desk>(desk: &D, order: &Order, draft: &Draft<'_>) -> Result<Receipt, ActionError> {
+pub(super) async fn delivered<D: Desk>(desk: &D, errand: &Errand, draft: &Draft<'_>) -> Result<Receipt, ActionError> {
     if let Some(key) = standing(desk, draft).await? {
         for step in steps(draft.case.event) {
-            take(desk, order, (&key, draft, *step)).await?;
+            take(desk, errand, (&key, draft, *step)).await?;
         }
         return Ok(receipt(desk, key));
     }
@@ -92,7 +92,7 @@ pub(super) async fn delivered<D: Desk>(desk: &D, order: &Order, draft: &Draft<'_
     let found = if D::FINDS { desk.find(draft.letter).await? } else { None };
     let key = match found {
         Some(key) => key,
-        None => desk.make(order, draft).await?,
+        None => desk.make(errand, draft).await?,
     };
     Ok(receipt(desk, key))
 }
@@ -138,15 +138,15 @@ type Target<'a> = (&'a String, &'a Draft<'a>, Step);
 
 /// Takes a step unless it is taken. An answer that leaves open whether it was is settled by a look that finds it taken; one that
 /// does not find it says nothing, for it may still come.
-async fn take<D: Desk>(desk: &D, order: &Order, target: Target<'_>) -> Result<(), ActionError> {
+async fn take<D: Desk>(desk: &D, errand: &Errand, target: Target<'_>) -> Result<(), ActionError> {
     if is_done(desk, target).await? {
         return Ok(());
     }
     let (key, draft, step) = target;
     let taken = match step {
-        Step::Comment => desk.say(order, key, draft).await,
-        Step::Close => desk.close(order, key).await,
-        Step::Reopen => desk.reopen(order, key).await,
+        Step::Comment => desk.say(errand, key, draft).await,
+        Step::Close => desk.close(errand, key).await,
+        Step::Reopen => desk.reopen(errand, key).await,
     };
     match taken {
         Err(ActionError::Ambiguous { said }) => match is_done(desk, target).await {

@@ -13,7 +13,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use provost_client::{Authority, Failure, Limits, Pages, Patience, Provider, Web};
-use provost_model::{Order, Span, Time};
+use provost_model::{Errand, Span, Time};
 use serde_json::Value;
 
 use self::life::{Desk, Draft};
@@ -60,8 +60,8 @@ impl<D: Desk> Sink for Office<D> {
         if D::FINDS { self.spec.delivery } else { Delivery::Blind }
     }
 
-    async fn deliver(&self, order: &Order, letter: &Letter) -> Result<Receipt, ActionError> {
-        life::delivered(&self.desk, order, &self.draft(letter)?).await
+    async fn deliver(&self, errand: &Errand, letter: &Letter) -> Result<Receipt, ActionError> {
+        life::delivered(&self.desk, errand, &self.draft(letter)?).await
     }
 
     async fn look_up(&self, letter: &Letter) -> Result<Option<Receipt>, ActionError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use provost_client::{Answer, Ask, Body, Failure, Web, authority::Basic};
-use provost_model::Order;
+use provost_model::Errand;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -169,8 +169,8 @@ impl Roundup {
         Ok(said.data.collection)
     }
 
-    async fn act(&self, order: &Order, (act, key): (&str, &[&str]), body: Value) -> Result<Answer, ActionError> {
-        let answer = self.web.act(order, Ask::act(act, key, Some(Body::Json(body)))).await;
+    async fn act(&self, errand: &Errand, (act, key): (&str, &[&str]), body: Value) -> Result<Answer, ActionError> {
+        let answer = self.web.act(errand, Ask::act(act, key, Some(Body::Json(body)))).await;
         answer.map_err(|undone| match undone.failure.code.as_str() {
             // Somebody else changed the issue between our look and our change, which was not made.
             "412" => ActionError::Retry { after: None, said: undone.failure.to_string() },
@@ -179,18 +179,18 @@ impl Roundup {
     }
 
     /// Makes an item and gives its id.
-    async fn made(&self, order: &Order, act: &str, body: Value) -> Result<String, ActionError> {
+    async fn made(&self, errand: &Errand, act: &str, body: Value) -> Result<String, ActionError> {
         #[derive(Deserialize)]
         struct Made {
             id: String,
         }
-        let said: Result<Said<Made>, Failure> = self.act(order, (act, &[]), body).await?.json();
+        let said: Result<Said<Made>, Failure> = self.act(errand, (act, &[]), body).await?.json();
         // It was done; that what came back cannot be read changes nothing of that.
         said.map(|it| it.data.id).map_err(|failure| ActionError::Ambiguous { said: failure.to_string() })
     }
 
     /// Changes an issue as it stands.
-    async fn changed(&self, order: &Order, key: &str, mut body: Value) -> Result<(), ActionError> {
+    async fn changed(&self, errand: &Errand, key: &str, mut body: Value) -> Result<(), ActionError> {
         #[derive(Deserialize)]
         struct Standing {
             #[serde(rename = "@etag")]
@@ -201,7 +201,7 @@ impl Roundup {
         if let Value::Object(fields) = &mut body {
             fields.insert("@etag".to_owned(), standing.data.etag.into());
         }
-        self.act(order, (CHANGE, &[key]), body).await.map(drop)
+        self.act(errand, (CHANGE, &[key]), body).await.map(drop)
     }
 
     /// The message that a letter made.
@@ -211,13 +211,13 @@ impl Roundup {
     }
 
     /// The same, made if it is not there. One that belongs to no issue yet is what was left by a try that broke off.
-    async fn told(&self, order: &Order, draft: &Draft<'_>) -> Result<String, ActionError> {
+    async fn told(&self, errand: &Errand, draft: &Draft<'_>) -> Result<String, ActionError> {
         if let Some(id) = self.message(draft.letter).await? {
             return Ok(id);
         }
         let id = message_id(draft.letter);
         let body = json!({ "content": draft.body, "messageid": id, "author": self.user, "date": "." });
-        self.made(order, SAY, body).await
+        self.made(errand, SAY, body).await
     }
 }
 
@@ -244,13 +244,13 @@ impl Desk for Roundup {
         Ok(issues.into_iter().next().map(|it| it.id))
     }
 
-    async fn make(&self, order: &Order, draft: &Draft<'_>) -> Result<String, ActionError> {
-        let message = self.told(order, draft).await?;
+    async fn make(&self, errand: &Errand, draft: &Draft<'_>) -> Result<String, ActionError> {
+        let message = self.told(errand, draft).await?;
         let mut body = json!({ "title": draft.title, "messages": [message], "keyword": self.keywords });
         if let (Value::Object(fields), Some(priority)) = (&mut body, &self.priority) {
             fields.insert("priority".to_owned(), priority.clone().into());
         }
-        self.made(order, MAKE, body).await
+        self.made(errand, MAKE, body).await
     }
 
     async fn look(&self, keys: &[String]) -> Result<Vec<Ticket>, ActionError> {
@@ -279,17 +279,17 @@ impl Desk for Roundup {
         Ok(!issues.is_empty())
     }
 
-    async fn say(&self, order: &Order, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
-        let message = self.told(order, draft).await?;
-        self.changed(order, key, json!({ "messages": [message], "@op": "add" })).await
+    async fn say(&self, errand: &Errand, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
+        let message = self.told(errand, draft).await?;
+        self.changed(errand, key, json!({ "messages": [message], "@op": "add" })).await
     }
 
-    async fn close(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.changed(order, key, json!({ "status": self.done })).await
+    async fn close(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.changed(errand, key, json!({ "status": self.done })).await
     }
 
-    async fn reopen(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.changed(order, key, json!({ "status": self.reopened })).await
+    async fn reopen(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.changed(errand, key, json!({ "status": self.reopened })).await
     }
 
     async fn check(&self) -> Result<String, ActionError> {

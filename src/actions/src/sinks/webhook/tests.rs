@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::{
-    NOW, handed, letter,
+    NOW, errand, handed, letter,
     loopback::{AUTHORITY, Loopback, Reply},
-    order,
 };
 
 /// 24 bytes, from `python3 -c "import base64; print(base64.b64encode(bytes(range(24))))"`.
@@ -57,8 +56,8 @@ fn the_signature_is_that_of_the_specification_s_libraries() {
 #[tokio::test]
 async fn a_letter_is_sent_once_and_the_bytes_that_are_signed_are_those_that_are_sent() {
     let to = Loopback::start(|_| Reply::new(204, &[], "")).await;
-    sink(&to, &[SECRET]).deliver(&order(), &one_case()).await.unwrap();
-    sink(&to, &[SECRET, OTHER]).deliver(&order(), &one_case()).await.unwrap();
+    sink(&to, &[SECRET]).deliver(&errand(), &one_case()).await.unwrap();
+    sink(&to, &[SECRET, OTHER]).deliver(&errand(), &one_case()).await.unwrap();
     let asked = to.asked();
     let [first, second] = asked.as_slice() else { panic!("{asked:?}") };
     assert_eq!((first.method.as_str(), first.target.as_str()), ("POST", "/hooks/in"));
@@ -95,7 +94,7 @@ fn a_letter_about_more_than_one_case_is_no_event_of_a_case() {
 async fn any_success_is_one_and_what_is_none_says_what_to_do() {
     for status in [200, 201, 202, 204, 299] {
         let to = Loopback::start(move |_| Reply::new(status, &[], "<html>")).await;
-        assert!(sink(&to, &[SECRET]).deliver(&order(), &one_case()).await.is_ok(), "{status}");
+        assert!(sink(&to, &[SECRET]).deliver(&errand(), &one_case()).await.is_ok(), "{status}");
     }
     let table: [(Answering, &str); 8] = [
         (|| Reply::new(429, &[("retry-after", "7")], ""), "in 7 s"),
@@ -109,7 +108,7 @@ async fn any_success_is_one_and_what_is_none_says_what_to_do() {
     ];
     for (reply, says) in table {
         let to = Loopback::start(move |_| reply()).await;
-        let error = sink(&to, &[SECRET]).deliver(&order(), &one_case()).await.unwrap_err();
+        let error = sink(&to, &[SECRET]).deliver(&errand(), &one_case()).await.unwrap_err();
         assert!(error.to_string().contains(says), "{says}: {error}");
         assert_eq!(to.asked().len(), 1, "{says}");
         assert!(!error.to_string().contains("hooks"), "{error}");
@@ -121,7 +120,7 @@ async fn a_secret_that_is_none_sends_nothing_and_is_not_repeated() {
     let to = Loopback::start(|_| Reply::json("{}")).await;
     for wrong in ["hunter2", "whsec_hunter2", "whsec_aHVudGVyMg=="] {
         let sink = sink(&to, &[SECRET, wrong]);
-        for error in [sink.deliver(&order(), &one_case()).await.unwrap_err(), sink.check().await.unwrap_err()] {
+        for error in [sink.deliver(&errand(), &one_case()).await.unwrap_err(), sink.check().await.unwrap_err()] {
             assert!(matches!(error, ActionError::Retry { .. }), "{error}");
             assert!(!error.to_string().contains("hunter2") && !error.to_string().contains("aHVu"), "{error}");
         }
@@ -137,12 +136,12 @@ async fn an_address_may_be_a_secret_and_a_receiver_have_an_authority_of_its_own(
     std::fs::write(&ca, AUTHORITY).unwrap();
     let settings = |ca: Option<&str>| json!({ "url": format!("env:{}/s3cr3tpath?k=s3cr3tkey", to.origin), "secret": format!("env:{SECRET}"), "ca_file": ca });
     let sink = build(&handed(settings(ca.to_str()))).unwrap();
-    sink.deliver(&order(), &one_case()).await.unwrap();
+    sink.deliver(&errand(), &one_case()).await.unwrap();
     let found = sink.check().await.unwrap();
     assert!(found.contains("HTTP 405") && !found.contains("s3cr3t"), "{found}");
     assert_eq!(to.targets(), ["/s3cr3tpath?k=s3cr3tkey"; 2]);
     let untrusting = build(&handed(settings(None))).unwrap();
-    let error = untrusting.deliver(&order(), &one_case()).await.unwrap_err();
+    let error = untrusting.deliver(&errand(), &one_case()).await.unwrap_err();
     assert!(matches!(error, ActionError::Retry { .. }) && !error.to_string().contains("s3cr3t"), "{error}");
 }
 

@@ -1,15 +1,15 @@
 //! Acts: sent once, for an order, and never called failed where they may have happened.
 
-use provost_model::{Decision, Order, Recorded};
+use provost_model::{Decision, Errand, Recorded};
 
 use super::*;
 
 const SEND: &str = "PUT /rooms/{room}/send/{id}";
 
-#[allow(clippy::disallowed_methods, reason = "a test that needs an order has no store")]
-fn order() -> Order {
+#[allow(clippy::disallowed_methods, reason = "a test that needs an errand has no store")]
+fn errand() -> Errand {
     let decision = Decision::Standing { policy: "p".into(), by: "ann".into() };
-    Order::from_recorded(Recorded::attest(decision, 1, Time::from_seconds(1))).unwrap()
+    Errand::from_recorded(Recorded::attest(decision, 1, Time::from_seconds(1))).unwrap()
 }
 
 fn hands(to: &Loopback) -> Web {
@@ -24,7 +24,7 @@ fn send() -> Ask {
 
 async fn fate(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Fate, Option<u64>, usize) {
     let to = Loopback::start(move |_| reply()).await;
-    let undone = hands(&to).act(&order(), send()).await.unwrap_err();
+    let undone = hands(&to).act(&errand(), send()).await.unwrap_err();
     (undone.fate, undone.after.map(|it| it.as_secs()), to.asked().len())
 }
 
@@ -33,7 +33,7 @@ async fn an_act_is_sent_once_signed_with_its_body_on_a_connection_of_its_own() {
     let to = Loopback::start(|_| Reply::json("{\"event_id\": \"$1\"}")).await;
     let hands = hands(&to);
     for _ in 0..2 {
-        let answer = hands.act(&order(), send()).await.unwrap();
+        let answer = hands.act(&errand(), send()).await.unwrap();
         assert_eq!(answer.json::<serde_json::Value>().unwrap()["event_id"], "$1");
     }
     let asked = to.asked();
@@ -62,7 +62,7 @@ async fn what_may_have_happened_is_unknown_and_what_did_not_may_be_repeated() {
     assert_eq!(fate(json(401)).await, (Fate::Nothing, None, 2));
     let mut closed = Loopback::start(|_| Reply::json("{}")).await;
     closed.origin = "http://127.0.0.1:9".into();
-    assert_eq!(hands(&closed).act(&order(), send()).await.unwrap_err().fate, Fate::Nothing);
+    assert_eq!(hands(&closed).act(&errand(), send()).await.unwrap_err().fate, Fate::Nothing);
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn only_declared_acts_are_sent_and_no_look_is_an_act() {
         Ask::act(SEND, &["r"], body()),
         send().if_none_match(Some("\"1\"")),
     ] {
-        let undone = hands.act(&order(), ask).await.unwrap_err();
+        let undone = hands.act(&errand(), ask).await.unwrap_err();
         assert_eq!(undone.fate, Fate::Refused, "{undone}");
     }
     assert_eq!(hands.ask(send()).await.unwrap_err().why, Why::Denied, "an act cannot be asked as a look");

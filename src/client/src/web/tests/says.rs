@@ -1,6 +1,6 @@
 //! Calls that are told apart by what they say: only what is declared is said, and only once.
 
-use provost_model::{Decision, Order, Recorded};
+use provost_model::{Decision, Errand, Recorded};
 
 use super::*;
 
@@ -8,10 +8,10 @@ const MAKE: &str = "POST / Action=CreateAccessKey";
 const LIST: &str = "POST / Action=ListAccessKeys";
 const PUT: &str = "POST / X-Amz-Target=secretsmanager.PutSecretValue";
 
-#[allow(clippy::disallowed_methods, reason = "a test that needs an order has no store")]
-fn order() -> Order {
+#[allow(clippy::disallowed_methods, reason = "a test that needs an errand has no store")]
+fn errand() -> Errand {
     let decision = Decision::Standing { policy: "p".into(), by: "ann".into() };
-    Order::from_recorded(Recorded::attest(decision, 1, Time::from_seconds(1))).unwrap()
+    Errand::from_recorded(Recorded::attest(decision, 1, Time::from_seconds(1))).unwrap()
 }
 
 fn hands(to: &Loopback) -> Web {
@@ -33,8 +33,8 @@ async fn a_call_says_what_it_was_declared_to_say() {
     let user = || form(&[("Version", "2010-05-08"), ("UserName", "a&Action=DeleteUser")]);
     let answer = hands.ask(Ask::post(LIST, &[], user())).await.unwrap();
     assert_eq!(answer.xml().unwrap().said("B"), Some("1"));
-    hands.act(&order(), Ask::act(MAKE, &[], Some(user()))).await.unwrap();
-    hands.act(&order(), Ask::act(PUT, &[], Some(raw("application/x-amz-json-1.1", "{}")))).await.unwrap();
+    hands.act(&errand(), Ask::act(MAKE, &[], Some(user()))).await.unwrap();
+    hands.act(&errand(), Ask::act(PUT, &[], Some(raw("application/x-amz-json-1.1", "{}")))).await.unwrap();
     let asked = to.asked();
     let says = |action: &str| format!("Action={action}&Version=2010-05-08&UserName=a%26Action%3DDeleteUser");
     assert_eq!([&asked[0].body, &asked[1].body], [&says("ListAccessKeys"), &says("CreateAccessKey")]);
@@ -64,7 +64,7 @@ async fn what_is_not_declared_cannot_be_said() {
         Ask::act(PUT, &[], Some(form(&[("Action", "DeleteUser")]))),
         Ask::act(PUT, &[], None),
     ] {
-        let undone = hands.act(&order(), ask).await.unwrap_err();
+        let undone = hands.act(&errand(), ask).await.unwrap_err();
         assert_eq!(undone.fate, Fate::Refused, "{undone}");
     }
     let linked = Ask { body: Some(form(&[])), ..Ask::link(LIST, "/?Action=DeleteUser") };
@@ -77,7 +77,7 @@ async fn what_is_not_declared_cannot_be_said() {
 async fn what_aws_refuses_did_not_happen_though_it_says_so_with_400() {
     let fate = async |status, body: &'static str| {
         let to = Loopback::start(move |_| Reply::new(status, &[], body)).await;
-        let undone = hands(&to).act(&order(), Ask::act(MAKE, &[], Some(form(&[])))).await.unwrap_err();
+        let undone = hands(&to).act(&errand(), Ask::act(MAKE, &[], Some(form(&[])))).await.unwrap_err();
         (undone.fate, to.asked().len())
     };
     let xml = "<E><Error><Code>Throttling</Code></Error></E>";

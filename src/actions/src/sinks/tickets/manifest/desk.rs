@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use async_trait::async_trait;
 use provost_client::{Answer, Failure, Page, Pages, Web};
-use provost_model::{Clock, Order};
+use provost_model::{Clock, Errand};
 use serde_json::Value;
 
 use super::{
@@ -57,8 +57,8 @@ impl<const VOUCHED: bool> Described<VOUCHED> {
         with
     }
 
-    async fn act(&self, order: &Order, (call, with): (&Call, &Fillings)) -> Result<Answer, ActionError> {
-        Ok(self.web.act(order, call.ask(with).map_err(unfit)?).await?)
+    async fn act(&self, errand: &Errand, (call, with): (&Call, &Fillings)) -> Result<Answer, ActionError> {
+        Ok(self.web.act(errand, call.ask(with).map_err(unfit)?).await?)
     }
 
     async fn ticket(&self, key: &str) -> Result<Ticket, ActionError> {
@@ -106,8 +106,8 @@ impl<const VOUCHED: bool> Described<VOUCHED> {
     }
 
     /// Has a ticket closed or opened. A workflow may forbid that without a word: only what the ticket shows then counts.
-    async fn moved(&self, order: &Order, (call, key): (&Call, &str), wanted: bool) -> Result<(), ActionError> {
-        self.act(order, (call, &self.with(&[("key", key)]))).await?;
+    async fn moved(&self, errand: &Errand, (call, key): (&Call, &str), wanted: bool) -> Result<(), ActionError> {
+        self.act(errand, (call, &self.with(&[("key", key)]))).await?;
         match self.ticket(key).await {
             Ok(Ticket::There { closed, .. }) if closed != wanted => {
                 let done = if wanted { "closed" } else { "opened again" };
@@ -145,9 +145,9 @@ impl<const VOUCHED: bool> Desk for Described<VOUCHED> {
         key_at(&record, key).ok_or_else(|| lacking(&list.call, "list.key")).map(Some)
     }
 
-    async fn make(&self, order: &Order, draft: &Draft<'_>) -> Result<String, ActionError> {
+    async fn make(&self, errand: &Errand, draft: &Draft<'_>) -> Result<String, ActionError> {
         let (call, with) = (&self.manifest.create, self.with_letter(draft, &[]));
-        let answer = self.web.act(order, call.ask(&with).map_err(unfit)?).await.map_err(place::undone)?;
+        let answer = self.web.act(errand, call.ask(&with).map_err(unfit)?).await.map_err(place::undone)?;
         // It was done; that what came back cannot be read changes nothing of that.
         let read: Result<Value, Failure> = answer.json();
         let read = read.map_err(|failure| ActionError::Ambiguous { said: failure.to_string() })?;
@@ -167,16 +167,16 @@ impl<const VOUCHED: bool> Desk for Described<VOUCHED> {
         Ok(self.marked(&self.manifest.comments, (key, letter)).await?.is_some())
     }
 
-    async fn say(&self, order: &Order, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
-        self.act(order, (&self.manifest.comment, &self.with_letter(draft, &[("key", key)]))).await.map(drop)
+    async fn say(&self, errand: &Errand, key: &str, draft: &Draft<'_>) -> Result<(), ActionError> {
+        self.act(errand, (&self.manifest.comment, &self.with_letter(draft, &[("key", key)]))).await.map(drop)
     }
 
-    async fn close(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.moved(order, (&self.manifest.close, key), true).await
+    async fn close(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.moved(errand, (&self.manifest.close, key), true).await
     }
 
-    async fn reopen(&self, order: &Order, key: &str) -> Result<(), ActionError> {
-        self.moved(order, (&self.manifest.reopen, key), false).await
+    async fn reopen(&self, errand: &Errand, key: &str) -> Result<(), ActionError> {
+        self.moved(errand, (&self.manifest.reopen, key), false).await
     }
 
     async fn check(&self) -> Result<String, ActionError> {

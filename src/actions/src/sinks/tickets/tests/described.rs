@@ -15,12 +15,12 @@ async fn github_takes_a_whole_life_without_a_word() {
     let checked = sink.check().await;
     assert!(matches!(checked, Ok(_) | Err(ActionError::GiveUp { .. })), "{checked:?}");
     let opened = from_long_ago(letter(Event::Opened, 1, None));
-    let made = sink.deliver(&order(), &opened).await.unwrap();
+    let made = sink.deliver(&errand(), &opened).await.unwrap();
     assert_eq!(sink.look_up(&opened).await.unwrap().as_ref(), Some(&made), "a list that shows what was made");
     let key = key(&made);
     for (number, event) in [(2, Event::Worse), (3, Event::Settled), (4, Event::Unproven)] {
         let told = from_long_ago(letter(event, number, Some(&key)));
-        sink.deliver(&order(), &told).await.unwrap();
+        sink.deliver(&errand(), &told).await.unwrap();
         assert!(sink.look_up(&told).await.unwrap().is_some(), "{event:?}");
         assert_eq!(closed(&ticket(&*sink, &key).await), event == Event::Settled, "{event:?}");
     }
@@ -60,10 +60,10 @@ async fn jira_takes_every_call_without_a_word() {
     .await;
     let sink = sink(&jira::SPEC, &front.origin);
     sink.check().await.unwrap();
-    let made = sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap();
+    let made = sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap();
     let key = key(&made);
     for (number, event) in [(2, Event::Worse), (3, Event::Settled), (4, Event::Unproven)] {
-        sink.deliver(&order(), &letter(event, number, Some(&key))).await.unwrap();
+        sink.deliver(&errand(), &letter(event, number, Some(&key))).await.unwrap();
         assert_eq!(closed(&ticket(&*sink, &key).await), event == Event::Settled, "{event:?}");
     }
     assert_eq!(server.violations(), json!([]));

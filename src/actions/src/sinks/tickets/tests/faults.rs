@@ -22,12 +22,12 @@ fn has(issue: &Issue, number: u32) -> usize {
 async fn a_ticket_is_made_commented_closed_and_opened_again_and_each_letter_leaves_its_mark_once() {
     for spec in SPOKEN {
         let (tracker, sink) = begun(spec).await;
-        let made = sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap();
+        let made = sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap();
         let key = key(&made);
         assert!(made.url.unwrap().ends_with(&key));
         if spec.name != "jira" {
             assert_eq!(
-                sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap().reference,
+                sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap().reference,
                 Some(key.clone())
             );
         }
@@ -39,17 +39,17 @@ async fn a_ticket_is_made_commented_closed_and_opened_again_and_each_letter_leav
         );
         for (number, event) in [(2, Event::Worse), (3, Event::Changed), (4, Event::Overdue)] {
             for _ in 0..2 {
-                let told = sink.deliver(&order(), &letter(event, number, Some(&key))).await.unwrap();
+                let told = sink.deliver(&errand(), &letter(event, number, Some(&key))).await.unwrap();
                 assert_eq!(told.reference.as_ref(), Some(&key));
             }
         }
         for _ in 0..2 {
-            sink.deliver(&order(), &letter(Event::Settled, 5, Some(&key))).await.unwrap();
+            sink.deliver(&errand(), &letter(Event::Settled, 5, Some(&key))).await.unwrap();
         }
         let there = ticket(&*sink, &key).await;
         assert!(closed(&there), "{there:?}");
         for _ in 0..2 {
-            sink.deliver(&order(), &letter(Event::Unproven, 6, Some(&key))).await.unwrap();
+            sink.deliver(&errand(), &letter(Event::Unproven, 6, Some(&key))).await.unwrap();
         }
         assert!(!closed(&ticket(&*sink, &key).await));
         let issues = tracker.issues();
@@ -64,9 +64,9 @@ async fn a_ticket_is_made_commented_closed_and_opened_again_and_each_letter_leav
 async fn what_is_asked_of_each_tracker_is_in_its_own_words() {
     for spec in SPOKEN {
         let (tracker, sink) = begun(spec).await;
-        let key = key(&sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap());
-        sink.deliver(&order(), &letter(Event::Settled, 2, Some(&key))).await.unwrap();
-        sink.deliver(&order(), &letter(Event::Unproven, 3, Some(&key))).await.unwrap();
+        let key = key(&sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap());
+        sink.deliver(&errand(), &letter(Event::Settled, 2, Some(&key))).await.unwrap();
+        sink.deliver(&errand(), &letter(Event::Unproven, 3, Some(&key))).await.unwrap();
         let bodies = tracker.memory.lock().unwrap().bodies.clone();
         let (made, closes, opens) = (&bodies[0], &bodies[2], &bodies[3]);
         match spec.name {
@@ -100,8 +100,8 @@ async fn jira_goes_the_way_that_is_set_and_says_when_there_is_none() {
         let mut settings = settings("jira", &tracker.at.origin);
         settings["done"] = done.into();
         let sink = (jira::SPEC.build)(&handed(settings)).unwrap();
-        let key = key(&sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap());
-        let closed = sink.deliver(&order(), &letter(Event::Settled, 2, Some(&key))).await;
+        let key = key(&sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap());
+        let closed = sink.deliver(&errand(), &letter(Event::Settled, 2, Some(&key))).await;
         match way {
             Some(way) => {
                 closed.unwrap();
@@ -128,8 +128,8 @@ async fn data_center_is_spoken_to_in_wiki_text_with_a_token() {
     let settings = json!({"base_url": tracker.origin, "flavour": "data-center", "token": "env:t", "project": "SEC",
         "issue_type": "Task"});
     let sink = (jira::SPEC.build)(&handed(settings)).unwrap();
-    sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap();
-    sink.deliver(&order(), &letter(Event::Worse, 2, Some("SEC-1"))).await.unwrap();
+    sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap();
+    sink.deliver(&errand(), &letter(Event::Worse, 2, Some("SEC-1"))).await.unwrap();
     let acts: Vec<_> = tracker.asked().into_iter().filter(|it| it.method == "POST").collect();
     assert_eq!((acts[0].target.as_str(), acts[0].header("authorization")), ("/rest/api/2/issue", "Bearer t"));
     assert_eq!(acts[1].target, "/rest/api/2/issue/SEC-1/comment");
@@ -142,18 +142,18 @@ async fn data_center_is_spoken_to_in_wiki_text_with_a_token() {
 async fn a_ticket_that_is_gone_is_made_again_unless_all_is_settled() {
     for spec in SPOKEN {
         let (tracker, sink) = begun(spec).await;
-        let first = key(&sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap());
+        let first = key(&sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap());
         tracker.change(1, |issue| issue.gone = true);
         assert_eq!(ticket(&*sink, &first).await, Ticket::Gone);
         let settled = letter(Event::Settled, 2, Some(&first));
-        assert_eq!(sink.deliver(&order(), &settled).await.unwrap(), Receipt::default());
+        assert_eq!(sink.deliver(&errand(), &settled).await.unwrap(), Receipt::default());
         assert_eq!(sink.look_up(&settled).await.unwrap(), Some(Receipt::default()));
-        let second = key(&sink.deliver(&order(), &letter(Event::Unproven, 3, Some(&first))).await.unwrap());
+        let second = key(&sink.deliver(&errand(), &letter(Event::Unproven, 3, Some(&first))).await.unwrap());
         assert_ne!(first, second);
         assert!(!closed(&ticket(&*sink, &second).await));
         // What never had a ticket needs none when it is settled, and one for anything else.
-        assert_eq!(sink.deliver(&order(), &letter(Event::Settled, 4, None)).await.unwrap(), Receipt::default());
-        sink.deliver(&order(), &letter(Event::Worse, 5, None)).await.unwrap();
+        assert_eq!(sink.deliver(&errand(), &letter(Event::Settled, 4, None)).await.unwrap(), Receipt::default());
+        sink.deliver(&errand(), &letter(Event::Worse, 5, None)).await.unwrap();
         assert_eq!((tracker.issues().len(), tracker.acts()), (3, 3), "{}", spec.name);
         let both = [first, second];
         let all = sink.tracker().unwrap().tickets(&both).await.unwrap();
@@ -168,11 +168,11 @@ async fn a_ticket_of_which_nobody_knows_is_found_or_said_to_be_missing_and_not_m
             let (tracker, sink) = begun(spec).await;
             tracker.fail(&[fault]);
             let opened = letter(Event::Opened, 1, None);
-            let error = sink.deliver(&order(), &opened).await.unwrap_err();
+            let error = sink.deliver(&errand(), &opened).await.unwrap_err();
             assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
             let found = sink.look_up(&opened).await.unwrap();
             assert_eq!(found.is_some(), fault == Fault::CutDone, "{} {fault:?}", spec.name);
-            let again = sink.deliver(&order(), &opened).await.unwrap();
+            let again = sink.deliver(&errand(), &opened).await.unwrap();
             assert_eq!(tracker.issues().len(), 1, "{} {fault:?}", spec.name);
             assert_eq!(sink.look_up(&opened).await.unwrap(), Some(again));
         }
@@ -184,7 +184,7 @@ async fn jira_does_not_say_of_a_new_issue_what_it_cannot_know() {
     let (tracker, sink) = begun(&jira::SPEC).await;
     tracker.fail(&[Fault::CutDone]);
     let opened = letter(Event::Opened, 1, None);
-    assert!(matches!(sink.deliver(&order(), &opened).await, Err(ActionError::Ambiguous { .. })));
+    assert!(matches!(sink.deliver(&errand(), &opened).await, Err(ActionError::Ambiguous { .. })));
     assert!(matches!(sink.look_up(&opened).await, Err(ActionError::GiveUp { .. })));
     assert_eq!(tracker.issues().len(), 1);
 }
@@ -197,13 +197,13 @@ async fn a_step_of_which_nobody_knows_is_looked_for_and_taken_once() {
             for fault in [Fault::CutDone, Fault::CutUndone, Fault::Broken, Fault::Throttled] {
                 for before in [&[][..], &[Fault::None]] {
                     let (tracker, sink) = begun(spec).await;
-                    let key = key(&sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap());
+                    let key = key(&sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap());
                     tracker.change(1, |issue| issue.closed = event == Event::Unproven);
                     let told = letter(event, 2, Some(&key));
                     assert_eq!(sink.look_up(&told).await.unwrap(), None);
                     tracker.fail(&[before, &[fault]].concat());
                     let what = format!("{} {event:?} {before:?} {fault:?}", spec.name);
-                    match (sink.deliver(&order(), &told).await, fault) {
+                    match (sink.deliver(&errand(), &told).await, fault) {
                         // A look found it taken.
                         (Ok(_), Fault::CutDone) => {}
                         (Err(ActionError::Retry { after: Some(after), .. }), Fault::Throttled) => {
@@ -216,7 +216,7 @@ async fn a_step_of_which_nobody_knows_is_looked_for_and_taken_once() {
                     }
                     // Another one, which was not asked to wait.
                     let sink = super::sink(spec, &tracker.at.origin);
-                    let receipt = sink.deliver(&order(), &told).await.unwrap();
+                    let receipt = sink.deliver(&errand(), &told).await.unwrap();
                     assert_eq!(sink.look_up(&told).await.unwrap(), Some(receipt), "{what}");
                     let issue = tracker.issues().remove(0);
                     assert_eq!((has(&issue, 2), issue.closed), (1, event == Event::Settled), "{what}");
@@ -238,7 +238,7 @@ async fn silence_is_not_absence() {
             }
             assert!(sink.look_up(&letter(Event::Worse, 1, Some("1"))).await.is_err(), "{} {status}", spec.name);
             assert!(
-                sink.deliver(&order(), &letter(Event::Worse, 1, Some("1"))).await.is_err(),
+                sink.deliver(&errand(), &letter(Event::Worse, 1, Some("1"))).await.is_err(),
                 "{} {status}",
                 spec.name
             );

@@ -12,7 +12,7 @@ use super::{github, gitlab, jira, provider, roundup};
 use crate::{
     ActionError, Event, Letter,
     sinks::{Receipt, Sink, SinkSpec, Ticket},
-    testing::{handed, order},
+    testing::{errand, handed},
 };
 
 const SPECS: [&SinkSpec; 4] = [&github::SPEC, &gitlab::SPEC, &jira::SPEC, &roundup::SPEC];
@@ -155,7 +155,7 @@ async fn a_ticket_is_about_one_case() {
         for cases in [0, 2] {
             let mut letter = letter(Event::Opened, 1, None);
             letter.cases = vec![letter.cases[0].clone(); cases];
-            let error = sink.deliver(&order(), &letter).await.unwrap_err();
+            let error = sink.deliver(&errand(), &letter).await.unwrap_err();
             assert!(matches!(error, ActionError::GiveUp { .. }), "{error}");
         }
     }

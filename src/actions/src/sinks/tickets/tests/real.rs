@@ -40,8 +40,8 @@ async fn a_ticket_lives_in_a_real_roundup() {
     // Made once, however often it is sent.
     let mut opened = letter(Event::Opened, 1, None);
     opened.cases[0].name = "issue1 <b>x</b> http://evil.invalid/ ann@evil.invalid".into();
-    let made = sink.deliver(&order(), &opened).await.unwrap();
-    assert_eq!(sink.deliver(&order(), &opened).await.unwrap(), made);
+    let made = sink.deliver(&errand(), &opened).await.unwrap();
+    assert_eq!(sink.deliver(&errand(), &opened).await.unwrap(), made);
     assert_eq!(sink.look_up(&opened).await.unwrap().as_ref(), Some(&made));
     let key = key(&made);
     assert_eq!(made.url.as_deref(), Some(format!("{}/issue{key}", server.url()).as_str()));
@@ -68,7 +68,7 @@ async fn a_ticket_lives_in_a_real_roundup() {
         let told = letter(event, number, Some(&key));
         assert_eq!(sink.look_up(&told).await.unwrap(), None);
         for _ in 0..2 {
-            assert_eq!(sink.deliver(&order(), &told).await.unwrap().reference.as_ref(), Some(&key));
+            assert_eq!(sink.deliver(&errand(), &told).await.unwrap().reference.as_ref(), Some(&key));
         }
         assert_eq!(messages(&server, &key), usize::try_from(number).unwrap());
     }
@@ -76,7 +76,7 @@ async fn a_ticket_lives_in_a_real_roundup() {
     // Closed, and opened again when a person closes it and it stands all the same.
     let settled = letter(Event::Settled, 5, Some(&key));
     for _ in 0..2 {
-        sink.deliver(&order(), &settled).await.unwrap();
+        sink.deliver(&errand(), &settled).await.unwrap();
         assert_eq!((status(&server, &key).as_str(), messages(&server, &key)), ("resolved", 5));
     }
     server.change(&key, json!({"status": "in-progress", "assignedto": "admin"}));
@@ -86,7 +86,7 @@ async fn a_ticket_lives_in_a_real_roundup() {
         Ticket::There { closed: true, status: "resolved".into(), assignee: Some("admin".into()), comments: Some(4) };
     assert_eq!(ticket(&*sink, &key).await, there);
     for _ in 0..2 {
-        sink.deliver(&order(), &letter(Event::Unproven, 6, Some(&key))).await.unwrap();
+        sink.deliver(&errand(), &letter(Event::Unproven, 6, Some(&key))).await.unwrap();
         assert_eq!((status(&server, &key).as_str(), messages(&server, &key)), ("chatting", 6));
     }
 
@@ -94,8 +94,8 @@ async fn a_ticket_lives_in_a_real_roundup() {
     server.change(&key, json!({"@op": "action", "@action_name": "retire"}));
     assert_eq!(server.ask("GET", &format!("issue/{key}"), None).0, 200);
     assert_eq!(ticket(&*sink, &key).await, Ticket::Gone);
-    assert_eq!(sink.deliver(&order(), &letter(Event::Settled, 7, Some(&key))).await.unwrap(), Receipt::default());
-    let second = sink.deliver(&order(), &letter(Event::Worse, 8, Some(&key))).await.unwrap().reference.unwrap();
+    assert_eq!(sink.deliver(&errand(), &letter(Event::Settled, 7, Some(&key))).await.unwrap(), Receipt::default());
+    let second = sink.deliver(&errand(), &letter(Event::Worse, 8, Some(&key))).await.unwrap().reference.unwrap();
     assert_ne!(second, key);
     let keys = [second.clone(), key, "SEC-1".to_owned(), "999".to_owned()];
     let all = sink.tracker().unwrap().tickets(&keys).await.unwrap();
@@ -144,7 +144,7 @@ async fn broken_off(server: Server, key: &str) {
                 let (issues, said) = (count(&server, "issue"), messages(&server, key));
                 let told = letter(event, number, Some(key));
                 *faults.lock().unwrap() = [before, &[fault]].concat();
-                match sink.deliver(&order(), &told).await {
+                match sink.deliver(&errand(), &told).await {
                     Ok(_) => {}
                     Err(ActionError::Ambiguous { .. }) => {
                         sink.look_up(&told).await.unwrap();
@@ -152,7 +152,7 @@ async fn broken_off(server: Server, key: &str) {
                     Err(error) => panic!("{what}: {error}"),
                 }
                 faults.lock().unwrap().clear();
-                let receipt = sink.deliver(&order(), &told).await.unwrap();
+                let receipt = sink.deliver(&errand(), &told).await.unwrap();
                 assert_eq!(sink.look_up(&told).await.unwrap(), Some(receipt), "{what}");
                 let more = usize::from(event == Event::Opened);
                 assert_eq!(
@@ -169,9 +169,9 @@ async fn broken_off(server: Server, key: &str) {
     // Somebody changed the issue between our look and our change: nothing happened, and it may be sent again.
     *faults.lock().unwrap() = vec![Fault::None, Fault::Changed];
     let told = letter(Event::Worse, 200, Some(key));
-    let error = sink.deliver(&order(), &told).await.unwrap_err();
+    let error = sink.deliver(&errand(), &told).await.unwrap_err();
     assert!(matches!(error, ActionError::Retry { .. }), "{error}");
     let said = messages(&server, key);
-    sink.deliver(&order(), &told).await.unwrap();
+    sink.deliver(&errand(), &told).await.unwrap();
     assert_eq!(messages(&server, key), said + 1);
 }

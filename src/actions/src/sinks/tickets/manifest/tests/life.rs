@@ -12,8 +12,8 @@ use crate::{
     ActionError, Event, Letter,
     sinks::{Receipt, Ticket},
     testing::{
+        errand,
         loopback::{Asked, Loopback, Reply},
-        order,
     },
 };
 
@@ -205,7 +205,7 @@ fn has(issue: &Issue, number: u32) -> usize {
 }
 
 async fn opened(sink: &dyn Sink) -> String {
-    sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap().reference.unwrap()
+    sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap().reference.unwrap()
 }
 
 async fn ticket(sink: &dyn Sink, key: &str) -> Ticket {
@@ -216,19 +216,19 @@ async fn ticket(sink: &dyn Sink, key: &str) -> Ticket {
 async fn a_ticket_is_made_commented_closed_and_opened_again_and_each_letter_leaves_its_mark_once() {
     for text in SHIPPED {
         let (tracker, sink) = Tracker::start(text).await;
-        let made = sink.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap();
+        let made = sink.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap();
         let key = made.reference.unwrap();
         assert!(made.url.unwrap().ends_with(&format!("/{key}")));
         for (number, event) in [(2, Event::Worse), (3, Event::Changed), (4, Event::Overdue), (5, Event::Settled)] {
             for _ in 0..2 {
-                sink.deliver(&order(), &letter(event, number, Some(&key))).await.unwrap();
+                sink.deliver(&errand(), &letter(event, number, Some(&key))).await.unwrap();
             }
         }
         let Ticket::There { closed, status, assignee, comments } = ticket(&*sink, &key).await else { panic!("gone") };
         let expected = if text == REDMINE { ("Closed", Some("ann".to_owned()), 5) } else { ("closed", None, 4) };
         assert_eq!((closed, status.as_str(), assignee, comments), (true, expected.0, expected.1, Some(expected.2)));
         for _ in 0..2 {
-            sink.deliver(&order(), &letter(Event::Unproven, 6, Some(&key))).await.unwrap();
+            sink.deliver(&errand(), &letter(Event::Unproven, 6, Some(&key))).await.unwrap();
         }
         let issues = tracker.issues();
         assert_eq!((issues.len(), issues[0].closed), (1, false));
@@ -250,8 +250,8 @@ async fn a_ticket_that_is_gone_is_made_again_unless_all_is_settled() {
         tracker.change(1, |issue| issue.gone = true);
         assert_eq!(ticket(&*sink, &first).await, Ticket::Gone);
         let settled = letter(Event::Settled, 2, Some(&first));
-        assert_eq!(sink.deliver(&order(), &settled).await.unwrap(), Receipt::default());
-        let again = sink.deliver(&order(), &letter(Event::Worse, 3, Some(&first))).await.unwrap();
+        assert_eq!(sink.deliver(&errand(), &settled).await.unwrap(), Receipt::default());
+        let again = sink.deliver(&errand(), &letter(Event::Worse, 3, Some(&first))).await.unwrap();
         assert_ne!(again.reference, Some(first));
         assert_eq!((tracker.issues().len(), tracker.acts()), (2, 2));
     }
@@ -263,12 +263,12 @@ async fn a_ticket_without_a_clear_answer_is_found_by_its_mark_or_left_alone() {
         for fault in [Fault::CutDone, Fault::CutUndone, Fault::Broken] {
             let (tracker, sink) = Tracker::start(text).await;
             // Others, made before and after it.
-            sink.deliver(&order(), &letter(Event::Opened, 8, None)).await.unwrap();
+            sink.deliver(&errand(), &letter(Event::Opened, 8, None)).await.unwrap();
             tracker.fail(&[fault]);
             let asked = letter(Event::Opened, 1, None);
-            let error = sink.deliver(&order(), &asked).await.unwrap_err();
+            let error = sink.deliver(&errand(), &asked).await.unwrap_err();
             assert!(matches!(error, ActionError::Ambiguous { .. }), "{fault:?}: {error}");
-            sink.deliver(&order(), &letter(Event::Opened, 9, None)).await.unwrap();
+            sink.deliver(&errand(), &letter(Event::Opened, 9, None)).await.unwrap();
             let found = sink.look_up(&asked).await;
             if text == YOUTRACK {
                 assert!(matches!(found, Err(ActionError::GiveUp { .. })), "{found:?}");
@@ -276,7 +276,7 @@ async fn a_ticket_without_a_clear_answer_is_found_by_its_mark_or_left_alone() {
             }
             let found = found.unwrap();
             assert_eq!(found.clone().and_then(|it| it.reference), (fault == Fault::CutDone).then(|| "2".to_owned()));
-            let again = sink.deliver(&order(), &asked).await.unwrap();
+            let again = sink.deliver(&errand(), &asked).await.unwrap();
             assert!(found.is_none_or(|it| it == again));
             assert_eq!(tracker.issues().len(), 3, "{fault:?}");
         }
@@ -294,14 +294,14 @@ async fn a_step_of_which_nobody_knows_is_looked_for_and_taken_once() {
                     tracker.change(1, |issue| issue.closed = event == Event::Unproven);
                     let told = letter(event, 2, Some(&key));
                     tracker.fail(&[before, &[fault]].concat());
-                    match (sink.deliver(&order(), &told).await, fault) {
+                    match (sink.deliver(&errand(), &told).await, fault) {
                         (Ok(_), Fault::CutDone)
                         | (Err(ActionError::Retry { after: Some(_), .. }), Fault::Throttled)
                         | (Err(ActionError::Ambiguous { .. }), Fault::CutUndone | Fault::Broken) => {}
                         (other, _) => panic!("{event:?} {before:?} {fault:?}: {other:?}"),
                     }
                     let sink = tracker.sink();
-                    sink.deliver(&order(), &told).await.unwrap();
+                    sink.deliver(&errand(), &told).await.unwrap();
                     let issue = tracker.issues().remove(0);
                     assert_eq!((has(&issue, 2), issue.closed), (1, event == Event::Settled), "{fault:?}");
                     assert!(sink.look_up(&told).await.unwrap().is_some());
@@ -317,7 +317,7 @@ async fn a_state_that_was_not_changed_is_not_said_to_be() {
         let (tracker, sink) = Tracker::start(text).await;
         let key = opened(&*sink).await;
         tracker.fail(&[Fault::None, Fault::Ignored]);
-        let error = sink.deliver(&order(), &letter(Event::Settled, 2, Some(&key))).await.unwrap_err();
+        let error = sink.deliver(&errand(), &letter(Event::Settled, 2, Some(&key))).await.unwrap_err();
         assert!(
             matches!(&error, ActionError::GiveUp { said } if said.ends_with("the ticket is not closed by it")),
             "{error}"
@@ -339,7 +339,7 @@ async fn what_is_not_as_the_manifest_says_is_no_answer() {
         let wrong = built(&REDMINE.replacen(from, to, 1), settings(REDMINE, &tracker.at.origin)).unwrap();
         for error in [
             wrong.look_up(&letter(Event::Opened, 1, None)).await.unwrap_err(),
-            wrong.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap_err(),
+            wrong.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap_err(),
         ] {
             assert!(error.said().contains(says), "{to}: {error}");
         }
@@ -351,14 +351,14 @@ async fn what_is_not_as_the_manifest_says_is_no_answer() {
         let (tracker, sink) = Tracker::start(REDMINE).await;
         let key = opened(&*sink).await;
         let wrong = built(&REDMINE.replacen(from, to, 1), settings(REDMINE, &tracker.at.origin)).unwrap();
-        let error = wrong.deliver(&order(), &letter(Event::Worse, 2, Some(&key))).await.unwrap_err();
+        let error = wrong.deliver(&errand(), &letter(Event::Worse, 2, Some(&key))).await.unwrap_err();
         assert!(matches!(error, ActionError::GiveUp { .. }) && tracker.acts() == 1, "{to}: {error}");
     }
     // A ticket was made, and nobody can say which.
     let (tracker, _) = Tracker::start(REDMINE).await;
     let wrong = REDMINE.replacen("key = \"/issue/id\"", "key = \"/issue\"", 1);
     let wrong = built(&wrong, settings(REDMINE, &tracker.at.origin)).unwrap();
-    let error = wrong.deliver(&order(), &letter(Event::Opened, 1, None)).await.unwrap_err();
+    let error = wrong.deliver(&errand(), &letter(Event::Opened, 1, None)).await.unwrap_err();
     assert!(matches!(error, ActionError::Ambiguous { .. }), "{error}");
 }
 
@@ -371,7 +371,7 @@ async fn silence_is_not_absence() {
             assert!(sink.tracker().unwrap().tickets(&["1".to_owned()]).await.is_err());
             for told in [letter(Event::Worse, 1, Some("1")), letter(Event::Settled, 1, Some("1"))] {
                 assert!(sink.look_up(&told).await.is_err());
-                assert!(sink.deliver(&order(), &told).await.is_err());
+                assert!(sink.deliver(&errand(), &told).await.is_err());
             }
             assert!(at.asked().iter().all(|it| it.method == "GET"), "{status}");
         }
@@ -385,13 +385,13 @@ async fn a_text_from_outside_stays_in_its_text_and_does_nothing_there() {
     for text in SHIPPED {
         let (tracker, sink) = Tracker::start(text).await;
         let plain = letter(Event::Opened, 1, None);
-        sink.deliver(&order(), &plain).await.unwrap();
+        sink.deliver(&errand(), &plain).await.unwrap();
         for (number, hostile) in (2..).zip(HOSTILE.iter().map(|(text, _)| *text).chain(more)) {
             let mut told = letter(Event::Opened, number, None);
             let case = &mut told.cases[0];
             (case.name, case.owner) = (hostile.to_owned(), Some(hostile.to_owned()));
             case.faults[0].because = hostile.to_owned();
-            sink.deliver(&order(), &told).await.unwrap();
+            sink.deliver(&errand(), &told).await.unwrap();
         }
         let bodies = tracker.memory.lock().unwrap().bodies.clone();
         for (body, issue) in bodies.iter().zip(tracker.issues()) {
