@@ -105,7 +105,7 @@ impl<'a> Docket<'a> {
             Stage::InForce { .. } if motion.ruling.remedy().is_some() => Some((motion.id, "decided")),
             _ => None,
         });
-        let owner = record.as_ref().map(|record| self.rows.owner(record)).transpose()?.flatten();
+        let owner = record.as_ref().map(|record| self.owner(record, findings)).transpose()?.flatten();
         let (kind, name) = match (&record, &first.source) {
             (Some(record), _) => (record.kind.name(), record.name()),
             (None, Some(source)) => ("source", source.clone()),
@@ -122,8 +122,7 @@ impl<'a> Docket<'a> {
             },
             severity: view.severity,
             action: view.remedy,
-            // The best guess is nobody who answers, while the rule about owners says so.
-            owner: owner.map(|owner| owner.name).filter(|name| !name.is_empty() && !is_unowned(findings)),
+            owner,
             deadline: view.deadline,
             overdue: view.deadline.is_some_and(|deadline| deadline <= self.now),
             rules: view.rules,
@@ -132,6 +131,17 @@ impl<'a> Docket<'a> {
             decision: under_way.map(|(id, _)| id),
             baseline: view.baseline,
         }))
+    }
+
+    /// What it is put together from.
+    pub fn rows(&self) -> &Rows<'a> {
+        &self.rows
+    }
+
+    /// Who answers for a record with these findings. The best guess is nobody who answers, while the rule about owners says so.
+    pub fn owner(&self, record: &Record, findings: &[Finding]) -> Result<Option<String>, StoreError> {
+        let owner = self.rows.owner(record)?.map(|owner| owner.name);
+        Ok(owner.filter(|name| !name.is_empty() && !is_unowned(findings)))
     }
 
     /// Since when the deadline of a finding runs.

@@ -103,8 +103,7 @@ impl Wiring {
         let sinks = sinks_of(&config, &environment)?;
         let hands = hands::of(&config, &environment)?;
         let governance = config.governance.clone();
-        let guardrails = config.guardrails.iter().filter(|it| it.enabled);
-        let guarded = guardrails.flat_map(|it| it.rules.iter().cloned()).collect();
+        let guarded = config.deciding().flat_map(|it| it.rules.iter().cloned()).collect();
         let yardstick = Yardstick { policy, owning, people, governance, guarded };
         let managed = StateFiles::new(config.state_files.clone());
         let wiring = Self { config, yardstick, environment, fingerprints, connectors, sinks, hands, managed };

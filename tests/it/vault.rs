@@ -15,7 +15,7 @@ struct Eyes {
 }
 
 /// What the source's token may do.
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 path "sys/auth" { capabilities = ["read"] }
 path "sys/mounts" { capabilities = ["read"] }
 path "sys/policies/acl" { capabilities = ["list"] }

@@ -101,6 +101,39 @@ pub(crate) fn own_settings(example: &str) -> Value {
     own
 }
 
+/// Whether the example of an entry or a place works, and whether each of these changes of it is refused by a word about it that
+/// repeats nothing of what is no setting's name.
+pub(crate) fn refuses<T: ?Sized>(
+    build: &dyn Fn(&Handed) -> Result<Box<T>, String>,
+    example: &str,
+    changes: impl IntoIterator<Item = (Value, &'static str)>,
+) {
+    let own = own_settings(example);
+    assert!(build(&handed(own.clone())).is_ok());
+    for (change, says) in changes {
+        let mut settings = own.clone();
+        settings.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let error = build(&handed(settings)).err().unwrap_or_else(|| panic!("takes {change}"));
+        assert!(error.contains(says) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+/// A provider that answers by its description; `mend` is told each target, and puts right what the description makes up.
+pub(crate) async fn mended(
+    server: &Arc<described::Described>,
+    mend: impl Fn(&str, &mut Value) + Send + Sync + 'static,
+) -> loopback::Loopback {
+    let server = Arc::clone(server);
+    loopback::Loopback::start(move |asked| {
+        let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, is)| (name.as_str(), is.as_str())).collect();
+        let (status, body) = server.pass(&asked.method, &asked.target, &headers, &asked.body);
+        let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        mend(&asked.target, &mut answer);
+        loopback::Reply::new(status, &[], if status == 204 { String::new() } else { answer.to_string() })
+    })
+    .await
+}
+
 /// What a sink of these settings is handed. The secret that `env:x` leads to is `x`.
 pub(crate) fn handed(settings: Value) -> Handed {
     let settings = match settings {

@@ -16,6 +16,7 @@ use crate::{
         rotate::{Planned, Word, kill_switch, planned, say},
     },
     output::inventory::id_matches,
+    rows::Rows,
 };
 
 /// Answers one of them.
@@ -100,7 +101,9 @@ fn found(
         Err(exit) => return Ok(Err(exit)),
     };
     let wiring = asked.desk.wiring();
-    let planned = planned(&asked.desk.house, &wiring, (subject, what.remedy, what.emergency))?;
+    let house = &asked.desk.house;
+    let rows = Rows::new(house.inventory(), &wiring.yardstick, house.now())?;
+    let planned = planned((house, &wiring), &rows, (subject, what.remedy, what.emergency))?;
     let planned = planned.ok_or_else(|| CommandError::Usage(format!("{:?} is there no more", what.id)))?;
     Ok(Ok((subject, planned)))
 }

@@ -5,6 +5,7 @@ mod governance;
 mod guardrail;
 pub mod rotation;
 pub mod telling;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -205,10 +206,7 @@ impl Config {
         let snapshots = check.snapshots(&typed.snapshots, &store);
         let sinks = check.sinks(std::mem::take(&mut typed.sinks), paths.file.parent());
         let routes = check.routes(std::mem::take(&mut typed.routes), &sinks);
-        let state_files = typed.rotation.state_files.iter().enumerate();
-        let state_files = state_files
-            .map(|(at, file)| check.path(&format!("rotation.state_files[{at}]"), Some(file), PathBuf::new()))
-            .collect();
+        let state_files = check.state_files(&typed.rotation.state_files);
         let limits = check.limits(std::mem::take(&mut typed.rotation));
         let rotations = check.rotations(std::mem::take(&mut typed.rotations));
         let key_id = typed.fingerprints.id.unwrap_or_else(|| "k1".to_owned());
@@ -242,6 +240,11 @@ impl Config {
             weights: typed.owners.weights,
             half_lives: typed.owners.half_life_days,
         })
+    }
+
+    /// Guardrails that are switched on.
+    pub fn deciding(&self) -> impl Iterator<Item = &Guardrail> {
+        self.guardrails.iter().filter(|it| it.enabled)
     }
 
     /// `[thresholds]`, for the engine to take apart.

@@ -10,13 +10,11 @@ use provost_store::{
     inventory::{Draft, GUARD_QUEUE, Inventory, Reads, StandingRow},
 };
 
-use super::{decide, rotate};
+use super::{decide, each_subject, rotate};
 use crate::{docket::Docket, house::House, ids::Ids, wire::Wiring};
 
 /// Subjects asked about in one turn; the next one goes on.
 const AT_ONCE: usize = 2_048;
-/// Subjects put into the queue in one commit.
-const BATCH: usize = 500;
 /// When is asked again about what was left to people for a reason that may pass.
 const LATER: Span = Span::days(1);
 /// The same where the guardrail had decided enough for a day.
@@ -44,7 +42,7 @@ struct Bench<'a> {
 /// Brings what stands in line with the configuration, then decides what is due; gives the number of decisions.
 pub fn turn(house: &House, wiring: &Wiring) -> Result<u64, StoreError> {
     enable(house, wiring)?;
-    if enabled(wiring).next().is_none() {
+    if wiring.config.deciding().next().is_none() {
         return Ok(0);
     }
     let ids = house.inventory().due_subjects(GUARD_QUEUE, house.now(), AT_ONCE)?;
@@ -128,10 +126,6 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn enabled(wiring: &Wiring) -> impl Iterator<Item = &Guardrail> {
-    wiring.config.guardrails.iter().filter(|it| it.enabled)
-}
-
 fn is_about(by: &Guardrail, finding: &Finding) -> bool {
     finding.state == FindingState::Open && by.rules.contains(&finding.rule)
 }
@@ -140,14 +134,16 @@ fn is_about(by: &Guardrail, finding: &Finding) -> bool {
 fn enable(house: &House, wiring: &Wiring) -> Result<(), StoreError> {
     let stand = house.inventory().guardrails()?;
     let new = |it: &&Guardrail| stand.get(&it.name).is_none_or(|row| row.policy != it.digest());
-    let changed: Vec<&Guardrail> = enabled(wiring).filter(new).collect();
-    let over: BTreeSet<&String> = stand.keys().filter(|name| !enabled(wiring).any(|it| it.name == **name)).collect();
+    let changed: Vec<&Guardrail> = wiring.config.deciding().filter(new).collect();
+    let over: BTreeSet<&String> =
+        stand.keys().filter(|name| !wiring.config.deciding().any(|it| it.name == **name)).collect();
     if changed.is_empty() && over.is_empty() {
         return Ok(());
     }
     if !changed.is_empty() {
         // First, so that whoever dies in between begins again.
-        every_fault(house, &changed)?;
+        let about = |finding: &Finding| changed.iter().any(|by| is_about(by, finding));
+        each_subject(house, &about, &|draft, subject, now| draft.guard_at(subject, Some(now)))?;
     }
     house.again(|| {
         let now = house.now();
@@ -189,25 +185,6 @@ fn enable(house: &House, wiring: &Wiring) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Asks these guardrails about every fault that stands.
-fn every_fault(house: &House, of: &[&Guardrail]) -> Result<(), StoreError> {
-    let mut subjects = Vec::new();
-    house.inventory().each_finding(None, &mut |finding| {
-        if subjects.last() != Some(&finding.subject) && of.iter().any(|by| is_about(by, &finding)) {
-            subjects.push(finding.subject);
-        }
-        Ok(Go::On)
-    })?;
-    for batch in subjects.chunks(BATCH) {
-        house.again(|| {
-            let mut draft = Draft::new(house.inventory(), house.now());
-            batch.iter().for_each(|subject| draft.guard_at(*subject, Some(house.now())));
-            draft.commit()
-        })?;
-    }
-    Ok(())
-}
-
 /// Asks every guardrail about one subject; gives the name of the one that decided something.
 fn subject(bench: &Bench<'_>, id: RecordId) -> Result<Option<String>, StoreError> {
     let (house, name) = (bench.house, Ids.make(bench.house.now())?);
@@ -221,7 +198,7 @@ fn subject(bench: &Bench<'_>, id: RecordId) -> Result<Option<String>, StoreError
         let mut draft = Draft::new(inventory, now);
         let known = Known::of(inventory, bench, (id, inventory.findings_of(id)?))?;
         let (mut next, mut decided) = (None, None);
-        for by in enabled(bench.wiring) {
+        for by in bench.wiring.config.deciding() {
             // It may decide only as it is written down.
             if inventory.guardrail(&by.name)?.is_none_or(|row| row.policy != by.digest()) {
                 continue;
@@ -281,10 +258,10 @@ impl Known {
         (id, findings): (RecordId, Vec<Finding>),
     ) -> Result<Option<Self>, StoreError> {
         let (Some(record), identity) = decide::subject(inventory, id)? else { return Ok(None) };
-        let Some(case) = bench.docket.case(id, &findings)? else { return Ok(None) };
+        let owner = bench.docket.owner(&record, &findings)?;
         let creator = decide::creator(bench.wiring.yardstick.people.of_file(), &record);
         let motions = inventory.motions_of(id, None)?;
-        let (sources, owner) = (case.source, case.owner);
+        let sources = bench.docket.rows().sources(&record);
         Ok(Some(Self { record, identity, findings, motions, sources, owner, creator }))
     }
 
@@ -315,7 +292,7 @@ impl Known {
             otherwise => return Ok(otherwise),
         };
         // What people would have to do themselves is theirs to decide.
-        let planned = rotate::planned(house, wiring, (self.record.id, by.remedy, false))?;
+        let planned = rotate::planned((house, wiring), docket.rows(), (self.record.id, by.remedy, false))?;
         Ok(Some(match planned.and_then(|planned| planned.because) {
             Some(because) => Err(Left::NoHand(because)),
             None => Ok(held),

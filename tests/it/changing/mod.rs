@@ -21,23 +21,9 @@ use self::gate::Gate;
 use crate::{
     openbao::{self, Server},
     program::{Manager, PATIENCE, Place, Running, Said},
+    vault::POLICY,
 };
 
-/// What the source's token may do.
-const EYES: &str = r#"
-path "sys/auth" { capabilities = ["read"] }
-path "sys/mounts" { capabilities = ["read"] }
-path "sys/policies/acl" { capabilities = ["list"] }
-path "sys/policies/acl/*" { capabilities = ["read"] }
-path "auth/approle/role" { capabilities = ["list"] }
-path "auth/approle/role/+" { capabilities = ["read"] }
-path "auth/approle/role/+/role-id" { capabilities = ["read"] }
-path "auth/approle/role/+/secret-id" { capabilities = ["list"] }
-path "auth/approle/role/+/secret-id/" { capabilities = ["list"] }
-path "auth/approle/role/+/secret-id-accessor/lookup" { capabilities = ["update"] }
-path "secret/metadata" { capabilities = ["list"] }
-path "secret/metadata/*" { capabilities = ["list", "read"] }
-"#;
 /// What the token of whoever changes secret ids may do.
 const HANDS: &str = r#"
 path "auth/approle/role/+" { capabilities = ["read"] }
@@ -80,7 +66,7 @@ impl Bao {
     fn open() -> Option<Self> {
         let server = openbao::own()?;
         server.write("sys/auth/approle", &json!({ "type": "approle" }));
-        let (eyes, hands) = (server.token("eyes", EYES), server.token("hands", HANDS));
+        let (eyes, hands) = (server.token("eyes", POLICY), server.token("hands", HANDS));
         Some(Self { server, eyes, hands, worlds: AtomicUsize::default() })
     }
 

@@ -13,12 +13,12 @@ use provost_engine::{
     own::{People, Person},
 };
 use provost_model::{
-    Entity, Finding, FindingState, Key, Kind, Motion, Purpose, Record, RecordId, Remedy, Resolution, Ruling, Span,
-    Stage, Status, Time, field,
+    Finding, FindingState, Kind, Motion, Purpose, Record, RecordId, Remedy, Resolution, Ruling, Span, Stage, Time,
+    field,
 };
 use provost_store::inventory::DECISIONS;
 
-use super::script::{Desk, Lists, Nobody, realm};
+use super::script::{Desk, Lists, Nobody, realm, user_with_old_key};
 
 const ANN: u32 = 1001;
 const BOB: u32 = 1002;
@@ -26,16 +26,8 @@ const CID: u32 = 1003;
 
 /// Two identities with a key each that is old; one may do everything.
 fn looked_at(desk: &Desk) {
-    let born = desk.house.now() - Span::days(400);
     let user = |id: &str, admin: bool| {
-        let key = Key::new(realm(), Kind::User, id);
-        let user = Entity::new(key.clone(), id).with(field::STATUS, Status::Active).with(field::CREATED_AT, born);
-        let access = Entity::new(Key::new(realm(), Kind::AccessKey, format!("AKIA-{id}")), format!("AKIA-{id}"))
-            .of(key)
-            .with(field::STATUS, Status::Active)
-            .with(field::CREATED_AT, born)
-            .with(field::ROTATED_AT, born)
-            .with(field::LAST_USED_AT, desk.house.now() - Span::days(1));
+        let [user, access] = user_with_old_key(desk.house.now(), id, &format!("AKIA-{id}"));
         [user.with(field::ADMIN, admin), access]
     };
     let things = [user("plain", false), user("root-like", true)].concat();

@@ -3,14 +3,12 @@
 
 use provost::jobs::{decide::Say, guard, judge};
 use provost_engine::govern::Left;
-use provost_model::{
-    Entity, Key, Kind, Motion, Phase, Reading, RecordId, Remedy, Ruling, Saga, Span, Stage, Status, field,
-};
+use provost_model::{Kind, Motion, Phase, Reading, RecordId, Remedy, Ruling, Saga, Span, Stage, field};
 use provost_store::{Go, inventory::GUARD_QUEUE};
 
 use super::{
     rotating::{ANN, BOB, Floor, faults::behind, world::World},
-    script::{Lists, Nobody, realm},
+    script::{Lists, Nobody, realm, user_with_old_key},
 };
 
 const CONFIG: &str = "[[guardrails]]\nname = \"old-keys\"\nenabled = true\nremedy = \"rotate\"\nrules = [\"CRED-AGE\"]\n\
@@ -36,23 +34,11 @@ fn floor(world: &World, config: &str) -> Floor {
 
 /// Looks at these users, and judges them.
 fn looked_at(floor: &Floor, users: &[User]) {
-    let now = floor.now();
-    let born = now - Span::days(400);
     let things = users.iter().flat_map(|user| {
-        let key = Key::new(realm(), Kind::User, user.name);
-        let it = Entity::new(key.clone(), user.name)
-            .with(field::STATUS, Status::Active)
-            .with(field::CREATED_AT, born)
-            .with(field::ADMIN, user.admin);
+        let [it, access] = user_with_old_key(floor.now(), user.name, &called(user.name));
+        let it = it.with(field::ADMIN, user.admin);
         let tags: std::collections::BTreeMap<String, String> = [("owner".to_owned(), "bob".to_owned())].into();
-        let it = if user.owned { it.with(field::TAGS, tags) } else { it };
-        let access = Entity::new(Key::new(realm(), Kind::AccessKey, called(user.name)), called(user.name))
-            .of(key)
-            .with(field::STATUS, Status::Active)
-            .with(field::CREATED_AT, born)
-            .with(field::ROTATED_AT, born)
-            .with(field::LAST_USED_AT, now - Span::days(1));
-        [it, access]
+        [if user.owned { it.with(field::TAGS, tags) } else { it }, access]
     });
     let lists = Lists { realm: realm(), things: things.collect() };
     floor.desk.through("test", std::sync::Arc::new(lists), Box::new(Nobody)).unwrap();

@@ -208,6 +208,19 @@ pub(crate) fn realm() -> Realm {
     Realm::new("aws", "123456789012")
 }
 
+/// A user made 400 days ago, and its key, which is as old and was used yesterday.
+pub(crate) fn user_with_old_key(now: Time, user: &str, key: &str) -> [Entity; 2] {
+    let (named, born) = (Key::new(realm(), Kind::User, user), now - Span::days(400));
+    let access = Entity::new(Key::new(realm(), Kind::AccessKey, key), key)
+        .of(named.clone())
+        .with(field::STATUS, Status::Active)
+        .with(field::CREATED_AT, born)
+        .with(field::ROTATED_AT, born)
+        .with(field::LAST_USED_AT, now - Span::days(1));
+    let user = Entity::new(named, user).with(field::STATUS, Status::Active).with(field::CREATED_AT, born);
+    [user, access]
+}
+
 pub(crate) fn users(names: &[&'static str]) -> Vec<Act> {
     names.iter().map(|name| Act::User("users", name)).collect()
 }

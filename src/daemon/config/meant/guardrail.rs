@@ -3,13 +3,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use provost_engine::{Rule, govern::Guardrail};
+use provost_engine::{Rule, govern::Guardrail, rules};
 use provost_model::{Kind, Purpose, Remedy};
 
-use super::{
-    super::{problem::nearest, typed::guardrail::TypedGuardrail},
-    Check, Source,
-};
+use super::{super::typed::guardrail::TypedGuardrail, Check, Source};
 
 /// How long people have unless it is said.
 const AFTER: Duration = Duration::from_secs(86_400);
@@ -36,14 +33,8 @@ impl Check {
                 self.fault(setting("rules"), "name at least one rule: see provost rules list");
             }
             for rule in entry.rules.iter().filter(|rule| Rule::of_id(rule).is_none()) {
-                let known = provost_engine::rules::ALL.iter().map(|rule| rule.id);
-                self.fault(
-                    setting("rules"),
-                    match nearest(rule, known) {
-                        Some(near) => format!("there is no rule {rule:?}; did you mean {near:?}?"),
-                        None => format!("there is no rule {rule:?}: see provost rules list"),
-                    },
-                );
+                let known = rules::ALL.iter().map(|rule| rule.id).collect();
+                self.unknown(setting("rules"), ("rule", rule), known, "see provost rules list");
             }
             for source in entry.sources.iter().filter(|name| !sources.iter().any(|it| it.name == **name)) {
                 self.fault(setting("sources"), format!("there is no source {source:?}"));

@@ -1,7 +1,7 @@
 //! `[rotation]` and `[[rotations]]` as meant.
 //! It must never let a new value go nowhere, nor only to where it cannot be read back from.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use provost_actions::{
     destinations::{self, DestinationSpec},
@@ -13,10 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    super::{
-        problem::nearest,
-        typed::rotation::{TypedRotation, TypedRotations},
-    },
+    super::typed::rotation::{TypedRotation, TypedRotations},
     Check,
 };
 
@@ -112,6 +109,11 @@ impl Check {
         }
     }
 
+    pub(super) fn state_files(&mut self, typed: &[String]) -> Vec<PathBuf> {
+        let file = |(at, file)| self.path(&format!("rotation.state_files[{at}]"), Some(file), PathBuf::new());
+        typed.iter().enumerate().map(file).collect()
+    }
+
     pub(super) fn rotations(&mut self, typed: Vec<TypedRotations>) -> Vec<Rotation> {
         let mut names = BTreeSet::new();
         let mut meant = Vec::new();
@@ -119,7 +121,7 @@ impl Check {
             let setting = |name: &str| format!("rotations[{at}].{name}");
             self.called(setting("name"), &entry.name, &mut names);
             let Some(spec) = rotators::find(&entry.kind) else {
-                self.unknown(setting("kind"), &entry.kind, rotators::ALL.iter().map(|spec| spec.name).collect());
+                self.unknown_kind(setting("kind"), &entry.kind, rotators::ALL.iter().map(|spec| spec.name).collect());
                 continue;
             };
             let arrangement =
@@ -174,7 +176,11 @@ impl Check {
             return None;
         };
         let Some(spec) = destinations::find(&kind) else {
-            self.unknown(format!("{setting}.kind"), &kind, destinations::ALL.iter().map(|spec| spec.name).collect());
+            self.unknown_kind(
+                format!("{setting}.kind"),
+                &kind,
+                destinations::ALL.iter().map(|spec| spec.name).collect(),
+            );
             return None;
         };
         let settings = json(&typed);
@@ -182,16 +188,6 @@ impl Check {
             self.fault(setting, "its settings cannot be read");
         }
         Some(Place { spec, settings: settings? })
-    }
-
-    fn unknown(&mut self, setting: String, kind: &str, known: Vec<&str>) {
-        self.fault(
-            setting,
-            match nearest(kind, known.iter().copied()) {
-                Some(near) => format!("there is no kind {kind:?}; did you mean {near:?}?"),
-                None => format!("there is no kind {kind:?}; there are {}", known.join(", ")),
-            },
-        );
     }
 
     fn windows(&mut self, setting: &dyn Fn(&str) -> String, entry: &TypedRotations) -> Windows {

@@ -26,8 +26,6 @@ const GATHERED: Duration = Duration::from_secs(300);
 const GATHERED_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// Most letters a minute that anybody means.
 const PER_MINUTE_MAX: u32 = 6_000;
-/// Longest name of a sink or route.
-const NAME_MAX: usize = 60;
 /// Longest template read, in bytes.
 const TEMPLATE_MAX: u64 = 64 << 10;
 
@@ -109,18 +107,7 @@ impl Check {
             let setting = |name: &str| format!("sinks[{at}].{name}");
             self.called(setting("name"), &sink.name, &mut names);
             let Some(spec) = sinks::find(&sink.kind) else {
-                let known = || sinks::ALL.iter().map(|spec| spec.name);
-                self.fault(
-                    setting("kind"),
-                    match nearest(&sink.kind, known()) {
-                        Some(near) => format!("there is no kind {:?}; did you mean {near:?}?", sink.kind),
-                        None => format!(
-                            "there is no kind {:?}; there are {}",
-                            sink.kind,
-                            known().collect::<Vec<_>>().join(", ")
-                        ),
-                    },
-                );
+                self.unknown_kind(setting("kind"), &sink.kind, sinks::ALL.iter().map(|spec| spec.name).collect());
                 continue;
             };
             let per_minute = sink.per_minute.unwrap_or(spec.per_minute);
@@ -199,15 +186,6 @@ impl Check {
             meant.push(Path { route: route_, time_zone, dry_run: route.dry_run, policy });
         }
         meant
-    }
-
-    pub(super) fn called(&mut self, setting: String, name: &str, names: &mut BTreeSet<String>) {
-        let sound = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(sound) {
-            self.fault(setting, format!("letters, digits, - _ and . only, at most {NAME_MAX}"));
-        } else if !names.insert(name.to_owned()) {
-            self.fault(setting, format!("{name:?} is there twice"));
-        }
     }
 
     fn severity(&mut self, setting: String, word: &str) -> Option<Severity> {

@@ -7,7 +7,7 @@ use provost_actions::{ActionError, Bundle};
 use provost_engine::rotate::{
     Answer, AtHand, Busy, Held, Next, Seen, Trouble, after, begin, hindrance, next, turn_back,
 };
-use provost_model::{Act, Course, Kind, Order, Phase, Saga, SagaId, Span, Stage, Time};
+use provost_model::{Act, Course, Kind, Motion, Order, Phase, Saga, SagaId, Span, Stage, Time};
 use provost_store::{Go, StoreError, inventory::Draft};
 use tokio_util::sync::CancellationToken;
 
@@ -91,14 +91,16 @@ fn step(
         let mut draft = Draft::new(house.inventory(), now);
         let Some(found) = draft.saga(id)? else { return Ok(None) };
         let mut saga = found.clone();
-        if let Some((why, until)) = kept_back(house, (wiring, hand), &mut saga, now)? {
+        let motion = draft.motion(saga.target.record, saga.decision)?;
+        if let Some((why, until)) = kept_back(house, (wiring, hand), (&mut saga, motion.as_ref()), now)? {
             (saga.waits, saga.not_before) = (Some(why), until);
             return put(draft, &saga, (&found, now));
         }
-        if let Some(why) = forbidden(&mut draft, wiring, &saga, now)? {
+        let holds = motion.as_ref().is_some_and(|motion| matches!(motion.stage(now), Stage::InForce { .. }));
+        if let Some(why) = forbidden(&mut draft, wiring, (&saga, motion), now)? {
             turn_back(&mut saga, &why, now);
             witness(&mut draft, &saga, ("left_to_people", None, Some(&why)), now)?;
-        } else if is_withdrawn(&draft, &saga, now)? {
+        } else if !holds && saga.before.is_some() && can_be_turned(&saga) {
             turn_back(&mut saga, "the decision does not hold any more", now);
             witness(&mut draft, &saga, ("withdrawn", None, None), now)?;
         }
@@ -156,14 +158,14 @@ fn put(mut draft: Draft<'_>, saga: &Saga, (found, now): (&Saga, Time)) -> Result
 fn kept_back(
     house: &House,
     (wiring, hand): (&Wiring, &Hand),
-    saga: &mut Saga,
+    (saga, motion): (&mut Saga, Option<&Motion>),
     now: Time,
 ) -> Result<Option<(String, Time)>, StoreError> {
     let rests = saga.ended.is_some() || saga.held.is_some() || saga.paused_by.is_some() || saga.not_before > now;
     if rests || !saga.is_untouched() {
         return Ok(None);
     }
-    match house.inventory().motion(saga.target.record, saga.decision)?.map(|motion| motion.stage(now)) {
+    match motion.map(|motion| motion.stage(now)) {
         Some(Stage::InForce { .. }) => {}
         Some(Stage::Asked { waits_for }) => {
             return Ok(Some((format!("{waits_for} more have to agree"), now + STOPPED)));
@@ -191,14 +193,14 @@ fn kept_back(
     Ok(hindrance)
 }
 
-/// Why what a guardrail decided may not begin, or go on, by what is known by now; the decision is then people's again. What is being
-/// done is seen through first, and what cannot be taken back any more is brought to its end.
-fn forbidden(draft: &mut Draft<'_>, wiring: &Wiring, saga: &Saga, now: Time) -> Result<Option<String>, StoreError> {
-    let goes_on = saga.course == Course::Forward && saga.ended.is_none() && saga.deleted_at.is_none();
-    if !goes_on || saga.doing.is_some() {
-        return Ok(None);
-    }
-    let Some(motion) = draft.motion(saga.target.record, saga.decision)? else { return Ok(None) };
+/// Why what a guardrail decided may not begin, or go on, by what is known by now; the decision is then people's again.
+fn forbidden(
+    draft: &mut Draft<'_>,
+    wiring: &Wiring,
+    (saga, motion): (&Saga, Option<Motion>),
+    now: Time,
+) -> Result<Option<String>, StoreError> {
+    let Some(motion) = motion.filter(|_| can_be_turned(saga)) else { return Ok(None) };
     let why = guard::forbids(draft.inventory(), &motion, saga)?;
     if let Some(why) = &why {
         guard::give_up(draft, motion, (why, wiring.environment.uid()), now)?;
@@ -206,15 +208,10 @@ fn forbidden(draft: &mut Draft<'_>, wiring: &Wiring, saga: &Saga, now: Time) -> 
     Ok(why)
 }
 
-/// Whether what a saga does rests on a decision that held and holds no more. What is being done is seen through first, and what
-/// cannot be taken back any more is brought to its end.
-fn is_withdrawn(draft: &Draft<'_>, saga: &Saga, now: Time) -> Result<bool, StoreError> {
-    let begun = saga.before.is_some() && saga.course == Course::Forward && saga.ended.is_none();
-    if !begun || saga.doing.is_some() || saga.deleted_at.is_some() {
-        return Ok(false);
-    }
-    let motion = draft.motion(saga.target.record, saga.decision)?;
-    Ok(!motion.is_some_and(|motion| matches!(motion.stage(now), Stage::InForce { .. })))
+/// Whether a saga goes forward and can go back from here. What is being done is seen through first, and what cannot be taken back
+/// any more is brought to its end.
+fn can_be_turned(saga: &Saga) -> bool {
+    saga.course == Course::Forward && saga.ended.is_none() && saga.doing.is_none() && saga.deleted_at.is_none()
 }
 
 /// How many things of a kind there are, as far as it matters.

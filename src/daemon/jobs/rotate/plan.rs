@@ -10,7 +10,7 @@ use provost_model::{
 };
 use provost_store::{StoreError, inventory::Draft};
 
-use super::{GUIDED, witness};
+use super::{super::decide, GUIDED, witness};
 use crate::{
     config::{Address, rotation::Rotation},
     house::House,
@@ -39,20 +39,11 @@ const MADE_BY: [&str; 7] = ["terraform", "opentofu", "pulumi", "cloudformation",
 
 /// What would be done about a record; nothing if it is not there.
 pub fn planned(
-    house: &House,
-    wiring: &Wiring,
+    (house, wiring): (&House, &Wiring),
+    rows: &Rows<'_>,
     (subject, remedy, emergency): (RecordId, Remedy, bool),
 ) -> Result<Option<Planned>, StoreError> {
-    let inventory = house.inventory();
-    let Some(record) = inventory.record(subject, None)? else { return Ok(None) };
-    let holder = match &record.identity {
-        Some(key) => match inventory.resolve(key)? {
-            Some(id) => inventory.record(id, None)?,
-            None => None,
-        },
-        None => None,
-    };
-    let rows = Rows::new(inventory, &wiring.yardstick, house.now())?;
+    let (Some(record), holder) = decide::subject(house.inventory(), subject)? else { return Ok(None) };
     let owner = rows.owner(&record)?.map(|owner| owner.name);
     let sources = rows.sources(&record);
     let entry = wiring.config.rotations.iter().find(|entry| {
@@ -140,7 +131,8 @@ pub(super) fn plan(
         {
             draft.act_at((subject, decision), motion.ends_at());
             let emergency = house.inventory().is_emergency(decision)?;
-            if let Some(planned) = planned(house, wiring, (subject, remedy, emergency))? {
+            let rows = Rows::new(house.inventory(), &wiring.yardstick, now)?;
+            if let Some(planned) = planned((house, wiring), &rows, (subject, remedy, emergency))? {
                 let saga = saga((id, &motion), (remedy, emergency), planned, now);
                 draft.put_saga(&saga)?;
                 witness(&mut draft, &saga, ("planned", None, saga.waits.as_deref()), now)?;

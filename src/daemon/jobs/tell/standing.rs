@@ -2,14 +2,13 @@
 //! It must never leave a route enabled that the configuration does not have.
 
 use provost_store::{
-    Go, StoreError,
+    StoreError,
     inventory::{Draft, StandingRow},
 };
 
+use super::super::each_subject;
 use crate::{house::House, wire::Wiring};
 
-/// Subjects put into the queue in one commit.
-const BATCH: usize = 500;
 /// Whose chain of evidence telling is in.
 pub(in crate::jobs) const WRITER: &str = "telling";
 
@@ -83,19 +82,5 @@ fn enabled_by(wiring: &Wiring) -> String {
 
 /// Asks about every case once more.
 pub(super) fn every_case(house: &House) -> Result<(), StoreError> {
-    let mut subjects = Vec::new();
-    house.inventory().each_finding(None, &mut |finding| {
-        if subjects.last() != Some(&finding.subject) {
-            subjects.push(finding.subject);
-        }
-        Ok(Go::On)
-    })?;
-    for batch in subjects.chunks(BATCH) {
-        house.again(|| {
-            let mut draft = Draft::new(house.inventory(), house.now());
-            batch.iter().for_each(|subject| draft.tell_at(*subject, Some(house.now())));
-            draft.commit()
-        })?;
-    }
-    Ok(())
+    each_subject(house, &|_| true, &|draft, subject, now| draft.tell_at(subject, Some(now)))
 }

@@ -123,32 +123,13 @@ pub fn remedy_of(rule: &str) -> Remedy {
 
 #[cfg(test)]
 mod tests {
-    use provost_model::{RecordId, Span};
+    use provost_model::Span;
 
     use super::*;
-    use crate::rules::ALL;
+    use crate::rules::{ALL, fault};
 
     fn finding(rule: &str, severity: Severity, opened: i64) -> Finding {
-        Finding {
-            id: RecordId::from_bytes([1; 16]),
-            rule: rule.to_owned(),
-            rule_version: 1,
-            subject: RecordId::from_bytes([2; 16]),
-            external_id: "x".into(),
-            source: None,
-            state: FindingState::Open,
-            severity,
-            severity_steps: Vec::new(),
-            opened_at: Time::from_seconds(opened),
-            opened_as_of: Time::from_seconds(opened),
-            resolved_at: None,
-            resolution: None,
-            unconfirmed_since: None,
-            baseline: false,
-            because: String::new(),
-            until: None,
-            policy: String::new(),
-        }
+        fault(rule, severity, Time::from_seconds(opened))
     }
 
     fn runs(finding: &Finding) -> OpenFault<'_> {

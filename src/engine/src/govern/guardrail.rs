@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::{
         own::{People, Person},
-        rules::sample,
+        rules::{fault, sample},
     };
 
     fn at(days: i64) -> Time {
@@ -241,26 +241,8 @@ mod tests {
     }
 
     fn finding(rule: &str) -> Finding {
-        Finding {
-            id: RecordId::from_bytes([1; 16]),
-            rule: rule.to_owned(),
-            rule_version: 1,
-            subject: RecordId::from_bytes([2; 16]),
-            external_id: "x".into(),
-            source: None,
-            state: FindingState::Open,
-            severity: Severity::Medium,
-            severity_steps: Vec::new(),
-            opened_at: at(1),
-            opened_as_of: at(1),
-            resolved_at: None,
-            resolution: None,
-            unconfirmed_since: None,
-            baseline: false,
-            because: String::new(),
-            until: None,
-            policy: String::new(),
-        }
+        let id = RecordId::from_bytes([1; 16]);
+        Finding { id, ..fault(rule, Severity::Medium, at(1)) }
     }
 
     /// Everything that a guardrail is told, so that a test can change one of it.

@@ -119,7 +119,7 @@ pub(super) fn looked(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
 /// What was asked for, was not there when it was looked for, and is there now: its call was still on its way when whoever sent it
 /// died. Nobody has its value.
 fn late(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
-    if how.in_place || !how.carries || !(how.marks || how.prepares) {
+    if how.in_place || !how.carries || !how.is_known() {
         return;
     }
     saga.late_until = saga.late_until.filter(|until| now < *until);
@@ -233,6 +233,7 @@ fn watched(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
 }
 
 fn proven(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
+    // What is left of ours goes first.
     if !saga.strays.is_empty() {
         return;
     }
@@ -253,8 +254,6 @@ fn proven(saga: &mut Saga, seen: &Seen, how: &How, now: Time) {
         Some(slot) => slot.is_some_and(|slot| slot.active),
     };
     match (settled, stands) {
-        // What is left of ours goes first.
-        (true, true) if !saga.strays.is_empty() => {}
         (true, true) => saga.proven_at = Some(now),
         (false, _) => hold(saga, "the provider still lists the old one as usable"),
         (true, false) => hold(saga, "the provider does not list the new one as usable"),

@@ -53,6 +53,13 @@ pub struct How {
     pub windows: Windows,
 }
 
+impl How {
+    /// What is made is known again by its own: by the saga's mark, or by what was prepared for it.
+    fn is_known(&self) -> bool {
+        self.marks || self.prepares
+    }
+}
+
 /// For how long is waited for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
@@ -115,7 +122,7 @@ pub fn next(saga: &mut Saga, how: &How, at_hand: &AtHand, now: Time) -> Next {
     if let Some(doing) = &saga.doing {
         let until = doing.since + UNDER_WAY;
         // What bears no mark is known only by when it came to be: whoever asked may have died, and the other side still be at it.
-        if doing.act == Act::Mint && !how.in_place && !how.marks && !how.prepares && now < until {
+        if doing.act == Act::Mint && !how.in_place && !how.is_known() && now < until {
             saga.not_before = until;
             return Next::Wait(until);
         }

@@ -42,6 +42,9 @@ mod priv_unused;
 mod root_key;
 #[cfg(test)]
 pub(crate) mod sample;
+
+#[cfg(test)]
+pub(crate) use case::sample::fault;
 mod source;
 mod store_room;
 mod trust_external;

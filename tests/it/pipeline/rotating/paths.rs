@@ -5,11 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use provost::jobs::{decide::Say, guard, judge};
-use provost_model::{
-    Course, DecisionId, Entity, Key, Kind, Motion, Reading, RecordId, Remedy, Ruling, Span, Status, Time, field,
-};
+use provost_model::{Course, DecisionId, Kind, Motion, Reading, RecordId, Remedy, Ruling, Span, Time, field};
 
-use super::super::script::{Lists, Nobody, realm};
+use super::super::script::{Lists, Nobody, realm, user_with_old_key};
 use super::{ANN, BOB, CID, DAN, Floor, faults::behind, world::World};
 
 const OLD: &str = "AKIA-old";
@@ -69,25 +67,14 @@ fn person(uid: u32) -> Option<&'static str> {
 }
 
 fn met(floor: &Floor, subject: Subject) -> RecordId {
-    let born = floor.now() - Span::days(400);
-    let key = Key::new(realm(), Kind::User, "deployer");
     let admin = match subject {
         Subject::Privileged => Reading::Known(true),
         Subject::Unread => Reading::NotPermitted,
         Subject::Plain | Subject::MadeByAnn => Reading::Known(false),
     };
     let tags: std::collections::BTreeMap<String, String> = [("owner".to_owned(), "cid".to_owned())].into();
-    let user = Entity::new(key.clone(), "deployer")
-        .with(field::STATUS, Status::Active)
-        .with(field::CREATED_AT, born)
-        .with(field::ADMIN, admin)
-        .with(field::TAGS, tags);
-    let mut access = Entity::new(Key::new(realm(), Kind::AccessKey, OLD), OLD)
-        .of(key)
-        .with(field::STATUS, Status::Active)
-        .with(field::CREATED_AT, born)
-        .with(field::ROTATED_AT, born)
-        .with(field::LAST_USED_AT, floor.now() - Span::days(1));
+    let [user, mut access] = user_with_old_key(floor.now(), "deployer", OLD);
+    let user = user.with(field::ADMIN, admin).with(field::TAGS, tags);
     if subject == Subject::MadeByAnn {
         access = access.with(field::CREATED_BY, "ann".to_owned());
     }
