@@ -228,9 +228,11 @@ impl Line {
 
     async fn connect(&self) -> Result<PgConnection, Halt> {
         let mut connection = self.address.options().connect().await?;
-        let asked = "SELECT current_setting('server_encoding'), current_setting('synchronous_commit')";
+        let asked = "SELECT current_setting('server_encoding'), current_setting('synchronous_commit'), \
+            current_setting('jit', true)";
         let row = sqlx::query(asked).fetch_one(&mut connection).await?;
-        let (encoding, synchronous): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (encoding, synchronous, jit): (String, String, Option<String>) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if encoding != "UTF8" {
             let _ = connection.close().await;
             let said = format!("its encoding is {encoding}; make it with ENCODING 'UTF8'");
@@ -239,6 +241,10 @@ impl Line {
         if synchronous == "off" {
             // What is acknowledged is durable, whatever the database does for others.
             sqlx::raw_sql("SET synchronous_commit = on").execute(&mut connection).await?;
+        }
+        if jit.as_deref() == Some("on") {
+            // Index steps of milliseconds: the planner takes them for long the larger a table is, and compiling takes longer.
+            sqlx::raw_sql("SET jit = off").execute(&mut connection).await?;
         }
         Ok(connection)
     }
@@ -250,4 +256,26 @@ impl Line {
 
 fn lost(said: &str) -> Halt {
     Halt::Sqlx(sqlx::Error::Io(std::io::Error::other(said.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::server;
+
+    #[test]
+    fn what_the_database_sets_for_others_does_not_hold_here() {
+        let Some(server) = server::shared() else { return };
+        let url = server.fresh();
+        for set in ["synchronous_commit = off", "jit = on"] {
+            let named = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET ";
+            server.query(&url, &format!("{named}{set}', current_database()); END $$"));
+        }
+        let shown = "SELECT current_setting('synchronous_commit') || ' ' || current_setting('jit')";
+        assert_eq!(server.query(&url, shown).trim(), "off on");
+        let link = Link::new(Address::parse(&url).unwrap(), 2, Duration::ZERO).unwrap();
+        let here = link
+            .ask::<String, _>(move |on, _| Box::pin(async move { Ok(sqlx::query_scalar(shown).fetch_one(on).await?) }));
+        assert_eq!(here.unwrap(), "on off");
+    }
 }
