@@ -17,10 +17,8 @@ use crate::{house::House, ids::Ids};
 
 /// Batches on their way from connector to store.
 const IN_FLIGHT: usize = 2;
-/// Scopes that end within such a time are judged together.
-const PAUSE: Duration = Duration::from_millis(50);
-/// How long judging may be put off while batches keep coming.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Scopes that end within such a time are judged together, and a record of several of them once.
+const TOGETHER: Duration = Duration::from_millis(1_500);
 /// How long a connector that is told to stop may take to hand over what it has.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -106,14 +104,14 @@ pub async fn scan(
     writing.await.map_err(|_| WriteError::Connector("the writer panicked".into()))?
 }
 
-/// The next batch. Where one does not come at once, the time is used to judge what can be judged.
+/// The next batch. Meanwhile what can be judged is, once it has waited for what ends together with it.
 fn next(
     runtime: &Handle,
     batches: &mut mpsc::Receiver<Vec<Event>>,
     writer: &mut Writer<'_>,
 ) -> Result<Option<Vec<Event>>, WriteError> {
     while let Some(since) = writer.ripe_since() {
-        let pause = PAUSE.min(PATIENCE.saturating_sub(since.elapsed()));
+        let pause = TOGETHER.saturating_sub(since.elapsed());
         match runtime.block_on(tokio::time::timeout(pause, batches.recv())) {
             Ok(batch) => return Ok(batch.map(|first| together(first, batches))),
             Err(_) => writer.rest()?,

@@ -237,13 +237,15 @@ impl Store for Postgres {
         let mut coming = Some(ask(&page));
         while let Some(rows) = coming.take() {
             let rows = rows.wait()?;
-            // The next page comes while this one is looked at.
-            if let Some((last, _)) = rows.last().filter(|_| rows.len() as i64 == page.limit) {
-                page = page.after(last, (page.limit * 4).min(PAGES.1));
-                coming = Some(ask(&page));
-            }
-            for (key, row) in rows.into_iter().filter(|(_, row)| row.value.is_some()) {
-                if each(&key, row)? == Go::Stop {
+            let last = rows.last().filter(|_| rows.len() as i64 == page.limit).map(|(key, _)| key.clone());
+            let half = rows.len() / 2;
+            for (at, (key, row)) in rows.into_iter().enumerate() {
+                // The next page comes while the second half of this one is looked at: who wants few rows ends before.
+                if let Some(last) = last.as_deref().filter(|_| at == half) {
+                    page = page.after(last, (page.limit * 4).min(PAGES.1));
+                    coming = Some(ask(&page));
+                }
+                if row.value.is_some() && each(&key, row)? == Go::Stop {
                     return Ok(());
                 }
             }
