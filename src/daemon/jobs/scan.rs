@@ -111,10 +111,15 @@ fn next(
     writer: &mut Writer<'_>,
 ) -> Result<Option<Vec<Event>>, WriteError> {
     while let Some(since) = writer.ripe_since() {
-        let pause = TOGETHER.saturating_sub(since.elapsed());
-        match runtime.block_on(tokio::time::timeout(pause, batches.recv())) {
-            Ok(batch) => return Ok(batch.map(|first| together(first, batches))),
-            Err(_) => writer.rest()?,
+        let left = TOGETHER.saturating_sub(since.elapsed());
+        // Batches that wait already would have nothing judged as long as the connector is the faster one.
+        let came = match left.is_zero() {
+            true => None,
+            false => runtime.block_on(tokio::time::timeout(left, batches.recv())).ok(),
+        };
+        match came {
+            Some(batch) => return Ok(batch.map(|first| together(first, batches))),
+            None => writer.rest()?,
         }
     }
     Ok(batches.blocking_recv().map(|first| together(first, batches)))
