@@ -6,7 +6,7 @@ mod word;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use provost_engine::link::{Because, CARRIERS_MOST, Grouping, Member, VERSION, keys_of};
+use provost_engine::link::{Because, CARRIERS_MOST, Grouping, Member, VERSION};
 use provost_model::{CorrelationKey, RecordId, Time, Unites};
 use provost_store::{
     StoreError,
@@ -30,6 +30,7 @@ pub fn touched(house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
         changed += house.again(|| {
             let _pen = house.pen();
             let mut turn = Turn::begin(house, &all)?;
+            turn.meet(part)?;
             for id in part {
                 turn.follow(*id)?;
                 if turn.draft.is_full() {
@@ -144,9 +145,17 @@ impl<'a> Turn<'a> {
         Ok(Self { groups, ..Self::begin(house, all)? })
     }
 
+    /// Reads what these records are grouped by, and what was made of them.
+    fn meet(&mut self, ids: &[RecordId]) -> Result<(), StoreError> {
+        self.around.meet(ids)?;
+        let rows = self.around.inventory.linked_all(ids)?;
+        self.rows.extend(ids.iter().copied().zip(rows));
+        Ok(())
+    }
+
     /// Groups a record, and everybody who was or is together with it.
     fn follow(&mut self, id: RecordId) -> Result<(), StoreError> {
-        if self.around.record(id)?.is_none() {
+        if self.around.known(id)?.is_none() {
             return Ok(());
         }
         self.to_do.extend(Unites::ALL.map(|unites| (unites, id)));
@@ -154,8 +163,8 @@ impl<'a> Turn<'a> {
             if self.made.contains_key(&(unites, id)) {
                 continue;
             }
-            let keys = self.around.member(unites, id)?.keys;
-            if keys.is_empty() && self.row(id)?.part(unites).is_none() {
+            let keyless = self.around.named(id)?.keys(unites).next().is_none();
+            if keyless && self.row(id)?.part(unites).is_none() {
                 self.made.insert((unites, id), None);
                 continue;
             }
@@ -269,7 +278,7 @@ impl<'a> Turn<'a> {
     fn look_again(&mut self, unites: Unites, carriers: &[RecordId]) -> Result<(), StoreError> {
         for id in carriers {
             // The index of marks knows other records too.
-            if self.around.record(*id)?.is_some_and(|record| keys_of(record).iter().any(|key| key.unites() == unites)) {
+            if self.around.known(*id)?.is_some_and(|it| it.keys(unites).next().is_some()) {
                 self.to_do.push_back((unites, *id));
             }
         }

@@ -1,7 +1,10 @@
 //! What is read while records are grouped: who carries a key, who hangs together with whom, who is kept apart.
 //! It must never read more than a bounded number of records to tell what one of them hangs together with.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    rc::Rc,
+};
 
 use provost_engine::link::{Apart, CARRIERS_MOST, Grouping, HORIZON, Member, grouping};
 use provost_model::{CorrelationKey, Record, RecordId, Unites};
@@ -14,11 +17,17 @@ use provost_store::{
 pub(super) struct Around<'a> {
     pub(super) inventory: Inventory<'a>,
     keeps_apart: bool,
-    records: HashMap<RecordId, Option<Record>>,
-    carriers: HashMap<KeyRef, Vec<RecordId>>,
+    known: HashMap<RecordId, Option<Rc<Known>>>,
+    carriers: HashMap<KeyRef, Rc<[RecordId]>>,
     apart: HashMap<RecordId, BTreeSet<RecordId>>,
     /// A word that is being said: it counts already.
     saying: Option<(RecordId, PartedRow)>,
+}
+
+/// A record as grouping sees it, with all its keys and where each is found in the index.
+pub(super) struct Known {
+    whole: Member,
+    refs: Vec<KeyRef>,
 }
 
 /// Whom a record hangs together with.
@@ -35,7 +44,7 @@ impl<'a> Around<'a> {
         Ok(Self {
             inventory,
             keeps_apart: inventory.keeps_apart()?,
-            records: HashMap::new(),
+            known: HashMap::new(),
             carriers: HashMap::new(),
             apart: HashMap::new(),
             saying: None,
@@ -48,27 +57,47 @@ impl<'a> Around<'a> {
         self.saying = Some((word, row.clone()));
     }
 
+    /// Reads these records and who carries their keys, each table once for all of them.
+    pub(super) fn meet(&mut self, ids: &[RecordId]) -> Result<(), StoreError> {
+        let read = self.inventory.records(ids, None)?;
+        self.known.extend(ids.iter().map(|id| (*id, None)));
+        self.known.extend(read.iter().map(|record| (record.id, Some(Rc::new(Known::of(record))))));
+        let refs = ids.iter().filter_map(|id| self.known.get(id)?.as_ref()).flat_map(|it| &it.refs).copied();
+        let mut refs: Vec<KeyRef> = refs.collect();
+        refs.sort_unstable();
+        refs.dedup();
+        let carriers = self.inventory.carriers_of_each(&refs, CARRIERS_MOST + 1)?;
+        self.carriers.extend(refs.into_iter().zip(carriers.into_iter().map(Rc::from)));
+        Ok(())
+    }
+
     /// A record as it is now.
-    pub(super) fn record(&mut self, id: RecordId) -> Result<Option<&Record>, StoreError> {
-        if !self.records.contains_key(&id) {
-            let record = self.inventory.record(id, None)?;
-            self.records.insert(id, record);
+    pub(super) fn known(&mut self, id: RecordId) -> Result<Option<Rc<Known>>, StoreError> {
+        if let Some(known) = self.known.get(&id) {
+            return Ok(known.clone());
         }
-        Ok(self.records.get(&id).and_then(Option::as_ref))
+        let known = self.inventory.record(id, None)?.map(|record| Rc::new(Known::of(&record)));
+        self.known.insert(id, known.clone());
+        Ok(known)
+    }
+
+    /// The same of a record that an index names.
+    pub(super) fn named(&mut self, id: RecordId) -> Result<Rc<Known>, StoreError> {
+        let known = self.known(id)?;
+        known.ok_or_else(|| StoreError::Codec(format!("an index names the record {id}, which is not there")))
     }
 
     /// A record as it is grouped.
     pub(super) fn member(&mut self, unites: Unites, id: RecordId) -> Result<Member, StoreError> {
-        let member = self.record(id)?.map(|record| Member::of(record, unites));
-        member.ok_or_else(|| StoreError::Codec(format!("an index names the record {id}, which is not there")))
+        Ok(self.named(id)?.whole.among(unites))
     }
 
     /// Who carries a key; one more than are looked at if it is more than that.
-    pub(super) fn carriers(&mut self, key: KeyRef) -> Result<Vec<RecordId>, StoreError> {
+    pub(super) fn carriers(&mut self, key: KeyRef) -> Result<Rc<[RecordId]>, StoreError> {
         if let Some(known) = self.carriers.get(&key) {
             return Ok(known.clone());
         }
-        let carriers = self.inventory.carriers(key, CARRIERS_MOST + 1)?;
+        let carriers: Rc<[RecordId]> = self.inventory.carriers(key, CARRIERS_MOST + 1)?.into();
         self.carriers.insert(key, carriers.clone());
         Ok(carriers)
     }
@@ -106,11 +135,11 @@ impl<'a> Around<'a> {
     }
 
     /// Those of a key's carriers whom it could unite with one of them: nobody has parted all of one side from the other.
-    fn not_parted(&mut self, id: RecordId, carriers: Vec<RecordId>) -> Result<Vec<RecordId>, StoreError> {
+    fn not_parted(&mut self, id: RecordId, carriers: &[RecordId]) -> Result<Vec<RecordId>, StoreError> {
         if !self.keeps_apart {
-            return Ok(carriers);
+            return Ok(carriers.to_vec());
         }
-        let (mut met, mut left) = (vec![id], carriers);
+        let (mut met, mut left) = (vec![id], carriers.to_vec());
         left.retain(|other| *other != id);
         let mut at = 0;
         while let Some(one) = met.get(at).copied() {
@@ -130,14 +159,14 @@ impl<'a> Around<'a> {
         let mut at = 0;
         while let Some(one) = met.get(at).copied() {
             at += 1;
-            for key in self.member(unites, one)?.keys {
-                let carriers = self.carriers(KeyRef::of(&key))?;
+            for (key, key_ref) in self.named(one)?.keys(unites) {
+                let carriers = self.carriers(key_ref)?;
                 if carriers.len() > CARRIERS_MOST || carriers.len() < 2 {
                     continue;
                 }
-                for other in self.not_parted(one, carriers)? {
+                for other in self.not_parted(one, &carriers)? {
                     // The index of marks knows other records too, which the key may not unite.
-                    if !known.contains(&other) && self.member(unites, other)?.keys.contains(&key) {
+                    if !known.contains(&other) && self.named(other)?.whole.keys.contains(key) {
                         known.insert(other);
                         met.push(other);
                     }
@@ -169,5 +198,17 @@ impl<'a> Around<'a> {
             }
         }
         Ok(grouping(members, &crowded, &apart))
+    }
+}
+
+impl Known {
+    fn of(record: &Record) -> Self {
+        let whole = Member::whole(record);
+        Self { refs: whole.keys.iter().map(KeyRef::of).collect(), whole }
+    }
+
+    /// Its keys that speak of one sort of thing.
+    pub(super) fn keys(&self, unites: Unites) -> impl Iterator<Item = (&CorrelationKey, KeyRef)> {
+        self.whole.keys.iter().zip(self.refs.iter().copied()).filter(move |(key, _)| key.unites() == unites)
     }
 }

@@ -42,16 +42,14 @@ pub const RESTS_ON: FieldSet = FieldSet::of(&[
     field::CREATED_AT.field(),
 ]);
 
-/// Every correlation key of a record, each once, in order.
-pub fn keys_of(record: &Record) -> Vec<CorrelationKey> {
-    CorrelationKey::all_of(record)
-}
-
 impl Member {
     /// A record as it is grouped with others of one secret, identity or person; without keys if none speaks of that.
     pub fn of(record: &Record, unites: Unites) -> Self {
-        let mut keys = keys_of(record);
-        keys.retain(|key| key.unites() == unites);
+        Self::whole(record).among(unites)
+    }
+
+    /// A record with all its keys, of whatever they speak.
+    pub fn whole(record: &Record) -> Self {
         let made = record.get(field::CREATED_AT).known();
         Self {
             id: record.id,
@@ -60,8 +58,14 @@ impl Member {
             // What was met in a source's first run may be of any age.
             from: made.or_else(|| (!record.baseline).then_some(record.first_seen)),
             there: record.presence() != Presence::Gone,
-            keys,
+            keys: CorrelationKey::all_of(record),
         }
+    }
+
+    /// The same with only those keys that speak of one sort of thing.
+    pub fn among(&self, unites: Unites) -> Self {
+        let keys = self.keys.iter().filter(|key| key.unites() == unites).cloned().collect();
+        Self { realm: self.realm.clone(), keys, ..*self }
     }
 }
 

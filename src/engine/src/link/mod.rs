@@ -16,7 +16,7 @@ mod why;
 
 pub use custody::{By, Custody, Hop, Reader, Tie, name_hint, secret_half_of};
 pub use grouping::{Bond, Group, Grouping, Held, grouping};
-pub use member::{Apart, Member, RESTS_ON, keys_of};
+pub use member::{Apart, Member, RESTS_ON};
 pub use why::{Step, Stop, way};
 
 /// What the grouping of now is made by; another version groups everything anew.

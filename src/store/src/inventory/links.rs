@@ -10,7 +10,7 @@ use super::{
     APART, GROUPS, HELD_KEYS, Inventory, LINKED, LINKED_BY, LINKS, MARKS, META, PARTED, draft::diff, index,
     read::Version, rows,
 };
-use crate::{Batch, CommitNo, Committed, Go, KeyRange, Op, StoreError, Table};
+use crate::{Batch, CommitNo, Committed, Go, KeyRange, Op, Row, StoreError, Table};
 
 /// Steps after which a draft had better be committed.
 const FULL: usize = crate::MAX_OPS / 4;
@@ -173,23 +173,33 @@ impl Inventory<'_> {
         Ok(ids)
     }
 
+    /// For each of these keys up to `limit` records that carry it, in the order of ids.
+    pub fn carriers_of_each(&self, keys: &[KeyRef], limit: usize) -> Result<Vec<Vec<RecordId>>, StoreError> {
+        let below = |table: Table| {
+            let of_table = keys.iter().filter(|key| key.table() == table);
+            let of_table: Vec<Vec<u8>> = of_table.map(|key| key.digest.to_vec()).collect();
+            if of_table.is_empty() { Ok(Vec::new()) } else { self.ids_below(table, of_table, limit) }
+        };
+        let (mut marked, mut linked) = (below(MARKS)?.into_iter(), below(LINKS)?.into_iter());
+        let found = keys.iter().map(|key| if key.marked { marked.next() } else { linked.next() });
+        Ok(found.map(Option::unwrap_or_default).collect())
+    }
+
+    /// What was made of each of these records, in the order asked for.
+    pub fn linked_all(&self, ids: &[RecordId]) -> Result<Vec<LinkedRow>, StoreError> {
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
+        self.store.get_many(LINKED, &keys)?.into_iter().map(made_of).collect()
+    }
+
     /// What was made of a record at a commit (`None`: now).
     pub fn linked(&self, id: RecordId, at: Option<CommitNo>) -> Result<LinkedRow, StoreError> {
-        let row = self.store.get(LINKED, id.as_bytes(), at)?.and_then(|row| row.value);
-        row.map_or_else(|| Ok(LinkedRow::default()), |bytes| rows::decode(&bytes, "what is linked"))
+        made_of(self.store.get(LINKED, id.as_bytes(), at)?)
     }
 
     /// Everything that was ever made of a record, oldest first.
     pub fn linked_versions(&self, id: RecordId) -> Result<Vec<Version<LinkedRow>>, StoreError> {
         let rows = self.store.versions(LINKED, id.as_bytes())?.into_iter();
-        rows.map(|row| {
-            let it = match &row.value {
-                Some(bytes) => rows::decode(bytes, "what is linked")?,
-                None => LinkedRow::default(),
-            };
-            Ok(Version { commit: row.commit, recorded: row.recorded, it })
-        })
-        .collect()
+        rows.map(|row| Ok(Version { commit: row.commit, recorded: row.recorded, it: made_of(Some(row))? })).collect()
     }
 
     /// A group as it stood at a commit (`None`: now).
@@ -390,6 +400,11 @@ pub(super) fn index_steps(ops: &mut Vec<Op>, id: RecordId, (before, now): (Optio
         refs.map(|key| [key.digest, *id.as_bytes()].concat()).collect()
     };
     diff(ops, LINKS, before.map(of).unwrap_or_default(), of(now));
+}
+
+fn made_of(row: Option<Row>) -> Result<LinkedRow, StoreError> {
+    let bytes = row.and_then(|row| row.value);
+    bytes.map_or_else(|| Ok(LinkedRow::default()), |bytes| rows::decode(&bytes, "what is linked"))
 }
 
 fn read_held(bytes: &[u8]) -> Result<HeldRow, StoreError> {

@@ -112,7 +112,12 @@ impl Inventory<'_> {
         Ok(rows)
     }
 
-    fn ids_below(&self, table: Table, prefixes: Vec<Vec<u8>>, limit: usize) -> Result<Vec<Vec<RecordId>>, StoreError> {
+    pub(super) fn ids_below(
+        &self,
+        table: Table,
+        prefixes: Vec<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<Vec<RecordId>>, StoreError> {
         let found = self.store.keys_below(table, &prefixes, limit)?.into_iter();
         found.map(|keys| keys.iter().map(|key| index::tail_id(key)).collect()).collect()
     }
