@@ -327,10 +327,10 @@ impl State {
         self.known()?;
         let layers: Vec<&Pending> = std::iter::once(&self.recent).chain(self.leaving.as_deref()).collect();
         let layers: Vec<_> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
-        let above = |key: &Vec<u8>| layers.iter().find_map(|writes| writes.get(key));
-        let asked: Vec<&[u8]> = keys.iter().filter(|key| above(key).is_none()).map(Vec::as_slice).collect();
-        let mut below = self.engine.get_many(tree, &asked)?.into_iter();
-        Ok(keys.iter().map(|key| above(key).cloned().unwrap_or_else(|| below.next().flatten())).collect())
+        let above: Vec<_> = keys.iter().map(|key| layers.iter().find_map(|writes| writes.get(key))).collect();
+        let asked = keys.iter().zip(&above).filter(|it| it.1.is_none()).map(|it| it.0.as_slice());
+        let mut below = self.engine.get_many(tree, &asked.collect::<Vec<_>>())?.into_iter();
+        Ok(above.into_iter().map(|known| known.cloned().unwrap_or_else(|| below.next().flatten())).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     fs::{File, OpenOptions},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
 };
 
 use ::redb::{
@@ -18,7 +18,7 @@ use ::redb::{
 use self::untouched::Untouched;
 use crate::{
     StoreError,
-    kv::{Engine, Pair, Range, Settled, Tree, Way},
+    kv::{Engine, Pair, Range, Settled, Shelf, Tree, Way},
     memory::is_empty,
 };
 
@@ -28,9 +28,14 @@ const FILE: &str = "db";
 /// A table that is only read.
 type Readable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
+/// Tables as of the last commit.
+type Opened = Vec<(Shelf, Box<str>, Arc<Readable>)>;
+
 /// A directory with redb's file.
 pub struct Redb {
     path: PathBuf,
+    /// The tables that were read since the last commit, as it left them: to open one costs as much as some reads.
+    opened: RwLock<Opened>,
     db: Database,
     /// What was settled and is not durable yet.
     settling: Mutex<Option<WriteTransaction>>,
@@ -58,7 +63,7 @@ impl Redb {
 
     fn over(path: &Path, backend: impl StorageBackend, builder: Builder) -> Result<Self, StoreError> {
         let db = builder.create_with_backend(backend).map_err(|error| failed(path, error))?;
-        Ok(Self { path: path.to_owned(), db, settling: Mutex::default() })
+        Ok(Self { path: path.to_owned(), opened: RwLock::default(), db, settling: Mutex::default() })
     }
 
     fn settling(&self) -> MutexGuard<'_, Option<WriteTransaction>> {
@@ -69,13 +74,33 @@ impl Redb {
         self.db.begin_read().map_err(|error| self.failed(error))
     }
 
-    /// The table of a tree as it stands now; to open it costs as much as some reads. `None` before its first write.
-    fn table(&self, tree: Tree<'_>) -> Result<Option<Readable>, StoreError> {
-        let name = tree.to_string();
-        match self.reading()?.open_table(definition(&name)) {
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            other => other.map(Some).map_err(|error| self.failed(error)),
+    /// The table of a tree as the last commit left it. `None` before its first write.
+    fn table(&self, tree: Tree<'_>) -> Result<Option<Arc<Readable>>, StoreError> {
+        let known = |opened: &Opened| {
+            let of_tree = opened.iter().find(|(shelf, name, _)| *shelf == tree.shelf && **name == *tree.name);
+            of_tree.map(|(.., table)| Arc::clone(table))
+        };
+        if let Some(table) = known(&self.opened.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(Some(table));
         }
+        // Opened under the lock: a commit forgets what was opened before it, and nothing older comes in afterwards.
+        let mut opened = self.opened();
+        if let Some(table) = known(&opened) {
+            return Ok(Some(table));
+        }
+        match self.reading()?.open_table(definition(&tree.to_string())) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(self.failed(error)),
+            Ok(table) => {
+                let table = Arc::new(table);
+                opened.push((tree.shelf, tree.name.into(), Arc::clone(&table)));
+                Ok(Some(table))
+            }
+        }
+    }
+
+    fn opened(&self) -> RwLockWriteGuard<'_, Opened> {
+        self.opened.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn value(&self, table: &Readable, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -154,8 +179,12 @@ impl Engine for Redb {
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        let writes = self.settling().take();
-        writes.map_or(Ok(()), |writes| writes.commit().map_err(|error| self.failed(error)))
+        let Some(writes) = self.settling().take() else { return Ok(()) };
+        // Before, so that the commit finds the pages free that only open tables held; after, so that nobody reads them any more.
+        self.opened().clear();
+        let done = writes.commit().map_err(|error| self.failed(error));
+        self.opened().clear();
+        done
     }
 
     fn trees(&self) -> Result<Vec<String>, StoreError> {
@@ -190,5 +219,40 @@ fn failed(path: &Path, error: impl Into<::redb::Error>) -> StoreError {
         ::redb::Error::Corrupted(what) => StoreError::Damaged { path: path.to_owned(), what },
         ::redb::Error::Io(error) => StoreError::Io(error),
         other => StoreError::Io(std::io::Error::other(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    /// Whoever reads while a commit goes on opens tables as they were before it.
+    #[test]
+    fn what_is_durable_is_read_however_much_was_read_meanwhile() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let redb = Redb::open(dir.path(), 1 << 20).unwrap();
+        let tree = Tree::new(Shelf::Rows, "things");
+        assert_eq!(redb.get(tree, b"key").unwrap(), None);
+        let over = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    redb.get(tree, b"key").unwrap();
+                }
+            });
+            let read = (0_u8..100).find(|round| {
+                let value = [*round];
+                redb.settle(tree, &mut std::iter::once((&b"key"[..], Some(&value[..])))).unwrap();
+                redb.sync().unwrap();
+                redb.get(tree, b"key").unwrap().as_deref() != Some(&value)
+            });
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(read, None, "a round whose value was not read");
+        });
     }
 }

@@ -126,9 +126,10 @@ pub(super) fn pages(
     let touched = |range: &Range<'_>| {
         !is_empty(*range) && written.iter().any(|writes| writes.range::<[u8], _>(*range).next().is_some())
     };
-    let alone: Vec<Range<'_>> = ranges.iter().filter(|range| !touched(range)).copied().collect();
+    let above: Vec<bool> = ranges.iter().map(touched).collect();
+    let alone: Vec<Range<'_>> = ranges.iter().zip(&above).filter(|it| !it.1).map(|it| *it.0).collect();
     let mut below = engine.pages(tree, &alone, limit)?.into_iter();
-    let found = ranges.iter().map(|range| match touched(range) {
+    let found = ranges.iter().zip(above).map(|(range, above)| match above {
         true => page(engine, layers, (tree, *range), Way::Up, limit),
         false => Ok(below.next().unwrap_or_default()),
     });
