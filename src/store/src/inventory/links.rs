@@ -187,8 +187,7 @@ impl Inventory<'_> {
 
     /// What was made of each of these records, in the order asked for.
     pub fn linked_all(&self, ids: &[RecordId]) -> Result<Vec<LinkedRow>, StoreError> {
-        let keys: Vec<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
-        self.store.get_many(LINKED, &keys)?.into_iter().map(made_of).collect()
+        self.rows(LINKED, ids)?.into_iter().map(made_of).collect()
     }
 
     /// What was made of a record at a commit (`None`: now).

@@ -103,7 +103,7 @@ impl Inventory<'_> {
         self.ids_below(MARKS, values.iter().map(|value| index::mark(value).to_vec()).collect(), limit)
     }
 
-    fn rows(&self, table: Table, ids: &[RecordId]) -> Result<Vec<Option<Row>>, StoreError> {
+    pub(super) fn rows(&self, table: Table, ids: &[RecordId]) -> Result<Vec<Option<Row>>, StoreError> {
         let keys: Vec<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
         let rows = self.store.get_many(table, &keys)?;
         for (key, row) in keys.iter().zip(&rows) {
