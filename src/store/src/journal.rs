@@ -7,6 +7,7 @@ mod entry;
 mod log;
 mod pending;
 mod rewrite;
+mod writes;
 
 use std::{
     collections::BTreeSet,
@@ -156,8 +157,7 @@ impl Journaled {
 /// one that lost something, however whole it looks, is found out by the entry that follows.
 fn put_in_place(engine: &dyn Engine, writes: &Pending, upto: u64) -> Result<(), StoreError> {
     for (tree, writes) in writes.trees() {
-        let mut pairs = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-        engine.settle(tree, &mut pairs)?;
+        engine.settle(tree, &mut writes.iter())?;
     }
     let upto = upto.to_be_bytes();
     engine.settle(Tree::SETTLED, &mut std::iter::once((SETTLED, Some(upto.as_slice()))))?;
@@ -330,7 +330,10 @@ impl State {
         let above: Vec<_> = keys.iter().map(|key| layers.iter().find_map(|writes| writes.get(key))).collect();
         let asked = keys.iter().zip(&above).filter(|it| it.1.is_none()).map(|it| it.0.as_slice());
         let mut below = self.engine.get_many(tree, &asked.collect::<Vec<_>>())?.into_iter();
-        Ok(above.into_iter().map(|known| known.cloned().unwrap_or_else(|| below.next().flatten())).collect())
+        Ok(above
+            .into_iter()
+            .map(|known| known.map(|it| it.map(<[u8]>::to_vec)).unwrap_or_else(|| below.next().flatten()))
+            .collect())
     }
 }
 
@@ -349,12 +352,12 @@ impl Draft for Overlay<'_> {
     }
 
     fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.writes.put(tree, key.to_vec(), Some(value.to_vec()));
+        self.writes.put(tree, key, Some(value));
         Ok(())
     }
 
     fn delete(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<(), StoreError> {
-        self.writes.put(tree, key.to_vec(), None);
+        self.writes.put(tree, key, None);
         Ok(())
     }
 }

@@ -24,11 +24,11 @@ pub(super) fn written(writes: &Pending) -> Vec<u8> {
         bytes.extend_from_slice(&u16::try_from(tree.name.len()).unwrap_or(u16::MAX).to_be_bytes());
         bytes.extend_from_slice(tree.name.as_bytes());
         bytes.extend_from_slice(&length(pairs.len()));
-        for (key, value) in pairs {
+        for (key, value) in pairs.iter() {
             bytes.extend_from_slice(&length(key.len()));
             bytes.extend_from_slice(key);
-            bytes.extend_from_slice(&value.as_ref().map_or(REMOVED.to_be_bytes(), |value| length(value.len())));
-            bytes.extend_from_slice(value.as_deref().unwrap_or_default());
+            bytes.extend_from_slice(&value.map_or(REMOVED.to_be_bytes(), |value| length(value.len())));
+            bytes.extend_from_slice(value.unwrap_or_default());
         }
     }
     bytes
@@ -43,10 +43,10 @@ pub(super) fn read(entry: &[u8], into: &mut Pending) -> Result<(), StoreError> {
         let name = std::str::from_utf8(taken(&mut rest, name as usize)?).map_err(|_| malformed())?;
         for _ in 0..number::<4>(&mut rest)? {
             let key = number::<4>(&mut rest)?;
-            let key = taken(&mut rest, key as usize)?.to_vec();
+            let key = taken(&mut rest, key as usize)?;
             let value = match number::<4>(&mut rest)? {
                 REMOVED => None,
-                length => Some(taken(&mut rest, length as usize)?.to_vec()),
+                length => Some(taken(&mut rest, length as usize)?),
             };
             into.put(Tree::new(*shelf, name), key, value);
         }
@@ -92,7 +92,8 @@ mod tests {
         ) {
             let mut said = Pending::default();
             for (shelf, name, key, value) in &writes {
-                said.put(Tree::new(*shelf, name), key.clone(), value.map(|length| vec![7; length]));
+                let value = value.map(|length| vec![7; length]);
+                said.put(Tree::new(*shelf, name), key, value.as_deref());
             }
             let bytes = written(&said);
             let mut heard = Pending::default();

@@ -1,25 +1,19 @@
 //! Writes in memory, in the order of keys, tree by tree; and how they are read together with what lies below.
 //! It must never show a pair that a later write removed or replaced.
 
-use std::{collections::BTreeMap, iter::Peekable, ops::Bound};
+use std::{iter::Peekable, ops::Bound};
 
+use super::writes::{Writes, Written};
 use crate::{
     StoreError,
     kv::{Engine, Pair, Range, Shelf, Tree, Way},
     memory::is_empty,
 };
 
-/// What a write costs in memory beside its bytes, about.
-const OVERHEAD: usize = 96;
-
-/// The writes of one tree.
-pub(super) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
-/// Writes; `None` removes a pair.
+/// Writes; one without a value removes a pair.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Pending {
     trees: Vec<(Shelf, Box<str>, Writes)>,
-    bytes: usize,
 }
 
 impl Pending {
@@ -29,35 +23,23 @@ impl Pending {
 
     /// Bytes of memory it takes, about.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.trees.iter().map(|(_, _, writes)| writes.bytes()).sum()
     }
 
     /// What was written under a key, if anything.
     pub(super) fn get(&self, tree: Tree<'_>, key: &[u8]) -> Option<Option<&[u8]>> {
-        self.of(tree)?.get(key).map(Option::as_deref)
+        self.of(tree)?.get(key)
     }
 
     /// Writes a pair, or removes it.
-    pub(super) fn put(&mut self, tree: Tree<'_>, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let at = self.at(tree).unwrap_or_else(|| {
-            self.trees.push((tree.shelf, tree.name.into(), Writes::new()));
-            self.trees.len() - 1
-        });
-        let Some((_, _, writes)) = self.trees.get_mut(at) else { return };
-        let size = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
-        let (key_size, new) = (key.len(), size(&value));
-        match writes.insert(key, value) {
-            Some(old) => self.bytes = (self.bytes + new).saturating_sub(size(&old)),
-            None => self.bytes += key_size + new + OVERHEAD,
-        }
+    pub(super) fn put(&mut self, tree: Tree<'_>, key: &[u8], value: Option<&[u8]>) {
+        self.made(tree, |writes| writes.put(key, value));
     }
 
     /// Takes later writes in.
     pub(super) fn take(&mut self, later: Pending) {
-        for (shelf, name, writes) in later.trees {
-            for (key, value) in writes {
-                self.put(Tree::new(shelf, &name), key, value);
-            }
+        for (shelf, name, later) in later.trees {
+            self.made(Tree::new(shelf, &name), |writes| writes.take(later));
         }
     }
 
@@ -66,13 +48,24 @@ impl Pending {
         self.trees.iter().map(|(shelf, name, writes)| (Tree::new(*shelf, name), writes))
     }
 
+    /// The writes of a tree, if there are any.
+    pub(super) fn of(&self, tree: Tree<'_>) -> Option<&Writes> {
+        self.at(tree).and_then(|at| self.trees.get(at)).map(|(_, _, writes)| writes)
+    }
+
     fn at(&self, tree: Tree<'_>) -> Option<usize> {
         self.trees.iter().position(|(shelf, name, _)| *shelf == tree.shelf && **name == *tree.name)
     }
 
-    /// The writes of a tree, if there are any.
-    pub(super) fn of(&self, tree: Tree<'_>) -> Option<&Writes> {
-        self.at(tree).and_then(|at| self.trees.get(at)).map(|(_, _, writes)| writes)
+    /// Does something to the writes of a tree, which are made if there were none.
+    fn made(&mut self, tree: Tree<'_>, what: impl FnOnce(&mut Writes)) {
+        let at = self.at(tree).unwrap_or_else(|| {
+            self.trees.push((tree.shelf, tree.name.into(), Writes::default()));
+            self.trees.len() - 1
+        });
+        if let Some((_, _, writes)) = self.trees.get_mut(at) {
+            what(writes);
+        }
     }
 }
 
@@ -84,7 +77,8 @@ pub(super) fn page(
     way: Way,
     limit: usize,
 ) -> Result<Vec<Pair>, StoreError> {
-    let mut above: Vec<_> = layers.iter().filter_map(|layer| layer.of(tree)).map(|it| walk(it, range, way)).collect();
+    let mut above: Vec<Walk<'_>> =
+        layers.iter().filter_map(|layer| layer.of(tree)).map(|it| it.walk(range, way).peekable()).collect();
     if above.iter_mut().all(|layer| layer.peek().is_none()) {
         return engine.page(tree, range, way, limit);
     }
@@ -99,15 +93,15 @@ pub(super) fn page(
         };
         let mut next: Option<&[u8]> = below.page.peek().map(|(key, _)| key.as_slice());
         for layer in &mut above {
-            let key = layer.peek().map(|(key, _)| key.as_slice());
+            let key = layer.peek().map(|(key, _)| *key);
             next = if nearest(key, next) { key } else { next };
         }
         let Some(next) = next.map(<[u8]>::to_vec) else { break };
         let mut value = below.page.next_if(|(key, _)| *key == next).map(|(_, value)| value);
         // From the earliest layer to the latest, which has the last word.
         for layer in above.iter_mut().rev() {
-            if let Some((_, written)) = layer.next_if(|(key, _)| **key == next) {
-                value = written.clone();
+            if let Some((_, written)) = layer.next_if(|(key, _)| *key == next) {
+                value = written.map(<[u8]>::to_vec);
             }
         }
         found.extend(value.map(|value| (next, value)));
@@ -123,9 +117,7 @@ pub(super) fn pages(
     limit: usize,
 ) -> Result<Vec<Vec<Pair>>, StoreError> {
     let written: Vec<&Writes> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
-    let touched = |range: &Range<'_>| {
-        !is_empty(*range) && written.iter().any(|writes| writes.range::<[u8], _>(*range).next().is_some())
-    };
+    let touched = |range: &Range<'_>| !is_empty(*range) && written.iter().any(|writes| writes.touches(*range));
     let above: Vec<bool> = ranges.iter().map(touched).collect();
     let alone: Vec<Range<'_>> = ranges.iter().zip(&above).filter(|it| !it.1).map(|it| *it.0).collect();
     let mut below = engine.pages(tree, &alone, limit)?.into_iter();
@@ -136,16 +128,8 @@ pub(super) fn pages(
     found.collect()
 }
 
-type Walk<'a> = Peekable<Box<dyn Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> + 'a>>;
-
-fn walk<'a>(writes: &'a Writes, range: Range<'_>, way: Way) -> Walk<'a> {
-    let found = writes.range::<[u8], _>(range);
-    let walk: Box<dyn Iterator<Item = _>> = match way {
-        Way::Up => Box::new(found),
-        Way::Down => Box::new(found.rev()),
-    };
-    walk.peekable()
-}
+/// What a layer has in a range.
+type Walk<'a> = Peekable<Box<dyn Iterator<Item = Written<'a>> + 'a>>;
 
 /// A range that outlives what it was made of.
 type Owned = (Bound<Vec<u8>>, Bound<Vec<u8>>);

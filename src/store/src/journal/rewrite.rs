@@ -128,7 +128,7 @@ impl Journaled {
         let writes = self.pen().meanwhile.as_mut().map(std::mem::take).unwrap_or_default();
         self.caught_up.notify_all();
         for (tree, writes) in writes.trees() {
-            fresh.settle(tree, &mut writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())))?;
+            fresh.settle(tree, &mut writes.iter())?;
         }
         fresh.sync()?;
         Ok(writes.bytes())
