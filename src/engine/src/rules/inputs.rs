@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use provost_model::{Attr, FieldSet, Key, Kind, PartId, Reading, Record, ScopeNo, Standing, field};
+use provost_model::{Attr, Field, FieldSet, Key, Kind, PartId, Reading, Record, ScopeNo, Standing, Value, field};
 
 use super::{Neighbour, Rule, view::OF_PLACES};
 use crate::{own, severity};
@@ -65,11 +65,13 @@ impl News {
         let whole =
             before.externals != after.externals || before.identity != after.identity || spoken(before) != spoken(after);
         let all = [before, after].into_iter().flat_map(|it| &it.statements).flat_map(|said| said.facts.iter());
-        let mut fields = FieldSet::EMPTY;
+        let (mut compared, mut fields) = (FieldSet::EMPTY, FieldSet::EMPTY);
         for (field, _) in all {
-            let by =
-                |it: &Record| it.said(field).map(|(reading, said)| (reading.map(Clone::clone), said.scope, said.part));
-            if !fields.has(field) && by(before) != by(after) {
+            if compared.has(field) {
+                continue;
+            }
+            compared = compared.with(field);
+            if told(before, field) != told(after, field) {
                 fields = fields.with(field);
             }
         }
@@ -92,6 +94,11 @@ impl News {
             known.marks.extend(former.marks);
         }
     }
+}
+
+/// What is believed of an attribute, and who says so.
+fn told(record: &Record, field: Field) -> Option<(Reading<&Value>, ScopeNo, PartId)> {
+    record.said(field).map(|(reading, said)| (reading, said.scope, said.part))
 }
 
 fn given_up(before: &Record, after: &Record, attr: Attr<String>) -> Option<String> {
