@@ -158,6 +158,19 @@ fn a_file_says_what_it_owns_and_fits_on_its_wall() {
 }
 
 #[test]
+fn what_the_linker_is_told_is_used_names_our_rooms_and_no_hash() {
+    // A compiler's hash in a name would have the list hold for that compiler only.
+    let used = std::fs::read_to_string(root().join("src/daemon/used.ld")).unwrap();
+    for room in ["provost", "provost_client", "provost_connectors", "provost_engine", "provost_model", "provost_store"]
+    {
+        assert!(used.contains(&format!("    *.{room}.*(\n")), "nothing of {room}");
+    }
+    let hashed = |name: &str| name.rsplit_once("17h").is_some_and(|(_, rest)| !rest.starts_with('*'));
+    let hashed: Vec<&str> = used.lines().filter(|line| line.contains("_ZN") && hashed(line)).collect();
+    assert!(hashed.is_empty() && used.ends_with("INSERT BEFORE .text;\n"), "{hashed:?}");
+}
+
+#[test]
 fn nothing_unfinished_is_marked_instead_of_done() {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ign", "ore")];
     for (path, text) in sources() {

@@ -1,7 +1,8 @@
-//! Chores of the project: `cargo xtask test | deny | bench | tools`.
+//! Chores of the project: `cargo xtask test | deny | bench | layout | tools`.
 //! It must never be needed to build or run Provost itself.
 
 mod bench;
+mod layout;
 mod tools;
 
 use std::{
@@ -13,8 +14,9 @@ use anyhow::{Context as _, Result, bail};
 
 const USAGE: &str = "cargo xtask test [ARGS for the test runner]   install what tests need, run them all
 cargo xtask deny                              check licences, bans and sources
-cargo xtask bench [iam|idle] --endpoint DIR   measure, print a table
+cargo xtask bench --endpoint DIR              measure scans of AWS, print a table; --users N,N, --engine redb
 cargo xtask bench store [--identities N] …    measure the store beside SQLite, print a table
+cargo xtask layout --endpoint DIR             watch what runs, write src/daemon/used.ld for the linker
 cargo xtask tools                             install what tests need, print where it is";
 
 fn main() -> ExitCode {
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         "test" => test(&rest),
         "deny" => deny(),
         "bench" => bench::run(&rest),
+        "layout" => layout::run(&rest),
         "tools" => tools::Tools::install().map(|tools| say(&format!("{tools:?}"))),
         _ => {
             say(USAGE);

@@ -117,9 +117,21 @@ fn debian() -> Result<()> {
     if !Path::new(SSHD).exists() {
         missing.push("openssh-server");
     }
-    if missing.is_empty() {
-        return Ok(());
+    match missing.is_empty() {
+        true => Ok(()),
+        false => apt_install(&missing),
     }
+}
+
+/// Installs a Debian package, unless the program it brings is here.
+pub fn debian_package(package: &str, program: &str) -> Result<()> {
+    match quiet(Command::new(program).arg("--version")) {
+        true => Ok(()),
+        false => apt_install(&[package]),
+    }
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
     let root = quiet(Command::new("sh").args(["-c", "test $(id -u) = 0"]));
     let apt = |words: &[&str]| {
         let mut command = if root { Command::new("apt-get") } else { Command::new("sudo") };
@@ -130,8 +142,8 @@ fn debian() -> Result<()> {
     };
     apt(&["update", "-qq"])?;
     let mut words = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    words.extend(&missing);
-    apt(&words).with_context(|| format!("apt-get install {}", missing.join(" ")))
+    words.extend(packages);
+    apt(&words).with_context(|| format!("apt-get install {}", packages.join(" ")))
 }
 
 /// OpenBao's own program: what the package puts into `bin` is a script around it, and outlives it when it is ended.

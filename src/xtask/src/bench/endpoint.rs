@@ -12,14 +12,14 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 /// A running endpoint.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     child: Child,
     port: u16,
 }
 
 impl Endpoint {
     /// Starts one with that many users, 40 ms of latency unless told otherwise.
-    pub(super) fn start(binary: &Path, users: u64, extra: &[&str]) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, users: u64, extra: &[&str]) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = Command::new(binary);
         command.args(["--users", &users.to_string(), "--port", &port.to_string()]);
@@ -39,12 +39,12 @@ impl Endpoint {
     }
 
     /// Its address.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// What it answers to a path.
-    pub(super) fn get(&self, path: &str) -> Result<String> {
+    pub(crate) fn get(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
@@ -54,7 +54,7 @@ impl Endpoint {
     }
 
     /// The same as JSON.
-    pub(super) fn json(&self, path: &str) -> Result<serde_json::Value> {
+    pub(crate) fn json(&self, path: &str) -> Result<serde_json::Value> {
         Ok(serde_json::from_str(&self.get(path)?)?)
     }
 }

@@ -12,10 +12,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::{
-    endpoint::Endpoint,
-    program::{Program, Took},
-};
+use self::program::Took;
+pub(crate) use self::{endpoint::Endpoint, program::Program};
 use crate::{say, tools};
 
 /// One line of the table.
@@ -37,7 +35,10 @@ struct Calls {
     in_flight: u64,
 }
 
-/// Runs `bench [--endpoint DIR] [--users N,N]`, or `bench store` with the words of that benchmark.
+/// Makes the program to be measured, with an empty store, for an endpoint's address and at a pace.
+type Start<'a> = dyn Fn(&str, &str) -> Result<Program> + 'a;
+
+/// Runs `bench --endpoint DIR [--users N,N] [--engine NAME]`, or `bench store` with the words of that benchmark.
 pub fn run(words: &[String]) -> Result<()> {
     if let Some(("store", rest)) = words.split_first().map(|(word, rest)| (word.as_str(), rest)) {
         let mut cargo = Command::new("cargo");
@@ -49,26 +50,28 @@ pub fn run(words: &[String]) -> Result<()> {
         bail!("--endpoint DIR is missing: the directory of the endpoint's crate (a Cargo package named iamreplay)");
     };
     let sizes = option("--users").unwrap_or_else(|| "500,5000,50000".into());
+    let engine = option("--engine").unwrap_or_else(|| "sled".into());
     let sizes =
         sizes.split(',').map(|it| it.parse::<u64>().context("--users takes numbers")).collect::<Result<Vec<_>>>()?;
     let endpoint = built_endpoint(&PathBuf::from(directory))?;
     let program = built_program()?;
-    header()?;
+    let start = |url: &str, pace: &str| Program::new(&program, url, pace, &engine);
+    header(&engine)?;
     for users in sizes {
-        for line in measure(&endpoint, &program, users)? {
+        for line in measure(&endpoint, &start, users)? {
             print(users, &line);
         }
     }
-    print(500, &throttled(&endpoint, &program, 500)?);
+    print(500, &throttled(&endpoint, &start, 500)?);
     Ok(())
 }
 
 /// Cold, warm unchanged, warm with one per cent churned, hidden keys with a sweep, pages shorter than asked for.
-fn measure(binary: &Path, provost: &Path, users: u64) -> Result<Vec<Line>> {
+fn measure(binary: &Path, start: &Start<'_>, users: u64) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     {
         let endpoint = Endpoint::start(binary, users, &[])?;
-        let program = Program::new(provost, &endpoint.url(), "full")?;
+        let program = start(&endpoint.url(), "full")?;
         lines.push(line("cold, full", &endpoint, program.scan(&[])?, &program)?);
         endpoint.get("/__reset?report=1")?;
         lines.push(line("warm, unchanged", &endpoint, program.scan(&[])?, &program)?);
@@ -78,28 +81,28 @@ fn measure(binary: &Path, provost: &Path, users: u64) -> Result<Vec<Line>> {
     }
     {
         let endpoint = Endpoint::start(binary, users, &["--report-hides-inactive", "1", "--latency-ms", "2"])?;
-        let program = Program::new(provost, &endpoint.url(), "full")?;
+        let program = start(&endpoint.url(), "full")?;
         program.scan(&[])?;
         endpoint.get("/__reset?report=1")?;
         lines.push(line("hidden keys, --sweep", &endpoint, program.scan(&["--sweep"])?, &program)?);
     }
     {
         let endpoint = Endpoint::start(binary, users, &["--max-page", "37", "--latency-ms", "2"])?;
-        let program = Program::new(provost, &endpoint.url(), "full")?;
+        let program = start(&endpoint.url(), "full")?;
         lines.push(line("cold, pages of 37", &endpoint, program.scan(&[])?, &program)?);
     }
     {
         let endpoint = Endpoint::start(binary, users, &["--latency-ms", "0"])?;
-        let program = Program::new(provost, &endpoint.url(), "full")?;
+        let program = start(&endpoint.url(), "full")?;
         lines.push(line("cold, no latency (CPU)", &endpoint, program.scan(&[])?, &program)?);
     }
     Ok(lines)
 }
 
 /// The default pace under fifteen calls a second for each action.
-fn throttled(binary: &Path, provost: &Path, users: u64) -> Result<Line> {
+fn throttled(binary: &Path, start: &Start<'_>, users: u64) -> Result<Line> {
     let endpoint = Endpoint::start(binary, users, &["--rate", "15", "--burst", "15", "--throttle-scope", "action"])?;
-    let program = Program::new(provost, &endpoint.url(), "shared")?;
+    let program = start(&endpoint.url(), "shared")?;
     line("cold, shared, 15/s per action", &endpoint, program.scan(&[])?, &program)
 }
 
@@ -120,12 +123,12 @@ fn line(what: &str, endpoint: &Endpoint, took: Took, program: &Program) -> Resul
     Ok(Line { what: what.to_owned(), took, calls, right })
 }
 
-fn header() -> Result<()> {
+fn header(engine: &str) -> Result<()> {
     let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().context("git")?;
     let date = Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output().context("date")?;
     let machine = std::thread::available_parallelism().map_or(0, usize::from);
     say(&format!(
-        "{machine} cores, {}, commit {}",
+        "{machine} cores, {}, commit {}, {engine}",
         String::from_utf8_lossy(&date.stdout).trim(),
         String::from_utf8_lossy(&commit.stdout).trim()
     ));
@@ -156,7 +159,8 @@ fn print(users: u64, line: &Line) {
     ));
 }
 
-fn built_endpoint(directory: &Path) -> Result<PathBuf> {
+/// The endpoint, built from its crate.
+pub(crate) fn built_endpoint(directory: &Path) -> Result<PathBuf> {
     let target = tools::target().join("bench");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--quiet", "--locked", "--bin", "iamreplay", "--manifest-path"]);

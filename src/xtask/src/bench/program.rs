@@ -17,7 +17,7 @@ use crate::tools;
 const TICKS: f64 = 100.0;
 
 /// A program with a configuration for one endpoint.
-pub(super) struct Program {
+pub(crate) struct Program {
     binary: PathBuf,
     home: PathBuf,
     url: String,
@@ -25,31 +25,31 @@ pub(super) struct Program {
 
 /// What one run took.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Took {
-    pub(super) exit: i32,
-    pub(super) wall: f64,
+pub(crate) struct Took {
+    pub(crate) exit: i32,
+    pub(crate) wall: f64,
     /// Until findings stood for the first time, in seconds; zero if none changed.
-    pub(super) first_findings: f64,
-    pub(super) cpu: f64,
-    pub(super) peak_mib: f64,
+    pub(crate) first_findings: f64,
+    pub(crate) cpu: f64,
+    pub(crate) peak_mib: f64,
 }
 
 impl Program {
     /// A program with an empty store.
-    pub(super) fn new(binary: &Path, url: &str, pace: &str) -> Result<Self> {
+    pub(crate) fn new(binary: &Path, url: &str, pace: &str, engine: &str) -> Result<Self> {
         let home = tools::target().join("bench/home");
         let _ = fs::remove_dir_all(&home);
         fs::create_dir_all(&home)?;
         let store = home.join("store");
         let text = format!(
-            "[store]\npath = {store:?}\nmin_free = \"1MiB\"\n[[sources]]\nname = \"aws\"\nconnector = \"aws\"\npace = {pace:?}\nregions = []\n"
+            "[store]\npath = {store:?}\nengine = {engine:?}\nmin_free = \"1MiB\"\n[[sources]]\nname = \"aws\"\nconnector = \"aws\"\npace = {pace:?}\nregions = []\n"
         );
         fs::write(home.join("provost.toml"), text)?;
         Ok(Self { binary: binary.to_owned(), home, url: url.to_owned() })
     }
 
     /// One scan.
-    pub(super) fn scan(&self, extra: &[&str]) -> Result<Took> {
+    pub(crate) fn scan(&self, extra: &[&str]) -> Result<Took> {
         let begun = Instant::now();
         let mut child = self.command(&["scan"]).args(extra).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let errors = child.stderr.take().context("no standard error")?;
@@ -77,12 +77,13 @@ impl Program {
     }
 
     /// The inventory, one record a line.
-    pub(super) fn inventory(&self) -> Result<String> {
+    pub(crate) fn inventory(&self) -> Result<String> {
         let listed = self.command(&["inventory", "list", "--output", "ndjson"]).output()?;
         Ok(String::from_utf8(listed.stdout)?)
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// The program with some words, in this home and with no environment but what it needs.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.env_clear().arg("--config").arg(self.home.join("provost.toml")).args(words);
         command.env("HOME", &self.home).env("PROVOST_LOG", "provost::jobs::judge=debug");
