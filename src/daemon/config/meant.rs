@@ -39,8 +39,8 @@ use super::{
 
 /// Longest drain; systemd kills after 30 seconds.
 const DRAIN_MAX: Duration = Duration::from_secs(25);
-/// Memory for pages of the embedded store unless it is said: measured to do for 200,000 records.
-const STORE_CACHE: u64 = 16 << 20;
+/// Memory for pages of the embedded store unless it is said: measured to do for 100,000 records.
+const STORE_CACHE: u64 = 8 << 20;
 /// What it may be.
 const STORE_CACHES: RangeInclusive<u64> = 8 << 20..=16 << 30;
 const WEEK: Duration = Duration::from_secs(7 * 86_400);

@@ -76,8 +76,8 @@ pub struct TypedStore {
     pub keep_daily: Option<String>,
     /// Space kept free on the store's disk, such as `2GiB` or `5%`; by default the larger of 1 GiB and 5 %.
     pub min_free: Option<String>,
-    /// Memory for pages of the embedded store, between `8MiB` and `16GiB`; `16MiB` by default. A store of a million records
-    /// is loaded with far fewer bytes written when its tables fit.
+    /// Memory for pages of the embedded store, between `8MiB` and `16GiB`; `8MiB` by default, which does for 100,000
+    /// records. A store of a million is loaded with far fewer bytes written when its tables fit: give it `256MiB`.
     pub cache: Option<String>,
     /// When the store is backed up, and where to.
     pub backups: TypedBackups,

@@ -87,7 +87,7 @@ fn without_hashes(section: &str) -> String {
     if let Some((name, _)) = section.rsplit_once("17h").filter(|(_, rest)| rest.get(..16).is_some_and(is_hash)) {
         return format!("{name}17h*");
     }
-    let section = section.split(".llvm.").next().unwrap_or_default();
+    let (section, end) = section.split_once(".llvm.").map_or((section, ""), |(name, _)| (name, "*"));
     let mut parts = section.split("Cs");
     let mut pattern = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -103,7 +103,7 @@ fn without_hashes(section: &str) -> String {
             }
         }
     }
-    pattern
+    pattern + end
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
           d6e390           d6e390      139     1         /t/provost-7eec033e6396644e.redb-a79a8816d9fd6004.redb.39b02397e671b2d1-cgu.0.rcgu.o.rcgu.o:(.text._ZN4redb4open17h0123456789abcdefE)
           d6e390           d6e390      139     1                 _ZN4redb4open17h0123456789abcdefE
           d6e4c9           d6e4c9       33     1         /t/provost-7eec033e6396644e.redb-a79a8816d9fd6004.redb.39b02397e671b2d1-cgu.1.rcgu.o.rcgu.o:(.text._ZN4redb5close17hfedcba9876543210E.llvm.7)
-          d6e500           d6e500       33     1         /t/libstd-9.rlib(std-9.std.1-cgu.0.rcgu.o):(.text.unlikely._RNvNtCs4X4t9plMPHF_3std4rt_Cs4X4t9plMPHF_3std)
+          d6e500           d6e500       33     1         /t/libstd-9.rlib(std-9.std.1-cgu.0.rcgu.o):(.text.unlikely._RNvNtCs4X4t9plMPHF_3std4rt_Cs4X4t9plMPHF_3std.llvm.9)
           d6e600           d6e600       33     1         /t/libjemalloc.rlib(arena.o):(.text.arena_new)
           d6e700           d6e700       33     1         /t/libjemalloc.rlib(arena.o):(.text.arena_old)
           d6e800           d6e800       33     1         /t/libjemalloc.rlib(arena.o):(.rodata.main)
@@ -125,14 +125,14 @@ mod tests {
         let called = [
             "_ZN4redb4open17h0123456789abcdefE",
             "_ZN4redb5close17hfedcba9876543210E.llvm.7",
-            "_RNvNtCs4X4t9plMPHF_3std4rt_Cs4X4t9plMPHF_3std",
+            "_RNvNtCs4X4t9plMPHF_3std4rt_Cs4X4t9plMPHF_3std.llvm.9",
             "arena_new",
             "main",
         ];
         let list = Map::read(MAP).list(&called.map(str::to_owned).into());
         assert_eq!(list.names, 4);
         let redb = "    *.redb.*(\n      .text._ZN4redb4open17h*\n      .text._ZN4redb5close17h*\n    )\n";
-        let others = "    *(\n      .text.arena_new\n      .text.unlikely._RNvNtCs*_3std4rt_Cs*_3std\n    )\n";
+        let others = "    *(\n      .text.arena_new\n      .text.unlikely._RNvNtCs*_3std4rt_Cs*_3std*\n    )\n";
         assert!(list.text.contains(redb) && list.text.contains(others) && !list.text.contains("old"), "{}", list.text);
     }
 
