@@ -1,5 +1,5 @@
-//! Says to the linker how the program is laid out. Of its fifty thousand functions a run calls every tenth; where those lie
-//! among the others, most of the program is in memory, since the kernel maps what lies around what is asked for.
+//! Says to the linker how the program is laid out. Of its seventy thousand functions a run calls every tenth; where those
+//! lie among the others, most of the program is in memory, since the kernel maps what lies around what is asked for.
 //! `used.ld` names those that ran when `cargo xtask layout` looked, so that they lie side by side.
 //! It must never decide what the program does: a function that is not named works as well.
 

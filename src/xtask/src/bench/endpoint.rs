@@ -54,7 +54,7 @@ impl Endpoint {
     }
 
     /// The same as JSON.
-    pub(crate) fn json(&self, path: &str) -> Result<serde_json::Value> {
+    pub(super) fn json(&self, path: &str) -> Result<serde_json::Value> {
         Ok(serde_json::from_str(&self.get(path)?)?)
     }
 }

@@ -25,13 +25,13 @@ pub(crate) struct Program {
 
 /// What one run took.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Took {
-    pub(crate) exit: i32,
-    pub(crate) wall: f64,
+pub(super) struct Took {
+    pub(super) exit: i32,
+    pub(super) wall: f64,
     /// Until findings stood for the first time, in seconds; zero if none changed.
-    pub(crate) first_findings: f64,
-    pub(crate) cpu: f64,
-    pub(crate) peak_mib: f64,
+    pub(super) first_findings: f64,
+    pub(super) cpu: f64,
+    pub(super) peak_mib: f64,
 }
 
 impl Program {
@@ -49,7 +49,7 @@ impl Program {
     }
 
     /// One scan.
-    pub(crate) fn scan(&self, extra: &[&str]) -> Result<Took> {
+    pub(super) fn scan(&self, extra: &[&str]) -> Result<Took> {
         let begun = Instant::now();
         let mut child = self.command(&["scan"]).args(extra).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let errors = child.stderr.take().context("no standard error")?;
@@ -77,7 +77,7 @@ impl Program {
     }
 
     /// The inventory, one record a line.
-    pub(crate) fn inventory(&self) -> Result<String> {
+    pub(super) fn inventory(&self) -> Result<String> {
         let listed = self.command(&["inventory", "list", "--output", "ndjson"]).output()?;
         Ok(String::from_utf8(listed.stdout)?)
     }
