@@ -72,9 +72,18 @@ fn the_tables_of_the_readme_are_what_the_code_says() {
 fn the_table_of_store_formats_is_what_the_code_says() {
     let mut steps = String::from("| step | expands | migrates | contracts | `min_reader` |\n|---|---|---|---|---|\n");
     for step in provost_store::steps::ALL {
-        let provost_store::steps::Step { to, expands, migrates, contracts, min_reader, elsewhere, contracted, .. } =
-            step;
-        let readers = format!("{min_reader}; {elsewhere} elsewhere; {contracted} in the end");
+        let provost_store::steps::Step {
+            to,
+            expands,
+            migrates,
+            contracts,
+            min_reader,
+            elsewhere,
+            anew,
+            contracted,
+            ..
+        } = step;
+        let readers = format!("{min_reader}; {elsewhere} elsewhere; {anew} anew; {contracted} in the end");
         writeln!(steps, "| {} → {to} | {expands} | {migrates} | {contracts} | {readers} |", to - 1).unwrap();
     }
     holds(("src/ARCHITECTURE.md", "formats"), &steps);

@@ -52,7 +52,7 @@ fn a_store_for_newer_readers_is_refused_and_left_as_it_is() {
         assert_eq!(out, "");
         assert_eq!(
             err.lines().last().unwrap(),
-            "provost: the store at /place/state/provost needs a reader of version 9, this is 4; use the newer provost"
+            "provost: the store at /place/state/provost needs a reader of version 9, this is 5; use the newer provost"
         );
     }
     assert_eq!(fs::read_to_string(place.store().join("format.toml")).unwrap(), later);
@@ -60,7 +60,7 @@ fn a_store_for_newer_readers_is_refused_and_left_as_it_is() {
     fs::write(place.store().join("format.toml"), later.replace("min_reader = 9", "min_reader = 3")).unwrap();
     told(&place, &["status"], 0);
     let (_, err) = told(&place, &["store", "compact"], 5);
-    insta::assert_snapshot!(err.lines().last().unwrap(), @"provost: the store at /place/state/provost is of format 9, this program rewrites up to 4; use the newer provost");
+    insta::assert_snapshot!(err.lines().last().unwrap(), @"provost: the store at /place/state/provost is of format 9, this program rewrites up to 5; use the newer provost");
 }
 
 #[test]
@@ -68,14 +68,14 @@ fn a_store_of_a_former_format_is_brought_over_once_and_goes_back() {
     let place = placed(1);
     let before = fs::read(place.store().join("sled/db")).unwrap();
     let (_, err) = told(&place, &["store", "check"], 0);
-    insta::assert_snapshot!(err, @"TIME  WARN the store is of an older format: it was copied, and is now brought to this program's store=/place/state/provost format=1 copy=/place/state/provost/backups/before-format-4.1");
+    insta::assert_snapshot!(err, @"TIME  WARN the store is of an older format: it was copied, and is now brought to this program's store=/place/state/provost format=1 copy=/place/state/provost/backups/before-format-5.1");
     let (out, err) = told(&place, &["store", "check"], 0);
     assert_eq!((out.ends_with("Nothing is wrong."), err.as_str()), (true, ""), "{out}");
-    assert_eq!(format_of(&place), "format = 4, min_reader = 2");
+    assert_eq!(format_of(&place), "format = 5, min_reader = 2");
     let (out, _) = told(&place, &["store", "rollback"], 0);
     insta::assert_snapshot!(out, @r"
     The store that was there was set aside, as it was, in /place/state/provost/rolled-back-TIME.
-    Every file was put back from /place/state/provost/backups/before-format-4.1 and is the one that was copied.
+    Every file was put back from /place/state/provost/backups/before-format-5.1 and is the one that was copied.
     The store is of format 1 again, as of commit 7 of 2023-11-14T22:13:27Z.
     No commit was lost.
     Install the provost that reads format 1 before the store is opened: this one would bring it to its own again.
@@ -103,14 +103,14 @@ fn going_back_loses_commits_only_if_told_and_never_under_a_daemon() {
     let listed = place.listed(&["inventory", "list"]);
     let (_, err) = told(&place, &["store", "rollback"], 1);
     let (commits, rest) = err.strip_prefix("provost: ").unwrap().split_once(' ').unwrap();
-    insta::assert_snapshot!(rest, @"commits were made since the store was copied to /place/state/provost/backups/before-format-4.1, the first at TIME; nothing was changed. To go back without them (the store that is there is set aside, not thrown away), add --lose-commits");
+    insta::assert_snapshot!(rest, @"commits were made since the store was copied to /place/state/provost/backups/before-format-5.1, the first at TIME; nothing was changed. To go back without them (the store that is there is set aside, not thrown away), add --lose-commits");
     assert_eq!(place.listed(&["inventory", "list"]), listed, "nothing was changed");
     let (out, _) = told(&place, &["store", "rollback", "--lose-commits"], 0);
     let commits: u64 = commits.parse().unwrap();
     assert!(commits > 0 && out.contains(" later commits are in the store that was set aside only."), "{out}");
     assert_eq!(format_of(&place), "format = 1, min_reader = 1");
     assert!(place.listed(&["inventory", "list"]).is_empty(), "brought over again, without what was lost");
-    assert!(place.store().join("backups/before-format-4.2/copy.toml").exists());
+    assert!(place.store().join("backups/before-format-5.2/copy.toml").exists());
 }
 
 #[test]
@@ -119,11 +119,11 @@ fn nobody_goes_back_from_what_the_release_before_reads_nor_from_a_database() {
     place.done(&["status"]);
     let (out, _) = told(&place, &["store", "rollback"], 0);
     insta::assert_snapshot!(out, @r"
-    Nothing to go back from: the store at /place/state/provost is of format 4, and programs from format 2 on read it as it is. Nothing was changed.
+    Nothing to go back from: the store at /place/state/provost is of format 5, and programs from format 2 on read it as it is. Nothing was changed.
     To go back to the copy all the same, without the commits made since, add --lose-commits.
     ");
     place.done(&["store", "compact"]);
-    assert_eq!(format_of(&place), "format = 4, min_reader = 3");
+    assert_eq!(format_of(&place), "format = 5, min_reader = 5");
     told(&place, &["store", "rollback", "--lose-commits"], 0);
     assert_eq!(format_of(&place), "format = 2, min_reader = 2");
     let text = fs::read_to_string(place.configuration()).unwrap();
@@ -139,5 +139,5 @@ fn moving_a_store_of_a_former_format_leaves_it_as_it_is() {
     told(&place, &["store", "migrate", "--to", "redb", new.to_str().unwrap()], 0);
     assert_eq!(format_of(&place), "format = 1, min_reader = 1");
     assert!(!place.store().join("backups").exists());
-    assert!(fs::read_to_string(new.join("format.toml")).unwrap().starts_with("format = 4\nmin_reader = 3\n"));
+    assert!(fs::read_to_string(new.join("format.toml")).unwrap().starts_with("format = 5\nmin_reader = 3\n"));
 }

@@ -1,17 +1,18 @@
 //! Stores as programs of former formats left them, closed in order; each is written by the code of its time and never made
 //! anew by a later one.
 //!
-//! Format 1 is of commit de7cef1, format 2 of commit ef30cc3, format 3 of commit f029f7a and kept by redb. All
-//! were written by the same words, of which the contents
-//! follow that the tests tell; journals were put in place after every thousand bytes.
+//! Format 1 is of commit de7cef1, format 2 of commit ef30cc3, format 3 of commit f029f7a and kept by redb, format 4 of commit
+//! f60743b. All were written by the same words, of which the contents follow that the tests tell; journals were put in place
+//! after every thousand bytes.
 
 use std::{fs, path::Path};
 
 /// The formats there are stores of, each in a tar file.
-const PACKED: [(u32, &[u8]); 3] = [
+const PACKED: [(u32, &[u8]); 4] = [
     (1, include_bytes!("format-1.tar.zst")),
     (2, include_bytes!("format-2.tar.zst")),
     (3, include_bytes!("format-3.tar.zst")),
+    (4, include_bytes!("format-4.tar.zst")),
 ];
 
 /// A block of a tar file.

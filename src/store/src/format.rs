@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EngineKind, StoreError, steps};
 
 /// The format that this program writes, and the newest that it knows. What brings a store there is in `steps`.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 pub(crate) const NAME: &str = "format.toml";
 /// In the place of an engine's name while a store takes the place of another: no program of any format opens that.
 const REPLACING: &str = "being replaced";
@@ -61,9 +61,9 @@ pub(crate) struct Stepping {
 }
 
 impl Format {
-    /// The format of this program, with the engine in that place.
-    pub(crate) fn present(place: Place) -> Self {
-        let min_reader = steps::ALL.last().map_or(VERSION, |step| step.reader_of(&place));
+    /// The format of this program, with an engine in that place whose files are made anew.
+    pub(crate) fn anew(place: Place) -> Self {
+        let min_reader = steps::ALL.last().map_or(VERSION, |step| step.reader_of_new(&place));
         Self { version: VERSION, min_reader, place, stepping: None }
     }
 

@@ -42,9 +42,9 @@ pub struct OpenOptions {
 }
 
 impl Default for OpenOptions {
-    /// No waiting; 32 MiB of pages, which do for 200,000 records; 16 MiB of journal; whichever engine.
+    /// No waiting; 32 MiB of pages, which do for 200,000 records; 12 MiB of journal; whichever engine.
     fn default() -> Self {
-        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 16 << 20, backups: None, engine: None }
+        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 12 << 20, backups: None, engine: None }
     }
 }
 
@@ -215,7 +215,7 @@ fn make(path: &Path, options: &OpenOptions) -> Result<Format, StoreError> {
     }
     DirBuilder::new().mode(0o700).create(&making)?;
     drop(Journaled::open(opened(path, &place, &making, options.cache)?, &making, options.journal, None)?);
-    let format = Format::present(place);
+    let format = Format::anew(place);
     format::write(path, &format)?;
     std::fs::rename(&making, path.join(format.place.name()))?;
     File::open(path)?.sync_all()?;

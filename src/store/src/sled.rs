@@ -1,17 +1,21 @@
 //! The embedded default: sled, one tree per table and index, below the journal that makes batches atomic.
 //! It must never call a batch durable that only the page cache knows: sled's own flush does not reach the disk.
 
+mod block;
+mod blocks;
+
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use self::blocks::Blocks;
 use crate::{
     StoreError,
     kv::{Engine, Pair, Range, Settled, Tree, Way},
@@ -22,13 +26,17 @@ use crate::{
 const HALF_WRITTEN: &str = ".generating";
 /// The tree that sled makes for itself.
 const OWN: &str = "__sled__default";
+/// How sled's name of a tree of blocks begins, for good.
+const IN_BLOCKS: &str = "blocks/";
 
 /// A directory with sled's files.
 pub struct Sled {
     path: PathBuf,
     db: ::sled::Db,
+    /// Whether pairs have a value each: so did programs of formats up to 4, and it stays so until the engine is rewritten.
+    singly: bool,
     /// Handles of the trees used so far.
-    trees: RwLock<HashMap<String, ::sled::Tree>>,
+    trees: RwLock<HashMap<String, Kept>>,
     /// sled's one large file, to reach the disk after each flush.
     file: File,
     /// Files beside it that are on the disk already: sled puts very large pages into files of their own.
@@ -37,17 +45,30 @@ pub struct Sled {
     broken: AtomicBool,
 }
 
+/// How the pairs of a tree are kept.
+#[derive(Clone, Debug)]
+enum Kept {
+    /// A value each.
+    Singly(::sled::Tree),
+    /// Many in a value.
+    InBlocks(Arc<Blocks>),
+}
+
 impl Sled {
     /// sled in a directory that was checked before.
     pub(crate) fn open(path: &Path, cache: u64) -> Result<Self, StoreError> {
         clear_half_written(path)?;
-        let config = ::sled::Config::new().path(path).cache_capacity(cache).mode(::sled::Mode::LowSpace);
+        // sled counts what a page has on disk; in memory it takes about twice as much.
+        let config = ::sled::Config::new().path(path).cache_capacity(cache / 2).mode(::sled::Mode::LowSpace);
         let db = config.flush_every_ms(Some(500)).open().map_err(|error| failed(path, error))?;
         let file = File::open(path.join("db"))?;
         File::open(path)?.sync_all()?;
+        let singly =
+            db.tree_names().iter().any(|name| *name != OWN.as_bytes() && !name.starts_with(IN_BLOCKS.as_bytes()));
         let this = Self {
             path: path.to_owned(),
             db,
+            singly,
             trees: RwLock::default(),
             file,
             beside: Mutex::default(),
@@ -59,14 +80,18 @@ impl Sled {
 
     /// Reads every tree to its end, so that every page that is in use is read and its checksum compared.
     pub(crate) fn read_through(&self) -> Result<(), StoreError> {
-        for name in self.db.tree_names() {
-            let tree = self.db.open_tree(name).map_err(|error| failed(&self.path, error))?;
-            tree.iter().try_for_each(|pair| pair.map(drop)).map_err(|error| failed(&self.path, error))?;
+        for name in self.names() {
+            match self.kept(&name)? {
+                Kept::InBlocks(blocks) => blocks.read_through()?,
+                Kept::Singly(tree) => {
+                    tree.iter().try_for_each(|pair| pair.map(drop)).map_err(|error| failed(&self.path, error))?;
+                }
+            }
         }
         Ok(())
     }
 
-    fn tree(&self, tree: Tree<'_>) -> Result<::sled::Tree, StoreError> {
+    fn tree(&self, tree: Tree<'_>) -> Result<Kept, StoreError> {
         if self.broken.load(Ordering::Acquire) {
             return Err(StoreError::Io(std::io::Error::other("an earlier write failed half-way; open the store anew")));
         }
@@ -74,9 +99,30 @@ impl Sled {
         if let Some(known) = self.trees.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(known.clone());
         }
-        let opened = self.db.open_tree(&name).map_err(|error| failed(&self.path, error))?;
-        self.trees.write().unwrap_or_else(PoisonError::into_inner).insert(name, opened.clone());
-        Ok(opened)
+        let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
+        // Opened under the lock: all who read a tree of blocks wait for the one who writes it.
+        if let Some(known) = trees.get(&name) {
+            return Ok(known.clone());
+        }
+        let kept = self.kept(&name)?;
+        trees.insert(name, kept.clone());
+        Ok(kept)
+    }
+
+    fn kept(&self, name: &str) -> Result<Kept, StoreError> {
+        let open = |name: &str| self.db.open_tree(name).map_err(|error| failed(&self.path, error));
+        Ok(match self.singly {
+            true => Kept::Singly(open(name)?),
+            false => Kept::InBlocks(Arc::new(Blocks::over(&self.path, open(&format!("{IN_BLOCKS}{name}"))?))),
+        })
+    }
+
+    /// The names of the trees there are, however they are kept.
+    fn names(&self) -> Vec<String> {
+        // sled has one of its own, whose name is no name of ours.
+        let names = self.db.tree_names().into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
+        let ours = names.filter(|name| name != OWN);
+        ours.map(|name| name.strip_prefix(IN_BLOCKS).map(str::to_owned).unwrap_or(name)).collect()
     }
 
     /// Remembers that a write failed half-way.
@@ -128,14 +174,22 @@ fn clear_half_written(path: &Path) -> Result<(), StoreError> {
 
 impl Engine for Sled {
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.tree(tree)?.get(key).map_err(|error| failed(&self.path, error))?.map(|value| value.to_vec()))
+        match self.tree(tree)? {
+            Kept::InBlocks(blocks) => blocks.get(key),
+            Kept::Singly(tree) => {
+                Ok(tree.get(key).map_err(|error| failed(&self.path, error))?.map(|value| value.to_vec()))
+            }
+        }
     }
 
     fn page(&self, tree: Tree<'_>, range: Range<'_>, way: Way, limit: usize) -> Result<Vec<Pair>, StoreError> {
         if is_empty(range) {
             return Ok(Vec::new());
         }
-        let found = self.tree(tree)?.range::<&[u8], _>(range);
+        let found = match self.tree(tree)? {
+            Kept::InBlocks(blocks) => return blocks.page(range, way, limit),
+            Kept::Singly(tree) => tree.range::<&[u8], _>(range),
+        };
         let pair = |found: Result<(::sled::IVec, ::sled::IVec), ::sled::Error>| {
             found.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| failed(&self.path, error))
         };
@@ -145,8 +199,25 @@ impl Engine for Sled {
         }
     }
 
+    fn get_many(&self, tree: Tree<'_>, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        match self.tree(tree)? {
+            Kept::InBlocks(blocks) => blocks.get_many(keys),
+            Kept::Singly(_) => keys.iter().map(|key| self.get(tree, key)).collect(),
+        }
+    }
+
+    fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
+        match self.tree(tree)? {
+            Kept::InBlocks(blocks) if !ranges.iter().any(|range| is_empty(*range)) => blocks.pages(ranges, limit),
+            _ => ranges.iter().map(|range| self.page(tree, *range, Way::Up, limit)).collect(),
+        }
+    }
+
     fn settle(&self, tree: Tree<'_>, pairs: &mut Settled<'_>) -> Result<(), StoreError> {
-        let tree = self.tree(tree)?;
+        let tree = match self.tree(tree)? {
+            Kept::InBlocks(blocks) => return self.unless_broken(blocks.settle(pairs)),
+            Kept::Singly(tree) => tree,
+        };
         let done = pairs.map(|(key, value)| match value {
             Some(value) => tree.insert(key, value).map(drop),
             None => tree.remove(key).map(drop),
@@ -164,9 +235,7 @@ impl Engine for Sled {
     }
 
     fn trees(&self) -> Result<Vec<String>, StoreError> {
-        // sled has one of its own, whose name is no name of ours.
-        let names = self.db.tree_names().into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
-        Ok(names.filter(|name| name != OWN).collect())
+        Ok(self.names())
     }
 
     fn used(&self) -> Result<u64, StoreError> {

@@ -31,7 +31,9 @@ pub struct Step {
     pub min_reader: u32,
     /// The same where the engine is redb, or was rewritten and so lies in another directory.
     pub elsewhere: u32,
-    /// The same once everything is used that the step allows.
+    /// The same where sled's files were made by a program that knows the step: by a new store, or by a rewrite.
+    pub anew: u32,
+    /// The same once everything is used that the step allows, wherever the engine is.
     pub contracted: u32,
     /// Does it; whatever is done already is left.
     take: fn(&Embedded<Journaled>) -> Result<(), StoreError>,
@@ -46,6 +48,7 @@ pub const ALL: &[Step] = &[
         contracts: "at once: a reader of 1 does not see what is in the journal",
         min_reader: 2,
         elsewhere: 2,
+        anew: 2,
         contracted: 2,
         // The journal's files are made by whoever opens it.
         take: |_| Ok(()),
@@ -57,6 +60,7 @@ pub const ALL: &[Step] = &[
         contracts: "when the engine is redb, or was rewritten and so lies elsewhere: 2 knows one directory of sled's only",
         min_reader: 2,
         elsewhere: 3,
+        anew: 3,
         contracted: 3,
         // Segments are filled from the engine at every opening.
         take: |store| store.note_versioned(),
@@ -68,6 +72,18 @@ pub const ALL: &[Step] = &[
         contracts: "when versions are bundled first, which a reader of 3 takes for damage",
         min_reader: 2,
         elsewhere: 3,
+        anew: 3,
+        contracted: 4,
+        take: |_| Ok(()),
+    },
+    Step {
+        to: 5,
+        expands: "sled's trees in blocks: pairs that lie side by side in one value",
+        migrates: "nothing: a store that sled keeps singly stays so until it is rewritten",
+        contracts: "when sled's files are made anew, by a new store or a rewrite: 4 does not look into blocks",
+        min_reader: 2,
+        elsewhere: 3,
+        anew: 5,
         contracted: 4,
         take: |_| Ok(()),
     },
@@ -83,6 +99,11 @@ impl Step {
     #[cfg(test)]
     pub(crate) fn that_takes(self, take: fn(&Embedded<Journaled>) -> Result<(), StoreError>) -> Self {
         Self { take, ..self }
+    }
+
+    /// The oldest format whose programs read what this one's make anew, with the engine in that place.
+    pub(crate) fn reader_of_new(&self, place: &Place) -> u32 {
+        if place.kind == EngineKind::Sled { self.anew } else { self.elsewhere }
     }
 
     /// The oldest format whose programs read a store after this step, with the engine in that place.

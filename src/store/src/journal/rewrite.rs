@@ -153,7 +153,7 @@ impl Journaled {
         File::open(&directory)?.sync_all()?;
         // Whom something that was written shuts out stays so.
         let min_reader = format::read(&hold.path)?.map_or(0, |format| format.min_reader);
-        if let Err(error) = format::write(&hold.path, &Format::present(place.clone()).beyond(min_reader)) {
+        if let Err(error) = format::write(&hold.path, &Format::anew(place.clone()).beyond(min_reader)) {
             let named = format::read(&hold.path).ok().flatten().map(|format| format.place);
             self.change(|state| state.lost = named != Some(hold.place()));
             return Err(error);

@@ -28,7 +28,7 @@ fn back(dir: &Path, lose_commits: bool) -> Result<RolledBack, ArchiveError> {
 }
 
 fn done(dir: &Path, format: u32, lost: Option<u64>) -> RolledBack {
-    let (copy, aside) = (dir.join("backups/before-format-4.1"), Some(dir.join(ASIDE)));
+    let (copy, aside) = (dir.join("backups/before-format-5.1"), Some(dir.join(ASIDE)));
     RolledBack::Done { copy, format, commit: 7, recorded: LAST, aside, lost }
 }
 
@@ -51,10 +51,10 @@ fn a_store_goes_back_to_what_it_was_byte_for_byte() {
     let store = opened(dir.path());
     commit(&store, 8, [put(ROWS, "a", "lost")]);
     drop(store);
-    assert_eq!(copies(dir.path()), ["before-format-4.1", "before-format-4.2"]);
+    assert_eq!(copies(dir.path()), ["before-format-5.1", "before-format-5.2"]);
     fs::remove_dir_all(&aside).unwrap();
     let RolledBack::Done { copy, lost: Some(1), .. } = back(dir.path(), true).unwrap() else { panic!("not done") };
-    assert_eq!(copy, dir.path().join("backups/before-format-4.2"));
+    assert_eq!(copy, dir.path().join("backups/before-format-5.2"));
     assert_eq!(told(&opened(dir.path())), held(1));
 }
 
@@ -85,7 +85,7 @@ fn nothing_goes_back_while_the_release_before_reads_the_store_as_it_is() {
     let store = opened(dir.path());
     commit(&store, 8, [put(ROWS, "a", "later")]);
     drop(store);
-    assert_eq!(back(dir.path(), false).unwrap(), RolledBack::NotNeeded { format: 4, min_reader: 2 });
+    assert_eq!(back(dir.path(), false).unwrap(), RolledBack::NotNeeded { format: 5, min_reader: 2 });
     let store = opened(dir.path());
     assert_eq!(read(&store, ROWS, "a", None).as_deref(), Some("later"));
     // A rewrite ends that.
@@ -98,7 +98,7 @@ fn nothing_goes_back_while_the_release_before_reads_the_store_as_it_is() {
     // The same of a store that redb keeps, which bundled versions end.
     let (dir, before) = old(3);
     drop(opened(dir.path()));
-    assert_eq!(back(dir.path(), false).unwrap(), RolledBack::NotNeeded { format: 4, min_reader: 3 });
+    assert_eq!(back(dir.path(), false).unwrap(), RolledBack::NotNeeded { format: 5, min_reader: 3 });
     let store = opened(dir.path());
     assert!(store.pack(ROWS, &[(b"a".to_vec(), CommitNo(7))]).unwrap() > 0);
     drop(store);
@@ -179,7 +179,7 @@ fn a_copy_that_is_not_what_was_copied_is_refused_and_nothing_is_changed() {
     for (case, harm) in harms {
         let (dir, _) = old(1);
         drop(opened(dir.path()));
-        harm(&dir.path().join("backups/before-format-4.1"));
+        harm(&dir.path().join("backups/before-format-5.1"));
         let refused = back(dir.path(), true).unwrap_err();
         assert!(matches!(refused, ArchiveError::Altered { .. }), "{case}: {refused}");
         let left = ["restoring", "stray", ASIDE].map(|name| dir.path().join(name).exists());
@@ -188,7 +188,7 @@ fn a_copy_that_is_not_what_was_copied_is_refused_and_nothing_is_changed() {
     }
     let (dir, _) = old(1);
     drop(opened(dir.path()));
-    let list = dir.path().join("backups/before-format-4.1/copy.toml");
+    let list = dir.path().join("backups/before-format-5.1/copy.toml");
     fs::write(&list, fs::read_to_string(&list).unwrap().replacen("bytes = 64\n", "bytes = 99999999999999\n", 1))
         .unwrap();
     let refused = back(dir.path(), true).unwrap_err().to_string();

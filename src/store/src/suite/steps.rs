@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{ROWS, commit, old::unpack, put, read, refusals::contents};
 use crate::{
-    CommitNo, Embedded, Journaled, OpenOptions, Piece, Store, StoreError,
+    CommitNo, Embedded, EngineKind, Journaled, OpenOptions, Piece, Store, StoreError,
     archive::{Backup, Former, Mode, back_up, restore},
     format, look, memory, open,
     opening::{locked, opened_by},
@@ -123,7 +123,7 @@ fn said(dir: &Path) -> String {
     lines.collect::<Vec<_>>().join(", ").replace('"', "")
 }
 
-const PRESENT: &str = "format = 4, min_reader = 2, engine = sled";
+const PRESENT: &str = "format = 5, min_reader = 2, engine = sled";
 
 /// Opens a store with other steps than there are.
 fn stepped(dir: &Path, steps: &[Step]) -> Result<Embedded<Journaled>, StoreError> {
@@ -143,6 +143,8 @@ fn the_steps_lead_from_the_first_format_to_this_programs_and_none_serves_less_th
     assert_eq!(led, (2..=format::VERSION).collect::<Vec<_>>());
     for step in steps::ALL {
         let readers = [step.min_reader, step.elsewhere, step.contracted, step.to];
+        assert!(readers.is_sorted() && (step.elsewhere..=step.to).contains(&step.anew), "{step:?}");
+        let readers = [step.min_reader, step.elsewhere, step.to];
         assert!(readers.is_sorted(), "{readers:?}");
         assert!([step.expands, step.migrates, step.contracts].iter().all(|said| !said.is_empty()));
     }
@@ -150,21 +152,21 @@ fn the_steps_lead_from_the_first_format_to_this_programs_and_none_serves_less_th
 
 #[test]
 fn a_store_of_a_former_format_is_brought_over_whole_and_copied_before() {
-    for format in [1, 2, 3] {
+    for format in [1, 2, 3, 4] {
         let (dir, before) = old(format);
         let store = opened(dir.path());
         assert_eq!(told(&store), held(format), "format {format}");
         let report = store.check().unwrap();
         assert_eq!((report.faults, report.entries, report.commits), (vec![], 4, 7));
-        let present = if format == 3 { "format = 4, min_reader = 3, engine = redb" } else { PRESENT };
+        let present = if format == 3 { "format = 5, min_reader = 3, engine = redb" } else { PRESENT };
         assert_eq!(said(dir.path()), present);
-        let copy = dir.path().join("backups/before-format-4.1");
+        let copy = dir.path().join("backups/before-format-5.1");
         assert!(files(&copy.join("store")) == before, "every byte as it was before");
         // It goes on, and is brought over once only.
         assert_eq!(commit(&store, BEGIN + 9, [put(ROWS, "a", "later")]), CommitNo(8));
         drop(store);
         assert_eq!(read(&opened(dir.path()), ROWS, "a", Some(7)).as_deref(), Some("a3"));
-        assert_eq!(copies(dir.path()), ["before-format-4.1"]);
+        assert_eq!(copies(dir.path()), ["before-format-5.1"]);
         // What keeps versions is known even where they were forgotten, the engine rewritten, and nothing put since.
         let (dir, _) = old(format);
         let store = opened(dir.path());
@@ -172,19 +174,20 @@ fn a_store_of_a_former_format_is_brought_over_whole_and_copied_before() {
         store.compact().unwrap();
         let left = told(&store);
         assert!(left.contains("\nthings a of 7 at 7: a3\n") && !left.contains("former"), "{left}");
-        let engine = if format == 3 { "redb" } else { "sled" };
-        let moved = format!("format = 4, min_reader = 3, engine = {engine}, place = {engine}.1");
+        // What sled has is in blocks then.
+        let (engine, reader) = if format == 3 { ("redb", 3) } else { ("sled", 5) };
+        let moved = format!("format = 5, min_reader = {reader}, engine = {engine}, place = {engine}.1");
         assert_eq!(said(dir.path()), moved);
     }
 }
 
 #[test]
 fn a_store_that_was_not_closed_in_order_is_brought_over_too() {
-    for format in [1, 2, 3] {
+    for format in [1, 2, 3, 4] {
         let (dir, _) = old(format);
         fs::remove_file(dir.path().join("closed")).unwrap();
         assert_eq!(told(&opened(dir.path())), held(format));
-        let copied = files(&dir.path().join("backups/before-format-4.1/store"));
+        let copied = files(&dir.path().join("backups/before-format-5.1/store"));
         assert!(!copied.contains_key(Path::new("closed")), "whoever reads the copy looks as close");
     }
 }
@@ -192,11 +195,12 @@ fn a_store_that_was_not_closed_in_order_is_brought_over_too() {
 #[test]
 fn steps_that_were_cut_short_go_on_where_they_were_and_nothing_is_copied_twice() {
     for (format, fails, left) in [
-        (1, 2, "format = 1, min_reader = 1, engine = sled, [stepping], copy = before-format-4.1, commit = 7"),
-        (1, 3, "format = 2, min_reader = 2, engine = sled, [stepping], copy = before-format-4.1, commit = 7"),
-        (2, 3, "format = 2, min_reader = 2, engine = sled, [stepping], copy = before-format-4.1, commit = 7"),
-        (3, 4, "format = 3, min_reader = 3, engine = redb, [stepping], copy = before-format-4.1, commit = 7"),
-        (1, 4, "format = 3, min_reader = 2, engine = sled, [stepping], copy = before-format-4.1, commit = 7"),
+        (1, 2, "format = 1, min_reader = 1, engine = sled, [stepping], copy = before-format-5.1, commit = 7"),
+        (1, 3, "format = 2, min_reader = 2, engine = sled, [stepping], copy = before-format-5.1, commit = 7"),
+        (2, 3, "format = 2, min_reader = 2, engine = sled, [stepping], copy = before-format-5.1, commit = 7"),
+        (3, 4, "format = 3, min_reader = 3, engine = redb, [stepping], copy = before-format-5.1, commit = 7"),
+        (1, 4, "format = 3, min_reader = 2, engine = sled, [stepping], copy = before-format-5.1, commit = 7"),
+        (4, 5, "format = 4, min_reader = 2, engine = sled, [stepping], copy = before-format-5.1, commit = 7"),
     ] {
         let (dir, before) = old(format);
         // What a process left that was killed while it copied.
@@ -212,9 +216,9 @@ fn steps_that_were_cut_short_go_on_where_they_were_and_nothing_is_copied_twice()
             fs::write(dir.path().join("pid"), "4194304").unwrap();
         }
         assert_eq!(told(&opened(dir.path())), held(format), "format {format}, step {fails}");
-        assert!(said(dir.path()).starts_with("format = 4, ") && !said(dir.path()).contains("stepping"));
-        assert_eq!(copies(dir.path()), ["before-format-4.1"]);
-        assert!(files(&dir.path().join("backups/before-format-4.1/store")) == before);
+        assert!(said(dir.path()).starts_with("format = 5, ") && !said(dir.path()).contains("stepping"));
+        assert_eq!(copies(dir.path()), ["before-format-5.1"]);
+        assert!(files(&dir.path().join("backups/before-format-5.1/store")) == before);
     }
 }
 
@@ -227,15 +231,15 @@ fn what_an_older_program_writes_between_two_tries_is_copied_anew() {
     commit(&older, BEGIN + 8, [put(ROWS, "a", "of the older program")]);
     drop(older);
     assert_eq!(opened(dir.path()).head().unwrap().number, CommitNo(8));
-    assert_eq!(copies(dir.path()), ["before-format-4.1", "before-format-4.2"]);
-    let list = fs::read_to_string(dir.path().join("backups/before-format-4.2/copy.toml")).unwrap();
-    assert!(list.starts_with("format = 2\nto = 4\ncommit = 8\n"), "{list}");
+    assert_eq!(copies(dir.path()), ["before-format-5.1", "before-format-5.2"]);
+    let list = fs::read_to_string(dir.path().join("backups/before-format-5.2/copy.toml")).unwrap();
+    assert!(list.starts_with("format = 2\nto = 5\ncommit = 8\n"), "{list}");
     // A copy that is not there any more is made again, too.
     let (dir, _) = old(2);
     stepped(dir.path(), &failing(3)).map(drop).unwrap_err();
     fs::remove_dir_all(dir.path().join("backups")).unwrap();
     drop(opened(dir.path()));
-    assert_eq!(copies(dir.path()), ["before-format-4.1"]);
+    assert_eq!(copies(dir.path()), ["before-format-5.1"]);
 }
 
 #[test]
@@ -261,13 +265,13 @@ fn without_room_for_the_copy_nothing_is_changed() {
         fs::remove_file(dir.path().join("else")).unwrap();
         assert!(files(dir.path()) == before);
         assert_eq!(told(&open(dir.path(), &options).unwrap()), held(format));
-        assert!(backups.join("before-format-4.1/copy.toml").exists());
+        assert!(backups.join("before-format-5.1/copy.toml").exists());
     }
 }
 
 #[test]
 fn whoever_only_looks_or_sets_a_store_aside_takes_no_step() {
-    for format in [1, 2, 3] {
+    for format in [1, 2, 3, 4] {
         let (dir, before) = old(format);
         let as_it_was =
             |dir: &Path| assert!(fs::read(dir.join("format.toml")).ok() == before[Path::new("format.toml")]);
@@ -285,7 +289,7 @@ fn whoever_only_looks_or_sets_a_store_aside_takes_no_step() {
         as_it_was(&to);
         assert_eq!(copies(dir.path()), [""; 0]);
         assert_eq!(told(&opened(&to)), held(format), "it can still be brought over");
-        assert!(said(dir.path()).starts_with("format = 4, "));
+        assert!(said(dir.path()).starts_with("format = 5, "));
     }
 }
 
@@ -304,7 +308,7 @@ fn a_store_that_a_later_program_left_to_this_one_is_not_rewritten() {
     // What it must not tell readers of, it does not write.
     assert_eq!(store.pack(ROWS, &[(b"a".to_vec(), CommitNo(9))]).unwrap(), 0);
     let refused = store.compact().unwrap_err();
-    assert!(matches!(refused, StoreError::Later { format: 9, reader: 4, .. }), "{refused}");
+    assert!(matches!(refused, StoreError::Later { format: 9, reader: 5, .. }), "{refused}");
     assert_eq!(read(&store, ROWS, "a", None).as_deref(), Some("2"));
     drop(store);
     assert_eq!(fs::read_to_string(dir.path().join("format.toml")).unwrap(), later);
@@ -315,20 +319,47 @@ fn a_store_that_a_later_program_left_to_this_one_is_not_rewritten() {
 #[test]
 fn programs_of_older_formats_are_shut_out_before_the_first_bundle_is_written() {
     let dir = TempDir::new().unwrap();
-    let store = opened(dir.path());
+    let store = open(dir.path(), &OpenOptions { engine: Some(EngineKind::Redb), ..OpenOptions::default() }).unwrap();
     for round in 1..9 {
         commit(&store, round, [put(ROWS, "a", &format!("{round}")), put(ROWS, "b", "b")]);
     }
     let pack = |key: &str, upto| store.pack(ROWS, &[(key.as_bytes().to_vec(), CommitNo(upto))]).unwrap();
     assert_eq!(pack("a", 1), 0);
-    assert_eq!(said(dir.path()), PRESENT, "nothing was bundled");
+    assert_eq!(said(dir.path()), "format = 5, min_reader = 3, engine = redb", "nothing was bundled");
     assert!(pack("a", 7) > 0);
-    assert_eq!(said(dir.path()), "format = 4, min_reader = 4, engine = sled");
+    assert_eq!(said(dir.path()), "format = 5, min_reader = 4, engine = redb");
     drop(store);
     let store = opened(dir.path());
     assert_eq!(store.versions(ROWS, b"a").unwrap().len(), 8);
     assert!(store.pack(ROWS, &[(b"b".to_vec(), CommitNo(7))]).unwrap() > 0);
     // A rewrite lets nobody in again.
     store.compact().unwrap();
-    assert_eq!(said(dir.path()), "format = 4, min_reader = 4, engine = sled, place = sled.1");
+    assert_eq!(said(dir.path()), "format = 5, min_reader = 4, engine = redb, place = redb.1");
+}
+
+#[test]
+fn what_sled_makes_anew_shuts_out_who_does_not_look_into_blocks() {
+    let dir = TempDir::new().unwrap();
+    let store = opened(dir.path());
+    commit(&store, 1, [put(ROWS, "a", "1")]);
+    drop(store);
+    assert_eq!(said(dir.path()), "format = 5, min_reader = 5, engine = sled");
+    // One that was kept singly goes on so, and is read and written by those programs, until it is rewritten.
+    let (dir, _) = old(4);
+    let store = opened(dir.path());
+    assert_eq!(said(dir.path()), PRESENT);
+    for round in 0..300 {
+        commit(&store, BEGIN + 10 + round, [put(ROWS, &format!("k{round}"), &format!("v{round}"))]);
+    }
+    store.tidy().unwrap();
+    let left = told(&store);
+    drop(store);
+    let store = opened(dir.path());
+    assert_eq!(told(&store), left);
+    store.compact().unwrap();
+    assert_eq!(told(&store), left);
+    drop(store);
+    let store = opened(dir.path());
+    assert_eq!((told(&store), store.check().unwrap().faults), (left, vec![]));
+    assert_eq!(said(dir.path()), "format = 5, min_reader = 5, engine = sled, place = sled.1");
 }
