@@ -12,6 +12,7 @@ use std::{
 use clap::Parser as _;
 use provost_connectors::Catalogue;
 use provost_model::Clock as _;
+use provost_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,6 +34,8 @@ use crate::{
 
 /// How long a command waits for a store that another process holds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long of that at a time: the process may be a daemon that is starting, and answers for the store soon.
+const TURN: Duration = Duration::from_millis(200);
 
 /// What the process was started with.
 pub struct Entry {
@@ -147,20 +150,32 @@ fn with_store(
         Command::Rules(Rules::WhatIf(wanted)) => wanted.words(&cli.global),
         _ => passed_on(&entry.arguments),
     };
-    let asked = ask(
-        (&config.daemon.socket, &config.store.name()),
-        arguments,
-        screen,
-        (entry.out_terminal, no_colour),
-        (&mut at, &parcel),
-    );
-    match asked {
-        Ok(Ok(status)) => return Ok(Exit::of_status(status)),
-        Ok(Err(error)) => return Err(error.into()),
-        Err(_nobody) => {}
+    let (socket, store) = (config.daemon.socket.clone(), config.store.name());
+    let mut answered = || {
+        let terminal = (entry.out_terminal, no_colour);
+        match ask((&socket, &store), arguments.clone(), screen, terminal, (&mut at, &parcel)) {
+            Ok(Ok(status)) => Ok(Some(Exit::of_status(status))),
+            Ok(Err(error)) => Err(CommandError::from(error)),
+            Err(_nobody) => Ok(None),
+        }
+    };
+    if let Some(exit) = answered()? {
+        return Ok(exit);
     }
+    // A database lets in as many as come: nobody has to give it back.
+    let wait = if config.store.url.is_some() { PATIENCE } else { TURN };
+    let mut turns = PATIENCE.as_millis() / wait.as_millis();
     let wiring = Wiring::new(config, entry.environment.clone())?;
-    let house = wiring.open(PATIENCE)?;
+    let house = loop {
+        turns -= 1;
+        match wiring.open(wait) {
+            Err(WireError::Store(StoreError::Locked { .. })) if turns > 0 => {}
+            opened => break opened?,
+        }
+        if let Some(exit) = answered()? {
+            return Ok(exit);
+        }
+    };
     let desk = Desk::new(house, wiring, None);
     let bar = Arc::new(bar);
     let meter = {

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{
         fs::PermissionsExt as _,
         net::{UnixListener, UnixStream},
@@ -336,6 +336,26 @@ fn a_file_in_the_socket_s_place_is_left_alone() {
     drop(UnixListener::bind(place.socket()).unwrap());
     let (daemon, _manager) = place.daemon();
     ended(daemon);
+}
+
+/// A command that comes while a daemon starts finds the store held and nobody at the socket.
+#[test]
+fn who_waits_for_a_store_is_answered_as_soon_as_a_daemon_has_it() {
+    let (place, _) = Place::grown();
+    let held = provost_store::open(&place.store(), &OpenOptions::default()).unwrap();
+    fs::create_dir_all(place.socket().parent().unwrap()).unwrap();
+    let socket = UnixListener::bind(place.socket()).unwrap();
+    std::thread::scope(|threads| {
+        let said = threads.spawn(|| place.say(&["status"]));
+        for answer in ["\"elsewhere\"\n", "\"elsewhere\"\n", "{\"out\":\"it is up\"}\n{\"exit\":0}\n"] {
+            let mut asked = BufReader::new(socket.accept().unwrap().0);
+            asked.read_line(&mut String::new()).unwrap();
+            asked.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+        let said = said.join().unwrap();
+        assert_eq!((said.status, said.out.as_str()), (0, "it is up"), "{}", said.err);
+    });
+    drop(held);
 }
 
 #[test]
