@@ -29,14 +29,19 @@ use crate::{
 /// The journal's two files, beside the engine's: one is written while what the other holds goes into the trees.
 pub(crate) const FILES: [&str; 2] = ["journal-a", "journal-b"];
 
+/// How much of what lies in the trees may wait before it is put in place, and how little may always: many writes at once cost
+/// less, and a small store is to take little memory.
+const SHARE: u64 = 8;
+const LEAST: usize = 6 << 20;
+
 /// The key of the one pair of [`Tree::SETTLED`].
 const SETTLED: &[u8] = b"upto";
 
 /// An engine with a journal before it.
 #[derive(Debug)]
 pub struct Journaled {
-    /// Bytes of writes kept in memory, beyond which they are put in place.
-    bound: usize,
+    /// Bytes of writes kept in memory at most, beyond which they are put in place.
+    most: usize,
     /// The trees, and what is not in them yet.
     state: RwLock<State>,
     /// Held by whoever writes.
@@ -68,16 +73,19 @@ struct Pen {
     other: Log,
     /// Who puts the leaving writes into their trees.
     porter: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Bytes of recent writes, beyond which they are put in place.
+    bound: usize,
     /// While the engine is rewritten: what was written since, as far as it was not taken up.
     meanwhile: Option<Pending>,
 }
 
 impl Journaled {
-    /// The engine, with what the journal in that directory holds. `bound` is in bytes.
+    /// The engine, with what the journal in that directory holds. At most `most` bytes of writes wait in memory, and as many
+    /// again while they are put in place.
     pub(crate) fn open(
         engine: Arc<dyn Engine>,
         directory: &Path,
-        bound: usize,
+        most: usize,
         hold: Option<Hold>,
     ) -> Result<Self, StoreError> {
         let [one, other] = FILES.map(|file| {
@@ -99,10 +107,11 @@ impl Journaled {
         }
         newer.0.follow(settled);
         let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
+        let bound = bound(most, engine.used()?);
         let state = State { engine, recent: newer.1, leaving, lost: false };
-        let pen = Pen { log: newer.0, other: older.0, porter: None, meanwhile: None };
+        let pen = Pen { log: newer.0, other: older.0, porter: None, bound, meanwhile: None };
         let (caught_up, rewriting) = (Condvar::new(), Mutex::default());
-        Ok(Self { bound, state: RwLock::new(state), pen: Mutex::new(pen), caught_up, rewriting, hold })
+        Ok(Self { most, state: RwLock::new(state), pen: Mutex::new(pen), caught_up, rewriting, hold })
     }
 
     fn pen(&self) -> MutexGuard<'_, Pen> {
@@ -149,8 +158,14 @@ impl Journaled {
         }
         pen.other.clear()?;
         self.change(|state| state.leaving = None);
+        pen.bound = bound(self.most, self.state().engine.used()?);
         Ok(())
     }
+}
+
+/// Bytes of writes that may wait before an engine that takes so many.
+fn bound(most: usize, used: u64) -> usize {
+    usize::try_from(used / SHARE).unwrap_or(most).max(LEAST).min(most)
 }
 
 /// Puts writes into their trees and makes that durable. Last of all the engine is told up to which entry it has everything:
@@ -215,7 +230,8 @@ impl Kv for Journaled {
             pen = self.caught_up.wait(pen).unwrap_or_else(PoisonError::into_inner);
         }
         self.state().known()?;
-        self.make_room(&mut pen, self.bound)?;
+        let bound = pen.bound;
+        self.make_room(&mut pen, bound)?;
         let writes = {
             let state = self.state();
             let mut draft = Overlay { state: &state, writes: Pending::default() };
@@ -380,6 +396,13 @@ mod tests {
 
     fn length(file: &Path) -> u64 {
         std::fs::metadata(file).unwrap().len()
+    }
+
+    #[test]
+    fn the_more_there_is_the_more_may_wait() {
+        let mebibytes = |most: usize, used: u64| bound(most << 20, used << 20) >> 20;
+        assert_eq!([0, 48, 64, 128, 4_096].map(|used| mebibytes(16, used)), [6, 6, 8, 16, 16]);
+        assert_eq!([0, 4_096].map(|used| mebibytes(1, used)), [1, 1]);
     }
 
     #[test]

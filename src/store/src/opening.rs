@@ -33,7 +33,7 @@ pub struct OpenOptions {
     pub wait: Duration,
     /// Bytes of pages kept in memory.
     pub cache: u64,
-    /// Bytes of durable writes that wait in memory until they are put into their trees.
+    /// Bytes of durable writes that wait in memory, at most, until they are put into their trees.
     pub journal: usize,
     /// Where the copy goes that is made before a step of format; `backups` in the store's directory if it is not said.
     pub backups: Option<PathBuf>,
@@ -42,9 +42,9 @@ pub struct OpenOptions {
 }
 
 impl Default for OpenOptions {
-    /// No waiting; 32 MiB of pages, which do for 200,000 records; 12 MiB of journal; whichever engine.
+    /// No waiting; 32 MiB of pages, which do for 200,000 records; 16 MiB of journal; whichever engine.
     fn default() -> Self {
-        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 12 << 20, backups: None, engine: None }
+        Self { wait: Duration::ZERO, cache: 32 << 20, journal: 16 << 20, backups: None, engine: None }
     }
 }
 

@@ -163,7 +163,7 @@ impl Journaled {
             state.leaving = None;
             std::mem::replace(&mut state.engine, fresh)
         });
-        *pen = Pen { log, other, porter: None, meanwhile: None };
+        *pen = Pen { log, other, porter: None, bound: pen.bound, meanwhile: None };
         let place = hold.moved_to(place.clone());
         drop(pen);
         drop(former);

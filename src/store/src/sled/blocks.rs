@@ -193,7 +193,8 @@ impl Blocks {
         }
         let written = new.full.into_iter().chain([(new.from, new.bytes)]).rev();
         steps.extend(written.map(|(from, pairs)| (from, Some(block::of(pairs, taken_in.is_some())))));
-        // No block was written under its key: one of our pairs begins below it, one of its own above its first.
+        // None of those was written under its key: what begins with a pair of ours begins below it, what begins with a pair of
+        // its own above its first one.
         steps.extend(taken_in.map(|(gone, _)| (gone.to_vec(), None)));
         Ok(steps)
     }
