@@ -64,9 +64,7 @@ fn number<const N: usize>(rest: &mut &[u8]) -> Result<u32, StoreError> {
 }
 
 fn taken<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], StoreError> {
-    let (taken, left) = rest.split_at_checked(count).ok_or_else(malformed)?;
-    *rest = left;
-    Ok(taken)
+    rest.split_off(..count).ok_or_else(malformed)
 }
 
 fn malformed() -> StoreError {

@@ -65,8 +65,16 @@ impl<'a> Cursor<'a> {
             return Err(malformed());
         }
         self.key.truncate(common);
-        self.key.extend_from_slice(taken(&mut self.rest, added)?);
-        self.value = Some(taken(&mut self.rest, value)?);
+        self.key.extend_from_slice(self.rest.split_off(..added).ok_or_else(malformed)?);
+        self.value = Some(self.rest.split_off(..value).ok_or_else(malformed)?);
+        Ok(())
+    }
+
+    /// Goes on behind the last pair.
+    pub(super) fn end(&mut self) -> Result<(), StoreError> {
+        while self.value.is_some() {
+            self.advance()?;
+        }
         Ok(())
     }
 }
@@ -87,9 +95,7 @@ pub(super) fn value<'a>(pairs: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>,
 pub(super) fn last(block: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     let (pairs, overreaches) = parts(block)?;
     let mut cursor = Cursor::over(pairs)?;
-    while cursor.pair().is_some() {
-        cursor.advance()?;
-    }
+    cursor.end()?;
     Ok((!overreaches && !pairs.is_empty()).then_some(cursor.key))
 }
 
@@ -159,8 +165,7 @@ fn put(bytes: &mut Vec<u8>, mut number: usize) {
 fn number(rest: &mut &[u8]) -> Result<usize, StoreError> {
     let (mut number, mut shift) = (0_usize, 0_u32);
     loop {
-        let (byte, left) = rest.split_first().ok_or_else(malformed)?;
-        *rest = left;
+        let byte = rest.split_off_first().ok_or_else(malformed)?;
         // Four times 7 bits are more than a batch has.
         if shift > 21 {
             return Err(malformed());
@@ -171,12 +176,6 @@ fn number(rest: &mut &[u8]) -> Result<usize, StoreError> {
         }
         shift += 7;
     }
-}
-
-fn taken<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], StoreError> {
-    let (taken, left) = rest.split_at_checked(count).ok_or_else(malformed)?;
-    *rest = left;
-    Ok(taken)
 }
 
 fn malformed() -> StoreError {
@@ -225,13 +224,7 @@ mod tests {
 
         #[test]
         fn bytes_of_anything_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let read = |pairs: &[u8]| -> Result<(), StoreError> {
-                let mut cursor = Cursor::over(pairs)?;
-                while cursor.pair().is_some() {
-                    cursor.advance()?;
-                }
-                Ok(())
-            };
+            let read = |pairs: &[u8]| Cursor::over(pairs)?.end();
             let _ = parts(&bytes).and_then(|(pairs, _)| read(pairs));
             let _ = read(&bytes);
             let _ = last(&bytes);

@@ -11,7 +11,7 @@
 use std::{
     cell::OnceCell,
     iter::Peekable,
-    ops::Bound,
+    ops::{Bound, RangeBounds},
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
@@ -203,11 +203,7 @@ impl Blocks {
     pub(super) fn read_through(&self) -> Result<(), StoreError> {
         self.tree.iter().try_for_each(|block| {
             let (_, bytes) = block.map_err(|error| failed(&self.path, error))?;
-            let mut pairs = Cursor::over(block::parts(&bytes)?.0)?;
-            while pairs.pair().is_some() {
-                pairs.advance()?;
-            }
-            Ok(())
+            Cursor::over(block::parts(&bytes)?.0)?.end()
         })
     }
 
@@ -270,30 +266,21 @@ fn within(
         if next.is_some_and(|next| key >= next) {
             break;
         }
-        if !below(key, range.0) {
+        if lies(key, range) {
             found.push((key.to_vec(), value.to_vec()));
         }
         pairs.advance()?;
     }
-    Ok(true)
+    Ok(found.len() < limit)
 }
 
-/// Whether a key lies below where a range begins.
-fn below(key: &[u8], from: Bound<&[u8]>) -> bool {
-    match from {
-        Bound::Included(from) => key < from,
-        Bound::Excluded(from) => key <= from,
-        Bound::Unbounded => false,
-    }
+fn lies(key: &[u8], range: Range<'_>) -> bool {
+    RangeBounds::<[u8]>::contains(&range, key)
 }
 
 /// Whether a key lies above where a range ends.
 fn above(key: &[u8], to: Bound<&[u8]>) -> bool {
-    match to {
-        Bound::Included(to) => key > to,
-        Bound::Excluded(to) => key >= to,
-        Bound::Unbounded => false,
-    }
+    !lies(key, (Bound::Unbounded, to))
 }
 
 #[cfg(test)]
