@@ -3,6 +3,7 @@
 
 mod block;
 mod blocks;
+mod starts;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -91,14 +91,6 @@ pub(super) fn value<'a>(pairs: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>,
     Ok(None)
 }
 
-/// The last key in a block, if it has any and all of them count.
-pub(super) fn last(block: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let (pairs, overreaches) = parts(block)?;
-    let mut cursor = Cursor::over(pairs)?;
-    cursor.end()?;
-    Ok((!overreaches && !pairs.is_empty()).then_some(cursor.key))
-}
-
 /// Blocks in the making, of pairs in the order of keys.
 #[derive(Debug)]
 pub(super) struct Filling {
@@ -215,8 +207,6 @@ mod tests {
                     read.insert(key.to_vec(), found.len());
                     cursor.advance().unwrap();
                 }
-                prop_assert_eq!(last(&block).unwrap(), (!pairs.is_empty()).then(|| cursor.key().to_vec()));
-                prop_assert_eq!(last(&of(pairs.clone(), true)).unwrap(), None);
                 prop_assert!(at == 0 || pairs.len() >= HALF);
             }
             prop_assert_eq!(read, pairs);
@@ -227,7 +217,6 @@ mod tests {
             let read = |pairs: &[u8]| Cursor::over(pairs)?.end();
             let _ = parts(&bytes).and_then(|(pairs, _)| read(pairs));
             let _ = read(&bytes);
-            let _ = last(&bytes);
         }
     }
 }

@@ -9,11 +9,10 @@
 //! before it removes one, so what does not count never counts again.
 
 use std::{
-    cell::OnceCell,
     iter::Peekable,
     ops::{Bound, RangeBounds},
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use ::sled::IVec;
@@ -21,6 +20,7 @@ use ::sled::IVec;
 use super::{
     block::{self, Cursor, Filling, HALF},
     failed,
+    starts::{Starts, Stretch},
 };
 use crate::{
     StoreError,
@@ -36,27 +36,23 @@ pub(super) struct Blocks {
     /// Where the store is.
     path: PathBuf,
     tree: ::sled::Tree,
+    starts: Mutex<Starts>,
     /// Held by readers, so that no pair moves to another block between two looks.
     still: RwLock<()>,
 }
 
-/// A block with the lowest key that may be in it.
-type Block = (IVec, IVec);
-
 /// A block that was looked up.
-#[derive(Debug)]
-struct Held {
-    from: IVec,
+#[derive(Clone, Debug)]
+struct Block {
+    stretch: Stretch,
     bytes: IVec,
-    /// The last key in it; none where that may not count. Not looked for before it is asked for.
-    last: OnceCell<Option<Vec<u8>>>,
 }
 
-impl Held {
-    /// Whether a key can lie in no other block.
-    fn reaches(&self, key: &[u8]) -> bool {
-        let last = || block::last(&self.bytes).ok().flatten();
-        *self.from <= *key && self.last.get_or_init(last).as_ref().is_some_and(|last| *key <= **last)
+impl Block {
+    /// Its pairs, and the lowest key from which on they do not count.
+    fn parts(&self) -> Result<(&[u8], Option<&[u8]>), StoreError> {
+        let (pairs, overreaches) = block::parts(&self.bytes)?;
+        Ok((pairs, self.stretch.next.as_deref().filter(|_| overreaches)))
     }
 }
 
@@ -65,7 +61,7 @@ type Rewritten = (Vec<u8>, Option<Vec<u8>>);
 
 impl Blocks {
     pub(super) fn over(path: &Path, tree: ::sled::Tree) -> Self {
-        Self { path: path.to_owned(), tree, still: RwLock::default() }
+        Self { path: path.to_owned(), tree, starts: Mutex::default(), still: RwLock::default() }
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -80,7 +76,7 @@ impl Blocks {
         keys.iter().map(|key| self.value(key, &mut held)).collect()
     }
 
-    fn value(&self, key: &[u8], held: &mut Option<Held>) -> Result<Option<Vec<u8>>, StoreError> {
+    fn value(&self, key: &[u8], held: &mut Option<Block>) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(block) = self.hold(key, held)? else { return Ok(None) };
         Ok(block::value(block::parts(&block.bytes)?.0, key)?.map(<[u8]>::to_vec))
     }
@@ -101,42 +97,37 @@ impl Blocks {
         ranges.iter().map(|range| self.up(*range, limit, &mut held)).collect()
     }
 
-    fn up(&self, range: Range<'_>, limit: usize, held: &mut Option<Held>) -> Result<Vec<Pair>, StoreError> {
+    fn up(&self, range: Range<'_>, limit: usize, held: &mut Option<Block>) -> Result<Vec<Pair>, StoreError> {
         let mut found = Vec::new();
-        let first = match range.0 {
-            Bound::Included(from) | Bound::Excluded(from) => {
-                self.hold(from, held)?.map(|held| (held.from.clone(), held.bytes.clone()))
-            }
+        let mut block = match range.0 {
+            Bound::Included(from) | Bound::Excluded(from) => self.hold(from, held)?.cloned(),
             Bound::Unbounded => None,
         };
-        let mut block = first.map_or_else(|| self.beyond(Bound::Unbounded), |first| Ok(Some(first)))?;
-        while let Some((from, bytes)) = block.take().filter(|it| found.len() < limit && !above(&it.0, range.1)) {
-            let (pairs, overreaches) = block::parts(&bytes)?;
-            let next = if overreaches { self.beyond(Bound::Excluded(&*from))? } else { None };
-            if !within(pairs, range, next.as_ref().map(|it| &*it.0), (limit, &mut found))? {
-                break;
+        if block.is_none() {
+            block = self.first()?;
+        }
+        while let Some(at) = block.take().filter(|it| found.len() < limit && !above(&it.stretch.from, range.1)) {
+            let (pairs, end) = at.parts()?;
+            let goes_on = within(pairs, range, end, (limit, &mut found))?;
+            if goes_on && at.stretch.next.as_ref().is_some_and(|next| !above(next, range.1)) {
+                block = self.behind(&at.stretch)?;
             }
-            block = if overreaches { next } else { self.beyond(Bound::Excluded(&*from))? };
         }
         Ok(found)
     }
 
     fn down(&self, range: Range<'_>, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        let (mut found, mut next) = (Vec::new(), None);
+        let mut found = Vec::new();
         let mut block = self.upto(range.1)?;
-        while let Some((from, bytes)) = block.take().filter(|_| found.len() < limit) {
-            let (pairs, overreaches) = block::parts(&bytes)?;
-            if overreaches && next.is_none() {
-                next = self.beyond(Bound::Excluded(&*from))?.map(|it| it.0);
-            }
+        while let Some(at) = block.take().filter(|_| found.len() < limit) {
+            let (pairs, end) = at.parts()?;
             let mut part = Vec::new();
-            within(pairs, range, next.as_deref(), (usize::MAX, &mut part))?;
+            within(pairs, range, end, (usize::MAX, &mut part))?;
             found.extend(part.into_iter().rev());
-            if matches!(range.0, Bound::Included(first) | Bound::Excluded(first) if *from <= *first) {
-                break;
+            let from = &at.stretch.from;
+            if !matches!(range.0, Bound::Included(first) | Bound::Excluded(first) if **from <= *first) {
+                block = self.upto(Bound::Excluded(from))?;
             }
-            block = self.upto(Bound::Excluded(&*from))?;
-            next = Some(from);
         }
         found.truncate(limit);
         Ok(found)
@@ -153,19 +144,35 @@ impl Blocks {
     }
 
     fn take(&self, (from, block): Rewritten) -> Result<(), StoreError> {
+        let written = block.is_some();
         let done = match block {
-            Some(bytes) => self.tree.insert(from, bytes),
-            None => self.tree.remove(from),
+            Some(bytes) => self.tree.insert(from.as_slice(), bytes),
+            None => self.tree.remove(from.as_slice()),
         };
-        done.map(drop).map_err(|error| failed(&self.path, error))
+        // A write that failed may have been done.
+        let mut starts = self.starts();
+        match (written, done) {
+            (true, Ok(_)) => starts.written(&from),
+            (false, Ok(_)) => starts.removed(&from),
+            (_, Err(error)) => {
+                *starts = Starts::default();
+                return Err(failed(&self.path, error));
+            }
+        }
+        Ok(())
     }
 
     /// What becomes of the block in which a key lies, with pairs of that key and beyond: blocks to be written, and last of all
     /// one to be removed, in an order in which every step may be the last.
     fn rewritten(&self, key: &[u8], pairs: &mut Peekable<&mut Settled<'_>>) -> Result<Vec<Rewritten>, StoreError> {
-        let (from, former) = self.upto(Bound::Included(key))?.unwrap_or_default();
-        let mut next = self.beyond(Bound::Excluded(&*from))?;
-        let ours = |key: &[u8]| next.as_ref().is_none_or(|(next, _)| *key < **next);
+        let block = self.upto(Bound::Included(key))?;
+        // The first one of all begins below everything; without it, what lies beyond is the next one.
+        let (stretch, former) = match block {
+            Some(Block { stretch, bytes }) => (stretch, bytes),
+            None => (Stretch { from: IVec::default(), next: self.first()?.map(|it| it.stretch.from) }, IVec::default()),
+        };
+        let from = &stretch.from;
+        let ours = |key: &[u8]| stretch.next.as_ref().is_none_or(|next| *key < **next);
         let former = block::parts(&former)?.0;
         let (mut old, mut new) = (Cursor::over(former)?, Filling::from(from.to_vec()));
         while new.full.len() < RUN
@@ -181,11 +188,12 @@ impl Blocks {
         }
         copy(&mut old, &mut new, ours)?;
         // An empty one takes in the next one whatever that has: so none stays empty but the last.
-        let taken_in = next.take_if(|(_, bytes)| new.bytes.len() + bytes.len() <= HALF || new.bytes.is_empty());
-        if let Some((from, bytes)) = &taken_in {
-            let next = self.beyond(Bound::Excluded(&**from))?;
-            let ours = |key: &[u8]| next.as_ref().is_none_or(|(next, _)| *key < **next);
-            copy(&mut Cursor::over(block::parts(bytes)?.0)?, &mut new, ours)?;
+        let taken_in = if new.bytes.len() <= HALF { self.behind(&stretch)? } else { None };
+        let taken_in = taken_in.filter(|it| new.bytes.len() + it.bytes.len() <= HALF || new.bytes.is_empty());
+        if let Some(it) = &taken_in {
+            let next = &it.stretch.next;
+            let ours = |key: &[u8]| next.as_ref().is_none_or(|next| *key < **next);
+            copy(&mut Cursor::over(block::parts(&it.bytes)?.0)?, &mut new, ours)?;
         }
         let mut steps: Vec<Rewritten> = Vec::with_capacity(new.full.len() + 3);
         if !former.is_empty() && new.second().is_some_and(|second| second <= old.key()) {
@@ -195,7 +203,7 @@ impl Blocks {
         steps.extend(written.map(|(from, pairs)| (from, Some(block::of(pairs, taken_in.is_some())))));
         // None of those was written under its key: what begins with a pair of ours begins below it, what begins with a pair of
         // its own above its first one.
-        steps.extend(taken_in.map(|(gone, _)| (gone.to_vec(), None)));
+        steps.extend(taken_in.map(|gone| (gone.stretch.from.to_vec(), None)));
         Ok(steps)
     }
 
@@ -208,10 +216,9 @@ impl Blocks {
     }
 
     /// The block in which a key lies if it is anywhere: the one held, or another that is held from then on.
-    fn hold<'a>(&self, key: &[u8], held: &'a mut Option<Held>) -> Result<Option<&'a Held>, StoreError> {
-        if held.as_ref().is_none_or(|held| !held.reaches(key)) {
-            let found = self.upto(Bound::Included(key))?;
-            *held = found.map(|(from, bytes)| Held { from, bytes, last: OnceCell::new() });
+    fn hold<'a>(&self, key: &[u8], held: &'a mut Option<Block>) -> Result<Option<&'a Block>, StoreError> {
+        if held.as_ref().is_none_or(|held| !held.stretch.holds(key)) {
+            *held = self.upto(Bound::Included(key))?;
         }
         Ok(held.as_ref())
     }
@@ -221,20 +228,56 @@ impl Blocks {
     /// Blocks are looked up one by one: sled counts accesses to pages, and forgets pages only after so many were counted; what
     /// its iterators read is counted once a page, and hardly ever forgotten.
     fn upto(&self, bound: Bound<&[u8]>) -> Result<Option<Block>, StoreError> {
-        self.tree
-            .range::<&[u8], _>((Bound::Unbounded, bound))
-            .next_back()
-            .transpose()
-            .map_err(|error| failed(&self.path, error))
+        if let Some(known) = self.known(bound) {
+            return self.under(known).map(Some);
+        }
+        let found = self.tree.range::<&[u8], _>((Bound::Unbounded, bound)).next_back();
+        found.map(|found| self.met(found)).transpose()
     }
 
-    /// The first block that begins within a bound.
-    fn beyond(&self, bound: Bound<&[u8]>) -> Result<Option<Block>, StoreError> {
-        self.tree
-            .range::<&[u8], _>((bound, Bound::Unbounded))
-            .next()
-            .transpose()
-            .map_err(|error| failed(&self.path, error))
+    /// The first block of all.
+    fn first(&self) -> Result<Option<Block>, StoreError> {
+        self.tree.iter().next().map(|found| self.met(found)).transpose()
+    }
+
+    /// The block behind another.
+    fn behind(&self, stretch: &Stretch) -> Result<Option<Block>, StoreError> {
+        let Some(next) = &stretch.next else { return Ok(None) };
+        let known = self.known(Bound::Included(next));
+        let stretch = known.map_or_else(|| self.learned(next.clone()), Ok)?;
+        self.under(stretch).map(Some)
+    }
+
+    /// A block that sled found.
+    fn met(&self, found: Result<(IVec, IVec), ::sled::Error>) -> Result<Block, StoreError> {
+        let (from, bytes) = found.map_err(|error| failed(&self.path, error))?;
+        Ok(Block { stretch: self.learned(from)?, bytes })
+    }
+
+    /// The block that begins there.
+    fn under(&self, stretch: Stretch) -> Result<Block, StoreError> {
+        let bytes = self.tree.get(&stretch.from).map_err(|error| failed(&self.path, error))?;
+        // Nobody removes one without saying so; if somebody did, that must not look as if its pairs had never been.
+        let bytes =
+            bytes.ok_or_else(|| StoreError::Codec("a block of pairs that was there is not there".to_owned()))?;
+        Ok(Block { stretch, bytes })
+    }
+
+    fn known(&self, bound: Bound<&[u8]>) -> Option<Stretch> {
+        self.starts().upto(bound)
+    }
+
+    /// Finds out where the block under a key ends, and remembers it.
+    fn learned(&self, from: IVec) -> Result<Stretch, StoreError> {
+        let next = self.tree.range::<&[u8], _>((Bound::Excluded(&*from), Bound::Unbounded)).next().transpose();
+        let next = next.map_err(|error| failed(&self.path, error))?.map(|(next, _)| next);
+        let stretch = Stretch { from, next };
+        self.starts().learn(&stretch);
+        Ok(stretch)
+    }
+
+    fn starts(&self) -> MutexGuard<'_, Starts> {
+        self.starts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn still(&self) -> RwLockReadGuard<'_, ()> {
