@@ -7,6 +7,7 @@ mod ask;
 pub mod authority;
 mod blame;
 mod budget;
+mod dial;
 mod dialect;
 mod graphql;
 mod origin;

@@ -1,22 +1,13 @@
 //! The one transport: reqwest without its redirects, retries and decompression, and every answer taken whole within bounds.
 //! It must never take more bytes than allowed, neither as they come nor as they are when decompressed.
 
-use std::{
-    error::Error,
-    io::Read as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
-};
+use std::{error::Error, io::Read as _};
 
 use bytes::{Bytes, BytesMut};
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, header};
-use tower_layer::Layer;
-use tower_service::Service;
 
+use super::dial::Dials;
 use crate::{Cassette, Egress, Limits, Recorder, Refused};
 
 /// Compressed bodies from this length on are decompressed beside the event loop.
@@ -27,7 +18,7 @@ const ASIDE: usize = 128 << 10;
 pub(crate) struct Wire {
     way: Way,
     recorder: Option<Recorder>,
-    opened: Opened,
+    dials: Dials,
 }
 
 #[derive(Clone, Debug)]
@@ -36,47 +27,13 @@ enum Way {
     Cassette(Cassette),
 }
 
-/// Counts connections as they are opened.
-#[derive(Clone, Debug, Default)]
-struct Opened(Arc<AtomicU64>);
-
-/// A connector that counts.
-#[derive(Clone, Debug)]
-struct Counting<S> {
-    inner: S,
-    opened: Opened,
-}
-
-impl<S> Layer<S> for Opened {
-    type Service = Counting<S>;
-
-    fn layer(&self, inner: S) -> Counting<S> {
-        Counting { inner, opened: self.clone() }
-    }
-}
-
-impl<S: Service<R>, R> Service<R> for Counting<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, to: R) -> S::Future {
-        self.opened.0.fetch_add(1, Ordering::Relaxed);
-        self.inner.call(to)
-    }
-}
-
 impl Wire {
     /// A transport by that way out, which keeps so many idle connections. `plain` says whether anything may go without TLS
     /// at all.
     pub(crate) fn new(egress: &Egress, (limits, idle): (&Limits, usize), plain: bool) -> Result<Self, String> {
-        let opened = Opened::default();
+        let dials = Dials::default();
         if let Some(cassette) = &egress.cassette {
-            return Ok(Self { way: Way::Cassette(cassette.clone()), recorder: None, opened });
+            return Ok(Self { way: Way::Cassette(cassette.clone()), recorder: None, dials });
         }
         let client = reqwest::Client::builder()
             .connect_timeout(limits.connect)
@@ -85,18 +42,18 @@ impl Wire {
             .retry(reqwest::retry::never())
             .referer(false)
             .https_only(!plain)
-            .connector_layer(opened.clone());
+            .connector_layer(dials.clone());
         // What goes wrong here are certificates; the error names no secret.
         let client = egress.applied(client)?.build().map_err(|error| {
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
             format!("the HTTPS client cannot be set up: {cause}")
         })?;
-        Ok(Self { way: Way::Network(client), recorder: egress.recorder.clone(), opened })
+        Ok(Self { way: Way::Network(client), recorder: egress.recorder.clone(), dials })
     }
 
     /// Connections tried so far.
     pub(crate) fn opened(&self) -> u64 {
-        self.opened.0.load(Ordering::Relaxed)
+        self.dials.opened()
     }
 
     /// Sends a request of that read and takes the whole answer, decompressed.
