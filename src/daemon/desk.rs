@@ -28,7 +28,7 @@ use crate::{
         Watcher, WriteError,
         anew::{self, Reached},
         assess,
-        judge::{self, Touched},
+        judge::{self, Settled, Touched},
         jury::Jury,
         link,
         runs::{Runs, Turn},
@@ -43,6 +43,10 @@ pub type OnProgress = Box<dyn FnMut(u64, Option<u64>, &'static str) + Send>;
 
 /// How often a run asks whether the store's disk has room.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
+
+/// Records that are grouped before any of them is judged: to group takes about as long as to judge, and findings are waited
+/// for.
+const GROUPED_FIRST: usize = 10_000;
 
 /// How often, and how soon, a lease that is held is asked for again.
 const SOON_FREE: u32 = 20;
@@ -231,7 +235,8 @@ impl Desk {
         // Nothing of this run is taken once the lease is lost, not its verdicts either.
         let house = Arc::new(hold.house());
         let (judging, at_work, at_end) = (Arc::clone(&house), self.at_work.clone(), self.at_work.clone());
-        let jury = Jury::sit(move |records| at_work.changed(&judging, records))?;
+        let mut settled = Settled::default();
+        let jury = Jury::sit(move |records| at_work.changed(&judging, records, &mut settled))?;
         let watcher = Attentive { turn, on, jury, clockwatch: Arc::clone(&self.clockwatch), clock: self.house.clock() };
         let (no_room, told) = (looking.no_room.clone(), stop.child_token());
         let run = tokio::select! {
@@ -308,11 +313,16 @@ impl AtWork {
         judge::touched(house, &self.wiring().yardstick, records)
     }
 
-    fn changed(&self, house: &House, records: &[Touched]) -> Result<u64, StoreError> {
-        let regrouped = records.iter().filter(|it| it.news.whole || it.news.fields.meets(RESTS_ON));
-        link::touched(house, &regrouped.map(|it| it.id).collect::<Vec<_>>())?;
-        let _judging = self.judging.read();
-        judge::changed(house, &self.wiring().yardstick, records)
+    fn changed(&self, house: &House, records: &[Touched], settled: &mut Settled) -> Result<u64, StoreError> {
+        settled.turn();
+        let mut findings = 0;
+        for part in records.chunks(GROUPED_FIRST) {
+            let regrouped = part.iter().filter(|it| it.news.whole || it.news.fields.meets(RESTS_ON));
+            link::touched(house, &regrouped.map(|it| it.id).collect::<Vec<_>>())?;
+            let _judging = self.judging.read();
+            findings += judge::changed(house, &self.wiring().yardstick, part, settled)?;
+        }
+        Ok(findings)
     }
 
     /// Judges who waited for what was read again.

@@ -5,12 +5,13 @@ mod concern;
 mod crew;
 mod household;
 mod page;
+mod touched;
 mod verdicts;
 pub mod whatif;
 
 use std::collections::BTreeSet;
 
-use provost_engine::{Covered, News, Owning, Policy, Subject, govern::Governance};
+use provost_engine::{Covered, Owning, Policy, Subject, govern::Governance};
 use provost_model::{PartId, RecordId, Time};
 use provost_store::{
     StoreError,
@@ -21,6 +22,10 @@ use self::{
     concern::Concerned,
     household::{Bench, Household},
     verdicts::{judged, write},
+};
+pub use self::{
+    concern::Settled,
+    touched::{Gathering, Touched},
 };
 use super::{digest, owners::Known};
 use crate::{house::House, worked::Worked};
@@ -60,42 +65,33 @@ impl Yardstick {
     }
 }
 
-/// A record, and what is different about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touched {
-    /// Which record.
-    pub id: RecordId,
-    /// What is different.
-    pub news: News,
-}
-
-impl Touched {
-    /// A record about which anything may be different.
-    pub fn wholly(id: RecordId) -> Self {
-        Self { id, news: News::everything() }
-    }
-}
-
 /// Judges these records and whomever they concern, whatever changed; gives the number of findings that changed.
 pub fn touched(house: &House, yardstick: &Yardstick, records: &[RecordId]) -> Result<u64, StoreError> {
     let records: Vec<Touched> = records.iter().copied().map(Touched::wholly).collect();
-    changed(house, yardstick, &records)
+    changed(house, yardstick, &records, &mut Settled::default())
 }
 
 /// Judges whom these changes concern, by what each rule declared to read; gives the number of findings that changed.
-pub fn changed(house: &House, yardstick: &Yardstick, records: &[Touched]) -> Result<u64, StoreError> {
+/// What `settled` knows need not be judged; what this call settles it knows then.
+pub fn changed(
+    house: &House,
+    yardstick: &Yardstick,
+    records: &[Touched],
+    settled: &mut Settled,
+) -> Result<u64, StoreError> {
     // Verdicts are written by one at a time. What changes after it was read here is judged again by whoever changed it.
     let _gavel = house.gavel();
-    let (mut changed, mut met) = (0, Concerned::default());
+    let (mut changed, mut met) = (0, Concerned::knowing(settled));
     for part in records.chunks(PART) {
         let (mut subjects, mut first) = (0, true);
         let findings = in_one_piece(house, yardstick, &mut |bench, draft| {
             // Whom a try met that failed is not judged yet.
-            let mut anew = Concerned::default();
+            let mut anew = Concerned::knowing(settled);
             let loaded = {
                 // Nobody writes while neighbours are read, so that they are of one moment.
                 let _still = house.still();
-                bench.concerned(part, if std::mem::take(&mut first) { &mut met } else { &mut anew })?
+                let moment = house.store().head()?.number;
+                bench.concerned((part, moment), if std::mem::take(&mut first) { &mut met } else { &mut anew })?
             };
             subjects = loaded.iter().map(|it| it.subjects.len()).sum::<usize>();
             write_all(bench, draft, loaded, house.now())
@@ -103,6 +99,8 @@ pub fn changed(house: &House, yardstick: &Yardstick, records: &[Touched]) -> Res
         tracing::debug!(records = part.len(), subjects, findings, "judged a part");
         changed += findings;
     }
+    let new = met.settled();
+    settled.add(new);
     Ok(changed)
 }
 

@@ -2,16 +2,13 @@
 //! to judge than memory should hold. It must never let a run be over before everything it touched was judged.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
 };
 
-use provost_engine::News;
-use provost_model::RecordId;
 use provost_store::StoreError;
 
-use super::judge::Touched;
+use super::judge::{Gathering, Touched};
 
 /// Records that may wait to be judged, some tens of megabytes. With more, the run waits: a slow store slows it down.
 const BACKLOG: usize = 200_000;
@@ -39,13 +36,13 @@ impl Jury {
         let thread = std::thread::Builder::new().name("judging".to_owned()).spawn(move || {
             while let Ok(first) = handed.recv() {
                 // What came meanwhile is judged with it, once.
-                let mut records: BTreeMap<RecordId, News> = BTreeMap::new();
+                let mut records = Gathering::default();
                 let mut came = 0;
                 for touched in std::iter::once(first).chain(handed.try_iter()).flatten() {
                     came += 1;
-                    records.entry(touched.id).or_default().add(touched.news);
+                    records.add(touched);
                 }
-                let records: Vec<Touched> = records.into_iter().map(|(id, news)| Touched { id, news }).collect();
+                let records = records.take();
                 let findings = judge(&records)?;
                 open.0.took(came);
                 tracing::info!(records = records.len(), findings, "judged what changed");
@@ -118,6 +115,8 @@ impl Drop for Jury {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use provost_model::RecordId;
 
     use super::*;
 

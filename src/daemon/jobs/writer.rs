@@ -27,7 +27,7 @@ use thiserror::Error;
 
 use super::{
     cascade::with_dependents,
-    judge::Touched,
+    judge::{Gathering, Touched},
     listing::{Listing, Step},
 };
 use crate::{house::House, ids::Ids, tries::Tries};
@@ -85,7 +85,7 @@ pub struct Writer<'a> {
     run: Run,
     listings: BTreeMap<String, Listing>,
     vanishing: Vanishing,
-    touched: BTreeMap<RecordId, News>,
+    touched: Gathering,
     calls: BTreeMap<String, CallCount>,
     held: bool,
     committed: bool,
@@ -146,7 +146,7 @@ impl<'a> Writer<'a> {
             run,
             listings: BTreeMap::new(),
             vanishing: Vanishing { absent: 0, present },
-            touched: BTreeMap::new(),
+            touched: Gathering::default(),
             calls: BTreeMap::new(),
             held: false,
             committed: false,
@@ -539,13 +539,13 @@ impl<'a> Writer<'a> {
     fn commit(&mut self, draft: &mut Draft<'_>) -> Result<(), WriteError> {
         let full = draft.replace(self.house.now());
         let changed = full.changed() > 0;
-        full.commit()?;
+        let by = full.commit()?.map(|done| done.number);
         self.committed |= changed;
         let Staged { events, sightings: (done, _), touched, listings, covers, .. } = std::mem::take(&mut self.staged);
         self.staged.sightings = (done, done);
         self.waiting.drain(..events.min(self.waiting.len()));
         for (id, news) in touched {
-            self.touched.entry(id).or_default().add(news);
+            self.touched.add(Touched { id, news, by });
         }
         covers.iter().for_each(|path| drop(self.closed.remove(path)));
         for path in listings {
@@ -569,8 +569,7 @@ impl<'a> Writer<'a> {
     }
 
     fn judge(&mut self) -> Result<(), WriteError> {
-        let touched = std::mem::take(&mut self.touched).into_iter().map(|(id, news)| Touched { id, news });
-        let touched: Vec<Touched> = touched.collect();
+        let touched = self.touched.take();
         if !touched.is_empty() {
             let house = self.house;
             self.watcher.changed(house, touched).map_err(|error| told(house, error))?;

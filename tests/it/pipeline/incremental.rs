@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use provost::jobs::{
     anew::follow,
     decide::{self, Say, Wanted},
-    judge::{Touched, Yardstick, awaited, changed, due, touched},
+    judge::{Gathering, Settled, Touched, Yardstick, awaited, changed, due, touched},
     sources::baseline,
 };
 use provost_engine::{
@@ -92,6 +92,7 @@ pub(super) struct World {
     pub(super) desk: Desk,
     pub(super) yardstick: Yardstick,
     ids: BTreeMap<usize, RecordId>,
+    settled: Settled,
 }
 
 /// Sets one attribute, in one of a few ways that matter.
@@ -129,7 +130,8 @@ fn set(facts: &mut Facts, (which, how): (u8, u8), now: Time) {
 
 impl World {
     pub(super) fn new() -> Self {
-        let mut it = Self { desk: Desk::new(), yardstick: Yardstick::default(), ids: BTreeMap::new() };
+        let (desk, yardstick, settled) = (Desk::new(), Yardstick::default(), Settled::default());
+        let mut it = Self { desk, yardstick, ids: BTreeMap::new(), settled };
         for scope in 0..3 {
             it.scope(scope);
         }
@@ -193,12 +195,30 @@ impl World {
 
     /// Does a step, and judges whom it concerns.
     pub(super) fn take(&mut self, step: &Step) {
+        let news = self.does(step);
+        self.hand_over(&news);
+    }
+
+    /// Has judged whom changes concern, and what is due.
+    fn hand_over(&mut self, news: &[Touched]) {
+        let house = self.desk.house.clone();
+        self.follow();
+        self.settled.turn();
+        for part in news.chunks(2) {
+            changed(&house, &self.yardstick, part, &mut self.settled).unwrap();
+        }
+        due(&house, &self.yardstick).unwrap();
+        awaited(&house, &self.yardstick).unwrap();
+    }
+
+    /// Does a step; gives what changed with it.
+    fn does(&mut self, step: &Step) -> Vec<Touched> {
         let house = self.desk.house.clone();
         let mut draft = Draft::new(house.inventory(), house.now());
         let mut news = Vec::new();
         if let Some(change) = self.change(&mut draft, step) {
             let before = draft.record(change.after.id).unwrap();
-            news.push(Touched { id: change.after.id, news: News::between(before, &change.after) });
+            news.push(Touched { id: change.after.id, news: News::between(before, &change.after), by: None });
             draft.apply(change).unwrap();
         }
         match step {
@@ -220,7 +240,8 @@ impl World {
             Step::Governed(at) => self.yardstick.governance = governance(*at),
             Step::Says { .. } | Step::Ends { .. } | Step::Begun { .. } | Step::Decides { .. } => {}
         }
-        draft.commit().unwrap();
+        let by = draft.commit().unwrap().map(|done| done.number);
+        news.iter_mut().for_each(|it| it.by = by);
         match step {
             Step::Begun { source, working } => {
                 let state = if *working { BaselineState::Working } else { BaselineState::Accepted };
@@ -229,10 +250,7 @@ impl World {
             Step::Decides { who, what, days } => self.decides(*who, (*what, *days)),
             _ => {}
         }
-        self.follow();
-        changed(&house, &self.yardstick, &news).unwrap();
-        due(&house, &self.yardstick).unwrap();
-        awaited(&house, &self.yardstick).unwrap();
+        news
     }
 
     /// Two people decide about whatever stands of it, or take back what they decided last. Whether they may is theirs.
@@ -317,6 +335,37 @@ proptest! {
             opened = opened.max(before.iter().filter(|it| it.state == FindingState::Open).count());
         }
         prop_assume!(opened > 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 300, ..ProptestConfig::default() })]
+
+    /// What is handed over only when others were judged is judged all the same, unless it was read with them.
+    #[test]
+    fn what_is_handed_over_late_is_judged_as_if_it_had_been_at_once(
+        steps in steps(),
+        late in prop::collection::vec(0_u8..4, 60),
+    ) {
+        let mut world = World::new();
+        world.desk.clock.stop();
+        let mut held = Gathering::default();
+        for (step, late) in steps.iter().zip(late.into_iter().chain([3]).cycle()) {
+            let news = world.does(step);
+            match late {
+                0 | 1 => news.into_iter().for_each(|it| held.add(it)),
+                2 => world.hand_over(&news),
+                _ => {
+                    world.hand_over(&news);
+                    world.hand_over(&held.take());
+                }
+            }
+        }
+        world.hand_over(&held.take());
+        let before = world.findings();
+        let all: Vec<RecordId> = world.ids.values().copied().collect();
+        prop_assert_eq!(touched(&world.desk.house, &world.yardstick, &all).unwrap(), 0, "{:?}", difference(&before, &world.findings()));
+        prop_assume!(before.iter().any(|it| it.state == FindingState::Open));
     }
 }
 

@@ -8,7 +8,7 @@ use provost_engine::{
     rules::{concerned, dates_matter},
 };
 use provost_model::{Kind, Record, RecordId, ScopeNo};
-use provost_store::StoreError;
+use provost_store::{CommitNo, StoreError};
 
 use super::{
     Touched,
@@ -16,20 +16,46 @@ use super::{
     page::Gathered,
 };
 
+/// Who concerns nobody who was not judged with them, and as of which commit all of them were read.
+///
+/// A run hands over in turns what it changed. Much of what it changes while a turn is judged is read in that turn already.
+#[derive(Debug, Default)]
+pub struct Settled {
+    turn: HashMap<RecordId, CommitNo>,
+    former: HashMap<RecordId, CommitNo>,
+}
+
+impl Settled {
+    /// A turn begins: everything handed over in it was changed before.
+    pub fn turn(&mut self) {
+        self.former = std::mem::take(&mut self.turn);
+    }
+
+    pub(super) fn add(&mut self, new: HashMap<RecordId, CommitNo>) {
+        self.turn.extend(new);
+    }
+
+    /// Whether everybody whom a change concerns was judged since.
+    fn knows(&self, Touched { id, by, .. }: &Touched) -> bool {
+        let since = |at: &CommitNo| by.is_some_and(|by| by <= *at);
+        self.turn.contains_key(id) || self.former.get(id).is_some_and(since)
+    }
+}
+
 /// Who was found concerned so far by the changes of one call.
-#[derive(Default)]
-pub(super) struct Concerned {
+pub(super) struct Concerned<'s> {
+    known: &'s Settled,
     /// Subjects that were judged.
     met: HashSet<RecordId>,
     /// Those among them that concern nobody who was not judged with them.
-    settled: HashSet<RecordId>,
+    settled: HashMap<RecordId, CommitNo>,
     /// Whether somebody waits for a scope.
     awaited: HashMap<ScopeNo, bool>,
 }
 
 /// One part of the changes, and whom it concerns.
-struct Part<'b> {
-    concerned: &'b mut Concerned,
+struct Part<'b, 's> {
+    concerned: &'b mut Concerned<'s>,
     /// All changes of the part, in the order of ids.
     touched: &'b [Touched],
     gathered: Gathered,
@@ -48,32 +74,46 @@ struct Reach<'b> {
 }
 
 impl Bench<'_> {
-    /// Whom these changes concern, with their neighbourhoods; nobody whom former parts of the call judged.
+    /// Whom these changes concern, with their neighbourhoods as of a commit; nobody whom former parts of the call judged.
     pub(super) fn concerned(
         &self,
-        touched: &[Touched],
-        concerned: &mut Concerned,
+        (touched, moment): (&[Touched], CommitNo),
+        concerned: &mut Concerned<'_>,
     ) -> Result<Vec<Household>, StoreError> {
         let mut part = Part { concerned, touched, gathered: Gathered::default() };
         part.families(self)?;
         let mut households = self.assembled(part.gathered)?;
         households.retain(|it| !it.subjects.is_empty());
         for household in &households {
-            concerned.settle(household);
+            concerned.settle(household, moment);
         }
         Ok(households)
     }
 }
 
-impl Concerned {
+impl<'s> Concerned<'s> {
+    /// Nobody, where so many were settled before.
+    pub(super) fn knowing(known: &'s Settled) -> Self {
+        Self { known, met: HashSet::new(), settled: HashMap::new(), awaited: HashMap::new() }
+    }
+
+    /// What the call settled.
+    pub(super) fn settled(self) -> HashMap<RecordId, CommitNo> {
+        self.settled
+    }
+
+    fn is_settled(&self, touched: &Touched) -> bool {
+        touched.news.former.is_none() && (self.settled.contains_key(&touched.id) || self.known.knows(touched))
+    }
+
     /// Notes who of a household was judged with everybody it concerns.
-    fn settle(&mut self, household: &Household) {
+    fn settle(&mut self, household: &Household, moment: CommitNo) {
         let everybody = household.everybody().count();
         if household.subjects.len() < everybody {
             return;
         }
         for subject in household.subjects.iter().filter(|it| !it.has_twins) {
-            self.settled.extend(household.record(subject.member).map(|record| record.id));
+            self.settled.extend(household.record(subject.member).map(|record| (record.id, moment)));
         }
     }
 
@@ -96,13 +136,11 @@ impl Concerned {
     }
 }
 
-impl<'b> Part<'b> {
+impl<'b> Part<'b, '_> {
     /// Gathers whom the changes concern: the families they reach first, then the other places of a secret.
     fn families(&mut self, bench: &Bench<'_>) -> Result<(), StoreError> {
         let touched = self.touched;
-        let unsettled =
-            touched.iter().filter(|it| it.news.former.is_some() || !self.concerned.settled.contains(&it.id));
-        let unsettled: Vec<&Touched> = unsettled.collect();
+        let unsettled: Vec<&Touched> = touched.iter().filter(|it| !self.concerned.is_settled(it)).collect();
         bench.fetch(unsettled.iter().map(|it| it.id), &mut self.gathered)?;
         let mut reaches = Vec::with_capacity(unsettled.len());
         for each in unsettled {
@@ -118,7 +156,7 @@ impl<'b> Part<'b> {
 
     /// Which families a change reaches; `None` if its record is not there.
     fn reach(&mut self, touched: &'b Touched, bench: &Bench<'_>) -> Result<Option<Reach<'b>>, StoreError> {
-        let Touched { id, news } = touched;
+        let Touched { id, news, .. } = touched;
         let Some(record) = self.gathered.record(*id) else { return Ok(None) };
         let waits = news.dated && self.concerned.awaits(record, bench)?;
         let itself = concerned(record.kind, Relation::Itself, news);
