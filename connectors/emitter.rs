@@ -261,12 +261,25 @@ impl Emitter {
     }
 }
 
-/// The entity with every string within bounds.
+/// The entity with every string within bounds; nearly always it is so already.
 fn bounded(mut entity: Entity) -> Entity {
-    entity.facts =
-        entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
+    let fit = |reading: &Reading<Value>| if let Reading::Known(value) = reading { fits(value) } else { true };
+    if !entity.facts.iter().all(|(_, reading)| fit(reading)) {
+        entity.facts =
+            entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
+    }
     entity.aliases.truncate(ELEMENTS_MAX);
     entity
+}
+
+fn fits(value: &Value) -> bool {
+    let fit = |text: &String| text.len() <= TEXT_MAX;
+    match value {
+        Value::Text(text) => fit(text),
+        Value::List(list) => list.len() <= ELEMENTS_MAX && list.iter().all(fit),
+        Value::Map(map) => map.len() <= ELEMENTS_MAX && map.iter().all(|(name, it)| fit(name) && fit(it)),
+        _ => true,
+    }
 }
 
 fn bounded_value(value: Value) -> Value {
@@ -294,6 +307,8 @@ fn clean(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use provost_model::{Kind, field};
+
     use super::*;
 
     #[test]
@@ -307,6 +322,28 @@ mod tests {
         let below = known.below("accounts/1");
         assert_eq!(below.cursors.keys().collect::<Vec<_>>(), ["iam/users"]);
         assert_eq!((below.full_due, below.sweep_now), (vec!["iam/users".to_owned()], true));
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_what_fits_stays() {
+        let (long, many) = ("x".repeat(TEXT_MAX + 1), ELEMENTS_MAX + 1);
+        let cut = "x".repeat(TEXT_MAX);
+        let numbered: BTreeMap<String, String> = (0..many).map(|at| (at.to_string(), String::new())).collect();
+        let table = [
+            (Value::Text(long.clone()), Value::Text(cut.clone())),
+            (Value::List(vec![long.clone()]), Value::List(vec![cut.clone()])),
+            (Value::List(vec![String::new(); many]), Value::List(vec![String::new(); ELEMENTS_MAX])),
+            (Value::Map([(long.clone(), long)].into()), Value::Map([(cut.clone(), cut.clone())].into())),
+            (Value::Map(numbered.clone()), Value::Map(numbered.into_iter().take(ELEMENTS_MAX).collect())),
+            (Value::Text(cut.clone()), Value::Text(cut)),
+            (Value::Bool(true), Value::Bool(true)),
+        ];
+        for (value, kept) in table {
+            let mut entity = Entity::new(Key::new(Realm::new("aws", "1"), Kind::User, "ann"), "ann");
+            entity.facts.set_value(field::DESCRIPTION.field(), Reading::Known(value));
+            let found = bounded(entity).facts;
+            assert_eq!(found.reading(field::DESCRIPTION.field()), Reading::Known(&kept));
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The credential report: getting it, linking its rows to users, planning whose keys need a listing, and saying it.
 //! It must never vouch for a report of which a row was not understood.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use aws_sdk_iam::types::ReportStateType;
 use provost_client::Failure;
@@ -13,7 +16,7 @@ use super::{
     report::{self, Counts, Row},
     rows,
     session::{Session, stopped},
-    slots::{self, Listed},
+    slots::{self, Listed, Slot},
 };
 use crate::{Emitter, Stopped};
 
@@ -48,6 +51,8 @@ pub(super) struct Plan {
     pub(super) unreported: Vec<UserNo>,
     /// Users for whom the report shows no key; one may be hidden.
     pub(super) silent: Vec<UserNo>,
+    /// What the report shows of the keys of those to be listed.
+    pub(super) slots: HashMap<UserNo, Vec<Slot>>,
     as_of: Time,
     counts: Counts,
 }
@@ -111,7 +116,9 @@ pub(super) fn plan(report: &Report, users: &Users, listed: &Listed, again: bool)
             plan.then.push((number, columns));
         } else {
             plan.silent.push(number);
+            return;
         }
+        plan.slots.insert(number, slots::slots(&row));
     };
     plan.counts = report::read(&report.csv, &mut each).map_err(|error| malformed(&error.to_string()))?;
     plan.unreported = seen.iter().enumerate().filter(|(_, seen)| !**seen).map(|(number, _)| number).collect();
@@ -125,24 +132,6 @@ pub(super) fn not_stale(plan: &Plan, known: Option<Time>) -> Result<(), Failure>
     }
     let said = format!("the report of {} is older than the one known already", plan.as_of);
     Err(Failure { operation: GET.to_owned(), why: Why::Stale, code: String::new(), said })
-}
-
-/// Calls `each` with the rows of some users.
-pub(super) fn rows_of(
-    report: &Report,
-    users: &Users,
-    wanted: &HashSet<UserNo>,
-    each: &mut dyn FnMut(UserNo, &Row<'_>),
-) {
-    let mut pick = |row: Row<'_>| {
-        if let Some((number, _)) = users.of_row(&row).filter(|(number, _)| wanted.contains(number)) {
-            each(number, &row);
-        }
-    };
-    // The same bytes were read once without a fault of the whole.
-    if report::read(&report.csv, &mut pick).is_err() {
-        wanted.iter().for_each(|number| tracing::debug!(number, "could not read the report a second time"));
-    }
 }
 
 /// The scope of the report.

@@ -1,10 +1,7 @@
 //! The order of one run: bulk first, then what the bulk asks for, then what has no bulk form.
 //! It must never begin to list user by user before everything that findings rest on is told.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use provost_client::Failure;
 use provost_model::{Cursor, Reading, Realm, Why};
@@ -21,7 +18,7 @@ use super::{
     regional, rows,
     session::Session,
     settings::{Regions, Trail},
-    slots::{self, Listed},
+    slots::Listed,
     sweep::Round,
     trail,
 };
@@ -116,16 +113,13 @@ impl Looking<'_> {
     async fn reported(
         &self,
         users: &Users,
-        (report, plan): (Report, Plan),
+        (report, mut plan): (Report, Plan),
         keys: &mut Keys<'_>,
         to: &mut Emitter,
     ) -> Result<Vec<UserNo>, Stopped> {
         // The report tells of second factors: what stood in for it must not live on.
         to.unwatch(&lists::second_factors_scope(self.realm)).await?;
-        let wanted: HashSet<UserNo> = plan.first.iter().chain(&plan.then).map(|(number, _)| *number).collect();
-        credentials::rows_of(&report, users, &wanted, &mut |number, row| {
-            keys.slots.insert(number, slots::slots(row));
-        });
+        keys.slots = std::mem::take(&mut plan.slots);
         keys.begin(to).await?;
         // A change of status moves a slot's date, and so its name: the listing has to say first that it is the same key.
         keys.list(&plan.first, Because::Columns, to).await?;
