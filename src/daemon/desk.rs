@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use provost_engine::link::RESTS_ON;
 use provost_model::{Clock, Outcome, RecordId, Run, Span, Time};
 use provost_store::{
     Space, StoreError,
@@ -317,8 +316,7 @@ impl AtWork {
         settled.turn();
         let mut findings = 0;
         for part in records.chunks(GROUPED_FIRST) {
-            let regrouped = part.iter().filter(|it| it.news.whole || it.news.fields.meets(RESTS_ON));
-            link::touched(house, &regrouped.map(|it| it.id).collect::<Vec<_>>())?;
+            link::changed(house, part)?;
             let _judging = self.judging.read();
             findings += judge::changed(house, &self.wiring().yardstick, part, settled)?;
         }

@@ -15,10 +15,13 @@ use provost_store::{
 
 use self::around::{Around, Met};
 pub use self::word::{link_again, unlink};
+use super::judge::Touched;
 use crate::house::House;
 
 /// Records grouped between two notes of how far it is.
 const PAGE: usize = 256;
+/// Records of which it is asked at a time whether they share anything.
+const ASKED: usize = 4096;
 /// Records grouped under one hold of the pen, so that a run's writer gets its turn.
 const PART: usize = 64;
 
@@ -41,6 +44,36 @@ pub fn touched(house: &House, records: &[RecordId]) -> Result<u64, StoreError> {
         })?;
     }
     Ok(changed)
+}
+
+/// Groups those of these records of which something changed that groups rest on, and whomever their change concerns; gives the
+/// number of groups that changed.
+pub fn changed(house: &House, records: &[Touched]) -> Result<u64, StoreError> {
+    let regrouped: Vec<&Touched> = records.iter().filter(|it| it.regroups()).collect();
+    let mut ids = Vec::new();
+    for part in regrouped.chunks(ASKED) {
+        ids.extend(not_alone(house.inventory(), part)?);
+    }
+    touched(house, &ids)
+}
+
+/// Leaves out whoever shares no key with anybody, and shared none when it was grouped last: nearly everybody, of whom nothing
+/// is to be written. Whoever comes to share one with them is grouped with them.
+fn not_alone(inventory: Inventory<'_>, records: &[&Touched]) -> Result<Vec<RecordId>, StoreError> {
+    let made = inventory.linked_all(&records.iter().map(|it| it.id).collect::<Vec<_>>())?;
+    let apart: Vec<bool> = made.iter().map(|made| *made == LinkedRow::default()).collect();
+    let asked = records.iter().zip(&apart).filter(|it| *it.1).filter_map(|it| it.0.keys.as_ref());
+    let mut keys: Vec<KeyRef> = asked.flatten().copied().collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let carriers = inventory.carriers_of_each(&keys, 2)?;
+    let carried_by_it_alone = |key: &KeyRef, id: RecordId| {
+        let found = keys.binary_search(key).ok().and_then(|at| carriers.get(at));
+        found.is_some_and(|carriers| *carriers == [id])
+    };
+    let alone =
+        |it: &Touched| it.keys.as_ref().is_some_and(|keys| keys.iter().all(|key| carried_by_it_alone(key, it.id)));
+    Ok(records.iter().zip(apart).filter(|(it, apart)| !apart || !alone(it)).map(|(it, _)| it.id).collect())
 }
 
 /// Groups every record, unless that was done by this version of the engine. Before each page `go_on` says whether to go

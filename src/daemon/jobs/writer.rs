@@ -11,7 +11,6 @@ use std::{
 
 use provost_connectors::Event;
 use provost_engine::{
-    News,
     absence::{self, Vanishing},
     reconcile::{self, Birth, Said},
 };
@@ -107,7 +106,7 @@ struct Staged {
     events: usize,
     /// Sightings of the event at hand that are wholly in it or were durable before, and those that were.
     sightings: (usize, usize),
-    touched: Vec<(RecordId, News)>,
+    touched: Vec<Touched>,
     /// Scopes that were begun, scopes whose listing has steps staged, and covers that are wholly in it.
     begun: Vec<String>,
     listings: Vec<String>,
@@ -481,8 +480,7 @@ impl<'a> Writer<'a> {
     /// Takes one change into the draft, and remembers what it makes different.
     fn keep(&mut self, draft: &mut Draft<'_>, change: Change) -> Result<(), WriteError> {
         let before = if change.what == What::Appeared { None } else { draft.record(change.after.id)? };
-        let news = News::between(before, &change.after);
-        self.staged.touched.push((change.after.id, news));
+        self.staged.touched.push(Touched::between(before, &change.after));
         draft.apply(change)?;
         Ok(())
     }
@@ -544,8 +542,8 @@ impl<'a> Writer<'a> {
         let Staged { events, sightings: (done, _), touched, listings, covers, .. } = std::mem::take(&mut self.staged);
         self.staged.sightings = (done, done);
         self.waiting.drain(..events.min(self.waiting.len()));
-        for (id, news) in touched {
-            self.touched.add(Touched { id, news, by });
+        for it in touched {
+            self.touched.add(Touched { by, ..it });
         }
         covers.iter().for_each(|path| drop(self.closed.remove(path)));
         for path in listings {

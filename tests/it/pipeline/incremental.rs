@@ -10,7 +10,7 @@ use provost::jobs::{
     sources::baseline,
 };
 use provost_engine::{
-    News, Owning, Policy, PolicyConfig, Roster, absence,
+    Owning, Policy, PolicyConfig, Roster, absence,
     govern::{Deadlines, Governance},
     own::{People, Person},
     reconcile::{self, Birth, Said},
@@ -218,7 +218,7 @@ impl World {
         let mut news = Vec::new();
         if let Some(change) = self.change(&mut draft, step) {
             let before = draft.record(change.after.id).unwrap();
-            news.push(Touched { id: change.after.id, news: News::between(before, &change.after), by: None });
+            news.push(Touched::between(before, &change.after));
             draft.apply(change).unwrap();
         }
         match step {

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use provost::jobs::link::{follow, link_again, take_up, touched, unlink};
+use provost::jobs::{
+    judge::Touched,
+    link::{changed, follow, link_again, take_up, touched, unlink},
+};
 use provost_engine::link::{Apart, Grouping, Member, grouping};
 use provost_model::{
     Because, Change, CorrelationKey, Facts, Kind, PartId, Realm, Record, RecordId, ScopeNo, Standing, Statement, Time,
@@ -83,15 +86,18 @@ fn record(number: u16, keys: &[u16], there: bool) -> Record {
     }
 }
 
-/// Puts records as they are now.
-fn put(desk: &Desk, records: &[Record]) {
+/// Puts records as they are now; gives what changed with that.
+fn put(desk: &Desk, records: &[Record]) -> Vec<Touched> {
     let mut draft = Draft::new(desk.house.inventory(), desk.house.now());
+    let mut touched = Vec::new();
     for record in records {
-        let known = desk.house.inventory().record(record.id, None).unwrap().is_some();
-        let what = if known { What::Changed } else { What::Appeared };
+        let known = desk.house.inventory().record(record.id, None).unwrap();
+        let what = if known.is_some() { What::Changed } else { What::Appeared };
+        touched.push(Touched::between(known.as_ref(), record));
         draft.apply(Change { what, after: record.clone(), fields: Vec::new(), aliases: Vec::new() }).unwrap();
     }
     draft.commit().unwrap();
+    touched
 }
 
 fn kept(desk: &Desk) -> Groups {
@@ -193,8 +199,7 @@ fn happen(desk: &Desk, event: &Event) {
     match event {
         Event::Seen(seen) => {
             let records = records(seen);
-            put(desk, &records);
-            touched(&desk.house, &records.iter().map(|it| it.id).collect::<Vec<_>>()).unwrap();
+            changed(&desk.house, &put(desk, &records)).unwrap();
         }
         Event::Unlink(one, other) if one != other && known(*one) && known(*other) => {
             unlink(&desk.house, (id(*one), id(*other)), word("not the same")).unwrap();
