@@ -90,6 +90,8 @@ impl Watched {
         let home = self.place.join("home");
         let _ = fs::remove_dir_all(&home);
         fs::create_dir_all(&home)?;
+        // Its roots are written down, and must be told without detours.
+        let home = fs::canonicalize(home)?;
         let mut quickstart = Command::new(&self.program);
         quickstart.env_clear().env("HOME", &home).args(["quickstart", "--once", "--no-aws"]);
         self.finish(&quickstart, "host")
