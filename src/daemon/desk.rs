@@ -43,8 +43,7 @@ pub type OnProgress = Box<dyn FnMut(u64, Option<u64>, &'static str) + Send>;
 /// How often a run asks whether the store's disk has room.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
 
-/// Records that are grouped before any of them is judged: to group takes about as long as to judge, and findings are waited
-/// for.
+/// Records that are grouped before the first of them is judged: findings are waited for, groups are a view.
 const GROUPED_FIRST: usize = 10_000;
 
 /// How often, and how soon, a lease that is held is asked for again.
