@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use provost_model::{
-    Clock, Cover, Cursor, Entity, Facts, Key, Reading, Realm, Scope, Sighting, Span, Time, Trouble, Value, Why,
+    Clock, Cover, Cursor, Entity, Key, Reading, Realm, Scope, Sighting, Span, Time, Trouble, Value, Why,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -261,25 +261,11 @@ impl Emitter {
     }
 }
 
-/// The entity with every string within bounds; nearly always it is so already.
+/// The entity with every string within bounds.
 fn bounded(mut entity: Entity) -> Entity {
-    let fit = |reading: &Reading<Value>| if let Reading::Known(value) = reading { fits(value) } else { true };
-    if !entity.facts.iter().all(|(_, reading)| fit(reading)) {
-        entity.facts =
-            entity.facts.iter().map(|(field, reading)| (field, reading.clone().map(bounded_value))).collect::<Facts>();
-    }
+    entity.facts = entity.facts.into_iter().map(|(field, reading)| (field, reading.map(bounded_value))).collect();
     entity.aliases.truncate(ELEMENTS_MAX);
     entity
-}
-
-fn fits(value: &Value) -> bool {
-    let fit = |text: &String| text.len() <= TEXT_MAX;
-    match value {
-        Value::Text(text) => fit(text),
-        Value::List(list) => list.len() <= ELEMENTS_MAX && list.iter().all(fit),
-        Value::Map(map) => map.len() <= ELEMENTS_MAX && map.iter().all(|(name, it)| fit(name) && fit(it)),
-        _ => true,
-    }
 }
 
 fn bounded_value(value: Value) -> Value {

@@ -13,7 +13,7 @@ use provost_store::{
     inventory::{GroupRow, HeldRow, Inventory, KeyRef, LinkDraft, LinkedBy, LinkedRow},
 };
 
-use self::around::{Around, Met};
+use self::around::{Around, Met, carriers_of};
 pub use self::word::{link_again, unlink};
 use super::judge::Touched;
 use crate::house::House;
@@ -61,19 +61,13 @@ pub fn changed(house: &House, records: &[Touched]) -> Result<u64, StoreError> {
 /// is to be written. Whoever comes to share one with them is grouped with them.
 fn not_alone(inventory: Inventory<'_>, records: &[&Touched]) -> Result<Vec<RecordId>, StoreError> {
     let made = inventory.linked_all(&records.iter().map(|it| it.id).collect::<Vec<_>>())?;
-    let apart: Vec<bool> = made.iter().map(|made| *made == LinkedRow::default()).collect();
-    let asked = records.iter().zip(&apart).filter(|it| *it.1).filter_map(|it| it.0.keys.as_ref());
-    let mut keys: Vec<KeyRef> = asked.flatten().copied().collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let carriers = inventory.carriers_of_each(&keys, 2)?;
-    let carried_by_it_alone = |key: &KeyRef, id: RecordId| {
-        let found = keys.binary_search(key).ok().and_then(|at| carriers.get(at));
-        found.is_some_and(|carriers| *carriers == [id])
-    };
-    let alone =
-        |it: &Touched| it.keys.as_ref().is_some_and(|keys| keys.iter().all(|key| carried_by_it_alone(key, it.id)));
-    Ok(records.iter().zip(apart).filter(|(it, apart)| !apart || !alone(it)).map(|(it, _)| it.id).collect())
+    let untied: Vec<bool> = made.iter().map(|made| *made == LinkedRow::default()).collect();
+    let asked = records.iter().zip(&untied).filter(|(_, untied)| **untied).filter_map(|(it, _)| it.keys.as_ref());
+    let carriers: HashMap<KeyRef, Vec<RecordId>> =
+        carriers_of(inventory, asked.flatten().copied().collect(), 2)?.collect();
+    let carries_it_alone = |key: &KeyRef, id: RecordId| carriers.get(key).is_some_and(|all| *all == [id]);
+    let alone = |it: &Touched| it.keys.as_ref().is_some_and(|keys| keys.iter().all(|key| carries_it_alone(key, it.id)));
+    Ok(records.iter().zip(untied).filter(|(it, untied)| !untied || !alone(it)).map(|(it, _)| it.id).collect())
 }
 
 /// Groups every record, unless that was done by this version of the engine. Before each page `go_on` says whether to go

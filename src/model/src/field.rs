@@ -184,6 +184,15 @@ impl Facts {
     }
 }
 
+impl IntoIterator for Facts {
+    type Item = (Field, Reading<Value>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl FromIterator<(Field, Reading<Value>)> for Facts {
     fn from_iter<I: IntoIterator<Item = (Field, Reading<Value>)>>(facts: I) -> Self {
         let facts = facts.into_iter();

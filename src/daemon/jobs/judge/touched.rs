@@ -28,19 +28,17 @@ impl Touched {
 
     /// A record with what a change makes different; of a commit that is still to come.
     pub fn between(before: Option<&Record>, after: &Record) -> Self {
-        let news = News::between(before, after);
-        let keys = || CorrelationKey::all_of(after).iter().map(KeyRef::of).collect();
-        Self { id: after.id, keys: regroups(&news).then(keys), news, by: None }
+        let mut it = Self { id: after.id, news: News::between(before, after), by: None, keys: None };
+        if it.regroups() {
+            it.keys = Some(CorrelationKey::all_of(after).iter().map(KeyRef::of).collect());
+        }
+        it
     }
 
     /// Whether groups may be others now.
     pub fn regroups(&self) -> bool {
-        regroups(&self.news)
+        self.news.whole || self.news.fields.meets(RESTS_ON)
     }
-}
-
-fn regroups(news: &News) -> bool {
-    news.whole || news.fields.meets(RESTS_ON)
 }
 
 /// Changes that are gathered, each record once.

@@ -63,11 +63,8 @@ impl<'a> Around<'a> {
         self.known.extend(ids.iter().map(|id| (*id, None)));
         self.known.extend(read.iter().map(|record| (record.id, Some(Rc::new(Known::of(record))))));
         let refs = ids.iter().filter_map(|id| self.known.get(id)?.as_ref()).flat_map(|it| &it.refs).copied();
-        let mut refs: Vec<KeyRef> = refs.collect();
-        refs.sort_unstable();
-        refs.dedup();
-        let carriers = self.inventory.carriers_of_each(&refs, CARRIERS_MOST + 1)?;
-        self.carriers.extend(refs.into_iter().zip(carriers.into_iter().map(Rc::from)));
+        let carriers = carriers_of(self.inventory, refs.collect(), CARRIERS_MOST + 1)?;
+        self.carriers.extend(carriers.map(|(key, carriers)| (key, Rc::from(carriers))));
         Ok(())
     }
 
@@ -199,6 +196,18 @@ impl<'a> Around<'a> {
         }
         Ok(grouping(members, &crowded, &apart))
     }
+}
+
+/// Up to so many carriers of each of these keys, each key once.
+pub(super) fn carriers_of(
+    inventory: Inventory<'_>,
+    mut keys: Vec<KeyRef>,
+    limit: usize,
+) -> Result<impl Iterator<Item = (KeyRef, Vec<RecordId>)>, StoreError> {
+    keys.sort_unstable();
+    keys.dedup();
+    let carriers = inventory.carriers_of_each(&keys, limit)?;
+    Ok(keys.into_iter().zip(carriers))
 }
 
 impl Known {

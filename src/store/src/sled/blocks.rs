@@ -78,7 +78,7 @@ impl Blocks {
 
     fn value(&self, key: &[u8], held: &mut Option<Block>) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(block) = self.hold(key, held)? else { return Ok(None) };
-        Ok(block::value(block::parts(&block.bytes)?.0, key)?.map(<[u8]>::to_vec))
+        Ok(block::value(block.parts()?.0, key)?.map(<[u8]>::to_vec))
     }
 
     /// Up to `limit` pairs of a range that is not empty.
@@ -106,7 +106,7 @@ impl Blocks {
         if block.is_none() {
             block = self.first()?;
         }
-        while let Some(at) = block.take().filter(|it| found.len() < limit && !above(&it.stretch.from, range.1)) {
+        while let Some(at) = block.take() {
             let (pairs, end) = at.parts()?;
             let goes_on = within(pairs, range, end, (limit, &mut found))?;
             if goes_on && at.stretch.next.as_ref().is_some_and(|next| !above(next, range.1)) {
@@ -172,7 +172,7 @@ impl Blocks {
             None => (Stretch { from: IVec::default(), next: self.first()?.map(|it| it.stretch.from) }, IVec::default()),
         };
         let from = &stretch.from;
-        let ours = |key: &[u8]| stretch.next.as_ref().is_none_or(|next| *key < **next);
+        let ours = |key: &[u8]| stretch.reaches(key);
         let former = block::parts(&former)?.0;
         let (mut old, mut new) = (Cursor::over(former)?, Filling::from(from.to_vec()));
         while new.full.len() < RUN
@@ -191,9 +191,7 @@ impl Blocks {
         let taken_in = if new.bytes.len() <= HALF { self.behind(&stretch)? } else { None };
         let taken_in = taken_in.filter(|it| new.bytes.len() + it.bytes.len() <= HALF || new.bytes.is_empty());
         if let Some(it) = &taken_in {
-            let next = &it.stretch.next;
-            let ours = |key: &[u8]| next.as_ref().is_none_or(|next| *key < **next);
-            copy(&mut Cursor::over(block::parts(&it.bytes)?.0)?, &mut new, ours)?;
+            copy(&mut Cursor::over(it.parts()?.0)?, &mut new, |key| it.stretch.reaches(key))?;
         }
         let mut steps: Vec<Rewritten> = Vec::with_capacity(new.full.len() + 3);
         if !former.is_empty() && new.second().is_some_and(|second| second <= old.key()) {

@@ -1,5 +1,5 @@
 //! Where blocks begin: which block a key lies in is known without sled, which copies a node of sixteen blocks for each look
-//! between keys, and gives a block whose key is known for a third of that.
+//! between keys, and none for a block whose key is known.
 //! It must never know what is not so: what a write changes is told here before anybody reads.
 
 use std::{
@@ -38,7 +38,12 @@ pub(super) struct Stretch {
 impl Stretch {
     /// Whether a key can lie in no other block.
     pub(super) fn holds(&self, key: &[u8]) -> bool {
-        *self.from <= *key && self.next.as_ref().is_none_or(|next| *key < **next)
+        *self.from <= *key && self.reaches(key)
+    }
+
+    /// Whether the next block begins above a key.
+    pub(super) fn reaches(&self, key: &[u8]) -> bool {
+        self.next.as_ref().is_none_or(|next| *key < **next)
     }
 }
 
@@ -138,14 +143,11 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Ask(key) => {
-                        let truth = truth(&all, key);
-                        if let Some(known) = starts.upto(Included(&[key])) {
-                            prop_assert_eq!(Some(known), truth);
-                        } else if let Some(truth) = truth {
+                        if let Some(truth) = truth(&all, key) {
                             starts.learn(&truth);
                             prop_assert!(starts.known.len() <= most);
-                            let room = most > 2;
-                            prop_assert!(!room || starts.upto(Included(&[key])).is_none_or(|it| it == truth));
+                            // There is room for all there may be: nothing is forgotten.
+                            prop_assert!(most < 24 || starts.upto(Included(&[key])) == Some(truth));
                         }
                     }
                     Step::Write(key) => {
