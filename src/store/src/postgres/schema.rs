@@ -32,9 +32,9 @@ async fn bring(on: &mut PgConnection, place: String, (shown, before): (Option<Sh
     }
     let made = make(on, &place, shown).await;
     match made {
-        // Another daemon makes the same tables at this moment; the second time they are there.
+        // Another daemon makes the same tables, and the types of their rows, at this moment; the second time they are there.
         Err(Halt::Sqlx(sqlx::Error::Database(error)))
-            if before < 20 && matches!(error.code().as_deref(), Some("23505" | "42P07" | "XX000")) =>
+            if before < 20 && matches!(error.code().as_deref(), Some("23505" | "42P07" | "42710" | "XX000")) =>
         {
             Err(Halt::Sqlx(sqlx::Error::Protocol(format!("tables are made by another: {}", error.message()))))
         }
