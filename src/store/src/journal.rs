@@ -5,6 +5,7 @@
 
 mod entry;
 mod log;
+mod overlay;
 mod pending;
 mod rewrite;
 mod writes;
@@ -16,11 +17,11 @@ use std::{
     thread::JoinHandle,
 };
 
-use self::{log::Log, pending::Pending};
+use self::{log::Log, overlay::Overlay, pending::Pending};
 use crate::{
     Compacted, StoreError,
     format::{self, Format},
-    kv::{Draft, Engine, Kv, Pair, Range, Tree, Way, Work},
+    kv::{Engine, Kv, Pair, Range, Tree, Way, Work},
     memory::is_empty,
     opening::Hold,
     steps,
@@ -214,7 +215,7 @@ impl Kv for Journaled {
     }
 
     fn get_many(&self, tree: Tree<'_>, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.state().get_many(tree, keys)
+        self.state().get_many(tree, &keys.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
     fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
@@ -234,9 +235,9 @@ impl Kv for Journaled {
         self.make_room(&mut pen, bound)?;
         let writes = {
             let state = self.state();
-            let mut draft = Overlay { state: &state, writes: Pending::default() };
+            let mut draft = Overlay::over(&state);
             work(&mut draft)?;
-            draft.writes
+            draft.writes()
         };
         if !writes.is_empty() {
             pen.log.append(&entry::written(&writes))?;
@@ -339,42 +340,18 @@ impl State {
         }
     }
 
-    fn get_many(&self, tree: Tree<'_>, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    fn get_many(&self, tree: Tree<'_>, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.known()?;
         let layers: Vec<&Pending> = std::iter::once(&self.recent).chain(self.leaving.as_deref()).collect();
         let layers: Vec<_> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
         let above: Vec<_> = keys.iter().map(|key| layers.iter().find_map(|writes| writes.get(key))).collect();
-        let asked = keys.iter().zip(&above).filter(|it| it.1.is_none()).map(|it| it.0.as_slice());
-        let mut below = self.engine.get_many(tree, &asked.collect::<Vec<_>>())?.into_iter();
+        let asked: Vec<&[u8]> = keys.iter().zip(&above).filter(|it| it.1.is_none()).map(|it| *it.0).collect();
+        let below = pending::side_by_side(&asked, |key| *key, |keys| self.engine.get_many(tree, keys))?;
+        let mut below = below.into_iter();
         Ok(above
             .into_iter()
             .map(|known| known.map(|it| it.map(<[u8]>::to_vec)).unwrap_or_else(|| below.next().flatten()))
             .collect())
-    }
-}
-
-/// A write in the making, over what is durable.
-struct Overlay<'a> {
-    state: &'a State,
-    writes: Pending,
-}
-
-impl Draft for Overlay<'_> {
-    fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.writes.get(tree, key) {
-            Some(value) => Ok(value.map(<[u8]>::to_vec)),
-            None => self.state.get(tree, key),
-        }
-    }
-
-    fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.writes.put(tree, key, Some(value));
-        Ok(())
-    }
-
-    fn delete(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<(), StoreError> {
-        self.writes.put(tree, key, None);
-        Ok(())
     }
 }
 

@@ -152,6 +152,12 @@ pub trait Draft {
     /// The value under a key, with this draft's writes applied.
     fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Says what will be asked for next, so that it can be read together: cheaper than one by one. What was said before is
+    /// forgotten, and the list is sorted on the way.
+    fn foresee(&mut self, _wanted: &mut [(Tree<'_>, &[u8])]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Writes a pair.
     fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
 

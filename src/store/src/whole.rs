@@ -40,7 +40,9 @@ const REHEARSAL: &str = "rehearsal";
 const SMALL: u64 = 64 << 20;
 /// sled's segments, each of which begins with a header; and as good a step as any for redb.
 const SEGMENT: u64 = 512 << 10;
-const BEGINNING: u64 = 4 << 10;
+const BEGINNING: usize = 4 << 10;
+/// What is read at a time of a file that is digested whole.
+const WHOLE: usize = 64 << 10;
 /// Room that a copy must leave.
 const SPARE: u64 = 64 << 20;
 /// How long an engine's threads may outlive it: 300 times 10 ms.
@@ -201,20 +203,20 @@ fn files(engine: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
 /// A digest over names, lengths and contents; of large files over the beginning of each segment only.
 fn likeness(engine: &Path) -> Result<String, StoreError> {
     let mut digest = Sha256::new();
-    let mut bytes = vec![0; BEGINNING as usize];
+    let mut bytes = vec![0; WHOLE];
     for (name, length) in files(engine)? {
         digest.update(name.as_os_str().as_encoded_bytes());
         digest.update(length.to_be_bytes());
         let file = File::open(engine.join(&name))?;
-        let step = if length <= SMALL { BEGINNING } else { SEGMENT };
+        let (at_once, step) = if length <= SMALL { (WHOLE, None) } else { (BEGINNING, Some(SEGMENT)) };
         let mut place = 0;
         while place < length {
-            let count = file.read_at(&mut bytes, place)?;
+            let count = file.read_at(bytes.get_mut(..at_once).unwrap_or_default(), place)?;
             digest.update(bytes.get(..count).unwrap_or_default());
             if count == 0 {
                 break;
             }
-            place += if step == BEGINNING { count as u64 } else { step };
+            place += step.unwrap_or(count as u64);
         }
     }
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

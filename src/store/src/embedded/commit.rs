@@ -6,12 +6,17 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use provost_model::Time;
 
 use super::{leases, log, past, queues, rows, streams, tables};
-use crate::{Batch, Entry, Head, Op, StoreError, Table, kv::Draft};
+use crate::{
+    Batch, Entry, Head, Op, StoreError, Table,
+    kv::{Draft, Tree},
+};
 
 /// Steps one batch may have: what a batch writes is held in memory until it is durable, so larger work comes in several.
 pub const MAX_OPS: usize = 16_000;
 /// Bytes of keys and values one batch may have.
 pub const MAX_BYTES: usize = 16 << 20;
+/// Steps of which is read at once what they look at.
+const AHEAD: usize = 1024;
 
 /// Refuses a batch over the bounds before anything is written.
 pub(crate) fn check_size(batch: &Batch) -> Result<(), StoreError> {
@@ -82,7 +87,23 @@ pub(super) fn apply(
     log::note(draft, head)?;
     entries.iter().try_for_each(|(stream, entry)| streams::put(draft, stream, entry))?;
     let mut step = Step { draft, head, deleted: HashSet::new(), bytes: Vec::new() };
-    batch.ops.iter().try_for_each(|op| step.take(op))
+    for ops in batch.ops.chunks(AHEAD) {
+        step.draft.foresee(&mut ops.iter().filter_map(looked_at).collect::<Vec<_>>())?;
+        ops.iter().try_for_each(|op| step.take(op))?;
+    }
+    Ok(())
+}
+
+/// What a step looks at before it writes.
+fn looked_at(op: &Op) -> Option<(Tree<'_>, &[u8])> {
+    match op {
+        Op::Put { table, key, .. } | Op::Delete { table, key } if table.versioned => {
+            Some((tables::rows_of(*table), key))
+        }
+        Op::Amend { table, key, .. } => Some((tables::rows_of(*table), key)),
+        Op::Schedule { queue, item, .. } | Op::Unschedule { queue, item } => Some((queues::times_of(queue), item)),
+        Op::Put { .. } | Op::Delete { .. } | Op::Append { .. } => None,
+    }
 }
 
 /// The writing of one batch.

@@ -10,24 +10,29 @@ use crate::{
     kv::{Draft, Kv, Shelf, Tree, Way},
 };
 
+/// The tree of the times of the items of a queue.
+pub(super) fn times_of(queue: &str) -> Tree<'_> {
+    Tree::new(Shelf::DueAt, queue)
+}
+
 /// Puts an item into a queue or moves it. One that is there for that time already costs no write.
 pub(super) fn schedule(draft: &mut dyn Draft, queue: &str, item: &[u8], at: Time) -> Result<(), StoreError> {
-    let (new, known) = (ordered(at), draft.get(Tree::new(Shelf::DueAt, queue), item)?);
+    let (new, known) = (ordered(at), draft.get(times_of(queue), item)?);
     if known.as_deref() == Some(new.as_slice()) {
         return Ok(());
     }
     if let Some(old) = known {
         draft.delete(Tree::new(Shelf::Due, queue), &[old.as_slice(), item].concat())?;
     }
-    draft.put(Tree::new(Shelf::DueAt, queue), item, &new)?;
+    draft.put(times_of(queue), item, &new)?;
     draft.put(Tree::new(Shelf::Due, queue), &[new.as_slice(), item].concat(), &[])
 }
 
 /// Takes an item out of a queue, if it is there.
 pub(super) fn unschedule(draft: &mut dyn Draft, queue: &str, item: &[u8]) -> Result<(), StoreError> {
-    let Some(old) = draft.get(Tree::new(Shelf::DueAt, queue), item)? else { return Ok(()) };
+    let Some(old) = draft.get(times_of(queue), item)? else { return Ok(()) };
     draft.delete(Tree::new(Shelf::Due, queue), &[old.as_slice(), item].concat())?;
-    draft.delete(Tree::new(Shelf::DueAt, queue), item)
+    draft.delete(times_of(queue), item)
 }
 
 /// Up to `limit` items that are due, the most overdue first; of equal times the lesser item first.

@@ -189,6 +189,10 @@ impl Draft for Noting<'_> {
         self.draft.get(tree, key)
     }
 
+    fn foresee(&mut self, wanted: &mut [(Tree<'_>, &[u8])]) -> Result<(), StoreError> {
+        self.draft.foresee(wanted)
+    }
+
     fn put(&mut self, tree: Tree<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.note(tree, key)?;
         self.draft.put(tree, key, value)

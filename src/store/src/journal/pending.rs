@@ -120,12 +120,39 @@ pub(super) fn pages(
     let touched = |range: &Range<'_>| !is_empty(*range) && written.iter().any(|writes| writes.touches(*range));
     let above: Vec<bool> = ranges.iter().map(touched).collect();
     let alone: Vec<Range<'_>> = ranges.iter().zip(&above).filter(|it| !it.1).map(|it| *it.0).collect();
-    let mut below = engine.pages(tree, &alone, limit)?.into_iter();
+    let below = side_by_side(&alone, |range| begin(*range), |ranges| engine.pages(tree, ranges, limit))?;
+    let mut below = below.into_iter();
     let found = ranges.iter().zip(above).map(|(range, above)| match above {
         true => page(engine, layers, (tree, *range), Way::Up, limit),
         false => Ok(below.next().unwrap_or_default()),
     });
     found.collect()
+}
+
+/// Asks for many things in the order of the keys at which they begin, so that what lies side by side is met side by side; gives
+/// the answers in the order of the questions.
+pub(super) fn side_by_side<'k, Q: Copy, A>(
+    questions: &[Q],
+    begins: impl Fn(&Q) -> &'k [u8],
+    ask: impl FnOnce(&[Q]) -> Result<Vec<A>, StoreError>,
+) -> Result<Vec<A>, StoreError> {
+    if questions.is_sorted_by_key(&begins) {
+        return ask(questions);
+    }
+    let mut order: Vec<(usize, &Q)> = questions.iter().enumerate().collect();
+    order.sort_unstable_by_key(|(_, question)| begins(question));
+    let answers = ask(&order.iter().map(|(_, question)| **question).collect::<Vec<_>>())?;
+    let mut answers: Vec<(usize, A)> = order.into_iter().map(|(at, _)| at).zip(answers).collect();
+    answers.sort_unstable_by_key(|(at, _)| *at);
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+}
+
+/// The key at which a range begins, or behind it.
+fn begin(range: Range<'_>) -> &[u8] {
+    match range.0 {
+        Bound::Included(from) | Bound::Excluded(from) => from,
+        Bound::Unbounded => &[],
+    }
 }
 
 /// What a layer has in a range.
