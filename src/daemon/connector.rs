@@ -48,7 +48,7 @@ pub fn run(action: &Connector, entry: &Entry, paths: &Paths, screen: &mut Screen
                 (None, Some(base)) => at_base(&manifest, base, settings)?,
                 (None, None) => return Err(CommandError::Usage("name a --source, or a --base".to_owned())),
             };
-            let trial = runtime()?.block_on(looked(eyes));
+            let trial = runtime(1)?.block_on(looked(eyes));
             Ok(cli::connector::tried(&trial, screen)?)
         }
         Connector::Trust { file } => {

@@ -182,7 +182,7 @@ fn with_store(
         let bar = Arc::clone(&bar);
         Arc::new(move |done, total, of: &str| bar.lock().unwrap_or_else(PoisonError::into_inner).at(done, total, of))
     };
-    let runtime = runtime()?;
+    let runtime = runtime(1)?;
     let exit = runtime.block_on(async {
         let stop = CancellationToken::new();
         let asked = Asked { desk: &desk, uid: entry.environment.uid(), meter, parcel, stop: stop.clone() };
@@ -231,7 +231,7 @@ fn daemon(entry: &Entry, paths: &Paths) -> Result<Exit, CommandError> {
     let house = wiring.open(PATIENCE)?;
     let since = house.now();
     let desk = Arc::new(Desk::new(house, wiring, Some(since)));
-    runtime()?.block_on(vigil::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
+    runtime(2)?.block_on(vigil::run(desk, paths)).map_err(|error| CommandError::Usage(error.to_string()))?;
     Ok(Exit::Done)
 }
 
@@ -275,7 +275,7 @@ fn check(name: &str, entry: &Entry, paths: &Paths, screen: &mut Screen<'_>) -> R
     };
     let wiring = Wiring::new(config, entry.environment.clone())?;
     let (_, connector) = wiring.connector(&source)?;
-    let access = runtime()?.block_on(connector.check());
+    let access = runtime(1)?.block_on(connector.check());
     Ok(cli::check::show(name, &access, screen)?)
 }
 
@@ -286,9 +286,10 @@ pub(crate) fn of_connector(name: &str, paths: &Paths) -> Result<Source, CommandE
     config.sources.into_iter().next().ok_or_else(|| CommandError::Usage(format!("{name:?} is no connector")))
 }
 
-/// The runtime of the process.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+/// The runtime of the process. What one connector does to send and to hear is best done by one thread: another one that is
+/// woken for half of it costs more than it does. A daemon looks at several sources at once.
+pub(crate) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, CommandError> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
 }
 
 fn terminal_width(entry: &Entry) -> Option<u16> {

@@ -29,7 +29,7 @@ pub fn run(entry: &Entry, paths: &Paths, wanted: &Quickstart, screen: &mut Scree
         config::load(paths).map_err(cli::CliError::Config)?
     };
     let mut wiring = Wiring::new(config.clone(), entry.environment.clone())?;
-    let runtime = runtime()?;
+    let runtime = runtime(2)?;
     let mut asked = Vec::new();
     for source in &wiring.config.sources {
         let (_, connector) = wiring.connector(source)?;

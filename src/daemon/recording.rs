@@ -55,7 +55,7 @@ pub fn run(
     recorder.clone().of_this_process().map_err(CommandError::Usage)?;
     // Built anew, now that every way out is recorded.
     let (_, connector) = wiring.connector(&source)?;
-    let seen = runtime()?.block_on(looked(connector, &source));
+    let seen = runtime(1)?.block_on(looked(connector, &source));
     let calls = recorder.written().map_err(CommandError::Usage)?;
     let told = serde_json::json!({ "source": name, "file": to, "calls": calls, "entities": seen.entities });
     if screen.is_table() {

@@ -1,7 +1,11 @@
 //! The gate itself: an HTTP client for the AWS SDK that lets declared reads pass, one connection pool behind it.
 //! It must never open a connection for an operation it refuses.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_smithy_runtime_api::client::{
     http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
@@ -13,6 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use provost_model::Time;
 use tokio::{sync::Semaphore, time::Instant};
+use url::Url;
 
 use crate::{Call, Egress, Pace, Refused, dated::Dated, operation_of, tally::Tally, web::Wire, whole::is_whole};
 
@@ -52,6 +57,8 @@ struct Inner {
     dated: Dated,
     limits: Limits,
     flight: Semaphore,
+    /// The address of the last call.
+    address: Mutex<Option<(http::Uri, Url)>>,
 }
 
 impl Default for Limits {
@@ -77,7 +84,8 @@ impl Gate {
         // Not everything has TLS: a machine's own metadata service, and servers that stand in for a provider's.
         let wire = Wire::new(&egress, (&limits, limits.in_flight.max(1)), true)?;
         let flight = Semaphore::new(limits.in_flight.max(1));
-        Ok(Self(Arc::new(Inner { wire, pace, tally: Tally::default(), dated: Dated::default(), limits, flight })))
+        let (tally, dated, address) = (Tally::default(), Dated::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { wire, pace, tally, dated, limits, flight, address })))
     }
 
     /// A door for those reads. `purpose` is empty, or a word that stands behind the operation in the count.
@@ -145,7 +153,7 @@ impl HttpConnector for Door {
 impl Door {
     async fn pass(self, operation: &str, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let inner = &self.gate.0;
-        let request = outgoing(request).map_err(refused)?;
+        let request = inner.outgoing(request).map_err(refused)?;
         let sent = if self.paced { inner.pace.turn(operation).await } else { Instant::now() };
         let closed = |error: tokio::sync::AcquireError| ConnectorError::other(error.into(), None);
         let _place = if self.paced { Some(inner.flight.acquire().await.map_err(closed)?) } else { None };
@@ -173,17 +181,33 @@ impl Door {
     }
 }
 
-/// A request of the SDK as the transport takes it: at the address that was signed, with a body in memory.
-fn outgoing(request: HttpRequest) -> Result<reqwest::Request, Refused> {
-    let unfit = || Refused::Unfit("the request is not one of HTTP".to_owned());
-    let request = request.try_into_http1x().map_err(|_| unfit())?;
-    let (mut head, body) = request.into_parts();
-    let body = body.bytes().map(Bytes::copy_from_slice);
-    let body = body.ok_or_else(|| Refused::Unfit("its body is not in memory".to_owned()))?;
-    if let Some(signature) = head.headers.get_mut(http::header::AUTHORIZATION) {
-        signature.set_sensitive(true);
+impl Inner {
+    /// A request of the SDK as the transport takes it: at the address that was signed, with a body in memory.
+    fn outgoing(&self, request: HttpRequest) -> Result<reqwest::Request, Refused> {
+        let unfit = || Refused::Unfit("the request is not one of HTTP".to_owned());
+        let request = request.try_into_http1x().map_err(|_| unfit())?;
+        let (mut head, body) = request.into_parts();
+        let body = body.bytes().map(Bytes::copy_from_slice);
+        let body = body.ok_or_else(|| Refused::Unfit("its body is not in memory".to_owned()))?;
+        if let Some(signature) = head.headers.get_mut(http::header::AUTHORIZATION) {
+            signature.set_sensitive(true);
+        }
+        let mut outgoing = reqwest::Request::new(head.method, self.address(head.uri).ok_or_else(unfit)?);
+        *outgoing.headers_mut() = head.headers;
+        *outgoing.body_mut() = Some(body.into());
+        Ok(outgoing)
     }
-    reqwest::Request::try_from(http::Request::from_parts(head, body)).map_err(|_| unfit())
+
+    /// The address as the transport takes it. Nearly every call goes to the one before.
+    fn address(&self, uri: http::Uri) -> Option<Url> {
+        let mut last = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, url)) = last.as_ref().filter(|(known, _)| *known == uri) {
+            return Some(url.clone());
+        }
+        let url = Url::parse(&uri.to_string()).ok()?;
+        *last = Some((uri, url.clone()));
+        Some(url)
+    }
 }
 
 fn incoming(answer: http::Response<Bytes>) -> Result<HttpResponse, Refused> {

@@ -10,7 +10,7 @@ use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{Watcher, WriteError, digest, writer::Writer};
 use crate::{house::House, ids::Ids};
@@ -75,8 +75,25 @@ pub async fn scan(
         })
     };
 
-    let told = stop.child_token();
-    let mut emitter = Emitter::new(out, house.clock(), told.clone());
+    let emitter = Emitter::new(out, house.clock(), stop.child_token());
+    // On a worker, where its connections are: from the thread that waits for the run every answer would have to wake it.
+    let looking_on = AbortOnDropHandle::new(tokio::spawn(look(looking, known, emitter, stop)));
+    let looked = looking_on.await;
+    let panicked = looked.is_err();
+    // Of one that panicked nobody tells the writer how it ended: the run is written down as broken off.
+    let _ = looked.map(|looked| ended.send(looked));
+    let run = writing.await.map_err(|_| WriteError::Connector("the writer panicked".into()))??;
+    if panicked { Err(WriteError::Connector("it panicked".into())) } else { Ok(run) }
+}
+
+/// Has the connector look until it is done, or its time is over, or it is told to stop.
+async fn look(
+    looking: Looking,
+    known: Bookmarks,
+    mut emitter: Emitter,
+    stop: CancellationToken,
+) -> Result<(), Trouble> {
+    let told = emitter.stop().clone();
     let looked = {
         let mut looking_on = looking.connector.discover(&known, &mut emitter);
         let ended_early = tokio::select! {
@@ -99,9 +116,7 @@ pub async fn scan(
     };
     // What was seen before the end is handed over too. A writer that is gone says why itself.
     let _ = emitter.flush().await;
-    drop(emitter);
-    let _ = ended.send(looked);
-    writing.await.map_err(|_| WriteError::Connector("the writer panicked".into()))?
+    looked
 }
 
 /// The next batch. Meanwhile what can be judged is, once it has waited for what ends together with it.

@@ -53,6 +53,21 @@ fn a_scope_that_was_begun_and_never_ended_is_partial() {
 }
 
 #[test]
+fn a_connector_that_panics_makes_nothing_missing_and_its_run_is_written_down() {
+    let desk = Desk::new();
+    desk.run(&listing(&["a", "b"]));
+    let mut acts = vec![Act::Realm("123456789012"), Act::Begin("users")];
+    acts.extend(users(&["a", "new"]));
+    acts.push(Act::Panic);
+    assert!(matches!(desk.try_run(&acts), Err(WriteError::Connector(_))));
+    for name in ["a", "b", "new"] {
+        assert_eq!(desk.presence(Kind::User, name), Presence::Present, "{name}");
+    }
+    let runs = desk.house.inventory().runs("test").unwrap();
+    assert_eq!(runs.last().map(|run| run.outcome), Some(Outcome::Partial));
+}
+
+#[test]
 fn nothing_committed_and_nothing_seen_is_failed() {
     let desk = Desk::new();
     let run = desk.run(&[Act::Realm("123456789012"), Act::GiveUp]);

@@ -46,6 +46,8 @@ pub(crate) enum Act {
     Due(&'static str, bool),
     Unwatch(&'static str),
     GiveUp,
+    /// What was said so far is handed over, and the connector panics.
+    Panic,
     /// The store's disk becomes nearly full; it goes on until it is told to stop.
     NoRoom,
     /// A day passes.
@@ -330,6 +332,10 @@ impl Connector for Scripted {
                     to.flush().await?;
                     let said = "the provider is gone".into();
                     return Err(Trouble { place: "users".into(), why: Why::Unavailable, said, blind_spot: false });
+                }
+                Act::Panic => {
+                    to.flush().await?;
+                    panic!("a fault of the connector's");
                 }
                 Act::NoRoom => {
                     self.no_room.cancel();

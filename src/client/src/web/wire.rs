@@ -67,7 +67,7 @@ impl Wire {
             Way::Network(client) => client,
             Way::Cassette(cassette) => return cassette.answer(operation, &request),
         };
-        let asked = self.recorder.as_ref().zip(request.try_clone());
+        let asked = self.recorder.as_ref().and_then(|recorder| Some((recorder, request.try_clone()?)));
         let answer = tokio::time::timeout(limits.attempt, taken(client, request, limits.answer)).await;
         let answer = answer.unwrap_or_else(|_| Err(Refused::Slow(limits.attempt.as_secs())))?;
         if let Some((recorder, asked)) = asked {
