@@ -228,6 +228,11 @@ impl Emitter {
         self.out.send(batch).await.map_err(|_| Stopped)
     }
 
+    /// Hands over what is pending if so many more sightings do not go with it: what is handed over together is one commit.
+    pub async fn room_for(&mut self, sightings: usize) -> Result<(), Stopped> {
+        if self.sightings + sightings > BATCH { self.flush().await } else { Ok(()) }
+    }
+
     async fn sight(
         &mut self,
         scope: &Scope,

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     advisor::Candidate,
+    beside::{AT_ONCE, Beside},
     eyes::Who,
     nature,
     people::{User, Users},
@@ -61,6 +62,8 @@ pub(super) struct Authorization<'a> {
     roles: HashSet<String>,
     /// Those that may act as roles, until every role is known.
     chained: Vec<(Entity, Chains)>,
+    /// What the report has of users that are told.
+    beside: Option<Beside<'a>>,
 }
 
 /// What the listing gave, beside what it said.
@@ -102,7 +105,13 @@ impl<'a> Authorization<'a> {
             candidates: Vec::new(),
             roles: HashSet::new(),
             chained: Vec::new(),
+            beside: None,
         }
+    }
+
+    /// The same, with what the report has of users told beside them.
+    pub(super) fn beside(self, report: Beside<'a>) -> Self {
+        Self { beside: Some(report), ..self }
     }
 
     /// Lists everything and says it. Gives the users met, complete or not, and what the one who looks could write.
@@ -182,22 +191,42 @@ impl<'a> Authorization<'a> {
     }
 
     async fn tell(&mut self, page: Page, as_of: Time, to: &mut Emitter) -> Result<(), Stopped> {
-        for entity in self.entities(page, as_of) {
-            to.see(&self.scope, None, as_of, entity).await?;
-        }
+        let entities = self.entities(page, as_of);
         self.as_of = as_of;
+        self.say(entities, to).await
+    }
+
+    /// Says these, a few at a time, and beside the users among them what the report has of them.
+    async fn say(&mut self, entities: Vec<Entity>, to: &mut Emitter) -> Result<(), Stopped> {
+        let mut entities = entities.into_iter();
+        while entities.len() > 0 {
+            let few: Vec<Entity> = entities.by_ref().take(AT_ONCE).collect();
+            let users = few.iter().filter(|it| it.key.kind == Kind::User);
+            let names: Vec<String> = users.filter_map(|it| it.facts.get(field::NAME).known()).collect();
+            let reported = match &self.beside {
+                Some(beside) if !names.is_empty() => beside.report(names.len(), to).await?,
+                _ => None,
+            };
+            for entity in few {
+                to.see(&self.scope, None, self.as_of, entity).await?;
+            }
+            if let Some((beside, report)) = self.beside.as_mut().zip(reported) {
+                beside.tell(&report, (&names, &mut self.users), to).await?;
+            }
+        }
         Ok(())
     }
 
     /// Tells those that may act as roles, with the roles if all of them are known.
     async fn tell_chained(&mut self, all: bool, to: &mut Emitter) -> Result<(), Stopped> {
+        let mut entities = Vec::with_capacity(self.chained.len());
         for (mut entity, chains) in std::mem::take(&mut self.chained) {
             if let (true, Some(arn)) = (all, entity.facts.get(field::ARN).known()) {
                 entity.facts.set(field::ASSUMES, chains.roles(&arn, &self.trusts));
             }
-            to.see(&self.scope, None, self.as_of, entity).await?;
+            entities.push(entity);
         }
-        Ok(())
+        self.say(entities, to).await
     }
 
     /// Holds back one that may act as roles, as long as there is room; it is told at once else, without its roles.
@@ -280,7 +309,7 @@ impl<'a> Authorization<'a> {
         set(&mut entity, field::PERMISSIONS_BOUNDARY, boundary);
         let entity = entity.with(field::GROUPS, groups).with(field::TAGS, tag_map(&tags));
         let (arn, path) = (detail.arn.unwrap_or_default(), detail.path.unwrap_or_default());
-        self.users.add(User { id, name, arn, path, created, tags });
+        self.users.add(User { id, name, arn, path, created, tags, reported: false });
         self.held(entity, chains)
     }
 

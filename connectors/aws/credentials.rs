@@ -7,6 +7,7 @@ use std::{
 };
 
 use aws_sdk_iam::types::ReportStateType;
+use bytes::Bytes;
 use provost_client::Failure;
 use provost_model::{Cover, Cursor, Entity, Realm, Scope, Span, Time, Trouble, Why};
 
@@ -34,10 +35,10 @@ const ROWS: usize = 500;
 
 /// A report as AWS made it.
 pub(super) struct Report {
-    csv: Vec<u8>,
-    generated: Time,
+    pub(super) csv: Bytes,
+    pub(super) generated: Time,
     /// Why a newer one could not be made.
-    lack: Option<Failure>,
+    pub(super) lack: Option<Failure>,
 }
 
 /// What the report says about whose keys have to be listed.
@@ -53,12 +54,12 @@ pub(super) struct Plan {
     pub(super) silent: Vec<UserNo>,
     /// What the report shows of the keys of those to be listed.
     pub(super) slots: HashMap<UserNo, Vec<Slot>>,
-    as_of: Time,
+    pub(super) as_of: Time,
     counts: Counts,
 }
 
-/// Has a report made, waits for it, and gets it.
-pub(super) async fn obtain(session: &Session) -> Result<Report, Failure> {
+/// Has a report made, waits for it, and gets it. `late` is told if it will take more than a moment.
+pub(super) async fn obtain(session: &Session, late: &(dyn Fn() + Sync)) -> Result<Report, Failure> {
     let made = session.ask(GENERATE, || session.iam.generate_credential_report().send()).await;
     let (lack, ready) = match made {
         Ok(answer) => (None, answer.state == Some(ReportStateType::Complete)),
@@ -67,6 +68,7 @@ pub(super) async fn obtain(session: &Session) -> Result<Report, Failure> {
     let mut wait = FIRST_WAIT;
     for look in 0..LOOKS {
         if !ready || look > 0 {
+            late();
             session.wait(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
@@ -75,7 +77,7 @@ pub(super) async fn obtain(session: &Session) -> Result<Report, Failure> {
         }
         match session.ask(GET, || session.iam.get_credential_report().send()).await {
             Ok(answer) => {
-                let csv = answer.content.map(aws_smithy_types::Blob::into_inner).unwrap_or_default();
+                let csv = answer.content.map(aws_smithy_types::Blob::into_inner).unwrap_or_default().into();
                 let Some(generated) = answer.generated_time.map(time) else { return Err(malformed("it has no date")) };
                 return Ok(Report { csv, generated, lack });
             }
@@ -126,11 +128,11 @@ pub(super) fn plan(report: &Report, users: &Users, listed: &Listed, again: bool)
 }
 
 /// Refuses a report older than the one known already.
-pub(super) fn not_stale(plan: &Plan, known: Option<Time>) -> Result<(), Failure> {
-    if known.is_none_or(|known| plan.as_of >= known) {
+pub(super) fn not_stale(as_of: Time, known: Option<Time>) -> Result<(), Failure> {
+    if known.is_none_or(|known| as_of >= known) {
         return Ok(());
     }
-    let said = format!("the report of {} is older than the one known already", plan.as_of);
+    let said = format!("the report of {as_of} is older than the one known already");
     Err(Failure { operation: GET.to_owned(), why: Why::Stale, code: String::new(), said })
 }
 
@@ -145,7 +147,7 @@ pub(super) fn known(cursor: Option<&Cursor>) -> Option<Time> {
     Some(Time::from_micros(i64::from_be_bytes(bytes)))
 }
 
-/// Says everything the report holds, but for the keys of users in `held`, whose listing failed.
+/// Says everything the report holds and was not told yet, but for the keys of users in `held`, whose listing failed.
 pub(super) async fn tell(report: Report, plan: &Plan, told: &Telling<'_>, to: &mut Emitter) -> Result<(), Stopped> {
     let scope = scope(told.realm);
     to.begin(&scope, None).await?;
@@ -191,7 +193,7 @@ impl Telling<'_> {
             return rows::entities(self.realm, row, None);
         }
         match self.users.of_row(row) {
-            Some((number, _)) if self.held.contains(&number) => Vec::new(),
+            Some((number, user)) if user.reported || self.held.contains(&number) => Vec::new(),
             Some((_, user)) => rows::entities(self.realm, row, Some(user)),
             // A user that is gone, or was born again since: the listing of users is newer.
             None => Vec::new(),

@@ -76,6 +76,7 @@ pub(super) async fn users(session: &Session, realm: &Realm, seen: Users, to: &mu
             path: it.path,
             created: Some(created),
             tags,
+            reported: false,
         });
     }
     users.complete = true;

@@ -4,11 +4,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use provost_client::Failure;
-use provost_model::{Cursor, Reading, Realm, Why};
+use provost_model::{Cursor, Reading, Realm, Time, Why};
 
 use super::{
     advisor,
     authorization::{Authorization, Listed as Told},
+    beside::{Beside, Coming},
     count,
     credentials::{self, Plan, Report, Telling},
     eyes::Who,
@@ -50,8 +51,15 @@ impl Looking<'_> {
     /// Looks at everything. Gives what the one who looks could do beyond reading.
     pub(super) async fn look(&self, to: &mut Emitter) -> Result<Reading<Vec<String>>, Stopped> {
         let session = self.session;
-        let authorization = Authorization::new(session, self.realm, self.who.clone(), self.own);
-        let (listing, report) = tokio::join!(Box::pin(authorization.list(to)), Box::pin(credentials::obtain(session)));
+        let listed = self.cursor(KEYS).and_then(|cursor| Listed::decode(&cursor.0)).unwrap_or_default();
+        let known = credentials::known(self.cursor("iam/credential-report"));
+        let coming = Coming::new();
+        let beside = Beside::new(&coming, &listed, self.realm);
+        let authorization = Authorization::new(session, self.realm, self.who.clone(), self.own).beside(beside);
+        let (listing, report) =
+            tokio::join!(Box::pin(authorization.list(to)), Box::pin(coming.obtained(session, known)));
+        // Nobody looks for single rows of the report any more.
+        drop(coming);
         let Told { mut users, failure, could_write, candidates, roles } = listing?;
         let is_whole = failure.is_none();
         if failure.is_some_and(|failure| {
@@ -65,7 +73,7 @@ impl Looking<'_> {
         }
         count(session, to).await?;
         let round = Round::due(self, &users, to.now());
-        self.credentials(&users, report, &round, to).await?;
+        self.credentials(&users, (report, known, listed), &round, to).await?;
         let secrets = Box::pin(regional::all(self, to)).await?;
         let mut people = None;
         if is_whole {
@@ -87,16 +95,14 @@ impl Looking<'_> {
     async fn credentials(
         &self,
         users: &Users,
-        report: Result<Report, Failure>,
+        (report, known, listed): (Result<Report, Failure>, Option<Time>, Listed),
         round: &Round,
         to: &mut Emitter,
     ) -> Result<(), Stopped> {
-        let listed = self.cursor(KEYS).and_then(|cursor| Listed::decode(&cursor.0)).unwrap_or_default();
-        let known = credentials::known(self.cursor("iam/credential-report"));
         let again = self.known.full_due.iter().any(|path| path == KEYS);
         let planned = report.and_then(|report| {
             let plan = credentials::plan(&report, users, &listed, again)?;
-            credentials::not_stale(&plan, known)?;
+            credentials::not_stale(plan.as_of, known)?;
             Ok((report, plan))
         });
         let mut keys = Keys::new(self.session, self.realm, users, listed);

@@ -3,6 +3,7 @@
 
 mod advisor;
 mod authorization;
+mod beside;
 mod call;
 mod check;
 mod credentials;

@@ -17,6 +17,8 @@ pub(super) struct User {
     pub(super) path: String,
     pub(super) created: Option<Time>,
     pub(super) tags: Vec<(String, String)>,
+    /// Whether what the report says of it was told with it.
+    pub(super) reported: bool,
 }
 
 /// Every user that was listed.
@@ -39,6 +41,13 @@ impl Users {
 
     pub(super) fn get(&self, number: UserNo) -> Option<&User> {
         self.all.get(number)
+    }
+
+    /// What the report says of that user was told.
+    pub(super) fn note_reported(&mut self, number: UserNo) {
+        if let Some(user) = self.all.get_mut(number) {
+            user.reported = true;
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -164,6 +164,9 @@ async fn short_pages_are_read_to_the_end_and_findings_come_before_per_user_calls
     assert_eq!(said.covers["iam/credential-report"], "full");
     assert_eq!(said.keys(), BTreeSet::from(["AKIAANN1", "AKIABOB1", "AKIABOB2", "AKIACID1"]));
     assert!(said.at("cover iam/credential-report") < said.at("see iam/access-keys"));
+    let reported: Vec<&str> = said.in_report(Kind::User).iter().map(|it| it.key.external.as_str()).collect();
+    assert_eq!(reported, ["AIDAANN", "AIDABOB", "AIDACID", "AIDADAN"], "each once");
+    assert!(said.at("see iam/credential-report") < said.at("cover iam/authorization"));
     assert_eq!(said.parts.len(), 3, "dan has no keys and is not asked for: {:?}", said.parts);
     assert!(said.troubles.is_empty(), "{:?}", said.troubles);
 }
@@ -193,7 +196,13 @@ async fn a_warm_run_asks_only_for_what_changed_and_before_telling_its_slot() {
     });
     let (_, changed) = run(&fake, &warm.next, json!({"pace": "full"})).await;
     assert_eq!(changed.calls["iam:ListAccessKeys"], 1);
-    assert!(changed.at("see iam/access-keys") < changed.at("see iam/credential-report"));
+    let told = |scope: &str, of: &str| {
+        let mut all = changed.entities.iter();
+        all.position(|(it, entity)| it == scope && entity.key.external.starts_with(of)).unwrap()
+    };
+    assert!(told("iam/access-keys", "AKIAANN1") < told("iam/credential-report", "AIDAANN/slot-1"));
+    // Nobody else's keys have to be listed: what the report has of them is told with them.
+    assert!(told("iam/credential-report", "AIDABOB/slot-1") < told("iam/access-keys", "AKIAANN1"));
     let key = changed.entities.iter().find(|(_, it)| it.key.external == "AKIAANN1").unwrap();
     assert_eq!(key.1.aliases, ["AIDAANN/slot-1@2026-11-20T00:00:00Z"]);
 }

@@ -6,8 +6,13 @@
 mod cells;
 mod row;
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    ops::Range,
+};
 
+use bytes::Bytes;
 use provost_model::{Reading, Time};
 
 use row::{Columns, row};
@@ -127,29 +132,83 @@ pub enum ReportError {
 /// unknown ones are ignored, lacking ones not reported. Only user, arn and the active and last-rotated columns of the keys
 /// are indispensable: without them a user with keys would look like one without.
 pub fn read(csv: &[u8], each: &mut dyn FnMut(Row<'_>)) -> Result<Counts, ReportError> {
-    let csv = csv.strip_prefix(b"\xef\xbb\xbf").unwrap_or(csv);
-    let mut lines = csv.split(|byte| *byte == b'\n').zip(1_u64..);
-    let header =
-        lines.next().map(|(line, _)| trimmed(line)).filter(|line| !line.is_empty()).ok_or(ReportError::Empty)?;
+    each_line(csv, &mut |row, _| each(row)).map(|(_, counts)| counts)
+}
+
+/// Hands over each row with the place of its line.
+fn each_line(csv: &[u8], each: &mut dyn FnMut(Row<'_>, Range<usize>)) -> Result<(Columns, Counts), ReportError> {
+    let marked = csv.strip_prefix(b"\xef\xbb\xbf").unwrap_or(csv);
+    let mut place = csv.len() - marked.len();
+    let mut lines = marked.split(|byte| *byte == b'\n').zip(1_u64..).map(|(line, number)| {
+        let from = place;
+        place += line.len() + 1;
+        (trimmed(line), number, from)
+    });
+    let header = lines.next().map(|(line, ..)| line).filter(|line| !line.is_empty()).ok_or(ReportError::Empty)?;
     let columns = Columns::found(header)?;
     let mut counts = Counts::default();
     let mut cells = Vec::with_capacity(columns.width());
-    for (line, number) in lines {
-        let line = trimmed(line);
+    for (line, number, from) in lines {
         if line.is_empty() {
             continue;
         }
         // Line by line, so that a stray quote spoils one row and not all that follow: no cell of a report holds a newline.
-        let Err(fault) = row(line, &columns, &mut cells).map(&mut *each) else {
-            counts.rows += 1;
-            continue;
-        };
-        counts.malformed += 1;
-        if counts.named.len() < NAMED_MAX {
-            counts.named.push(Malformed { line: number, user: first_cell(line), fault });
+        match row(line, &columns, &mut cells) {
+            Ok(row) => {
+                counts.rows += 1;
+                each(row, from..from + line.len());
+            }
+            Err(fault) => {
+                counts.malformed += 1;
+                if counts.named.len() < NAMED_MAX {
+                    counts.named.push(Malformed { line: number, user: first_cell(line), fault });
+                }
+            }
         }
     }
-    Ok(counts)
+    Ok((columns, counts))
+}
+
+/// A report in which the rows of users are found by their names.
+pub struct Rows {
+    csv: Bytes,
+    columns: Columns,
+    /// A digest of each name with the place of its line, in order.
+    places: Vec<(u64, Range<u32>)>,
+}
+
+impl Rows {
+    /// The rows of a report. `each` is told of every one of them.
+    pub fn of(csv: Bytes, each: &mut dyn FnMut(&Row<'_>)) -> Result<Self, ReportError> {
+        let mut places = Vec::new();
+        let (columns, _) = each_line(&csv, &mut |row, place| {
+            each(&row);
+            let ends = [place.start, place.end].map(u32::try_from);
+            if let [Ok(start), Ok(end)] = ends {
+                places.push((digest(row.user), start..end));
+            }
+        })?;
+        places.sort_unstable_by_key(|(digest, _)| *digest);
+        Ok(Self { csv, columns, places })
+    }
+
+    /// The row of the user of that name.
+    pub fn of_user(&self, name: &str) -> Option<Row<'_>> {
+        let digest = digest(name);
+        let first = self.places.partition_point(|(it, _)| *it < digest);
+        let alike = self.places.iter().skip(first).take_while(|(it, _)| *it == digest);
+        let lines = alike.filter_map(|(_, place)| self.csv.get(place.start as usize..place.end as usize));
+        let mut cells = Vec::with_capacity(self.columns.width());
+        let rows = lines.filter_map(|line| row(line, &self.columns, &mut cells).ok());
+        let mut rows = rows.filter(|row| row.user == name);
+        rows.next()
+    }
+}
+
+fn digest(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl KeySlot<'_> {
@@ -228,6 +287,27 @@ mod tests {
         })
         .unwrap();
         seen.unwrap()
+    }
+
+    #[test]
+    fn the_row_of_a_user_is_found_by_its_name() {
+        let row = |name: &str, more: &str| {
+            format!(
+                "{name},arn:aws:iam::1:user/{more},T,false,NA,NA,NA,false,false,NA,NA,NA,NA,false,NA,NA,NA,NA,false,NA,false,NA"
+            )
+        };
+        let (ann, comma) = (row("ann", "ann"), row("\"a,b\"", "ab"));
+        let text = report(HEADER, &[&ann, "torn,arn:aws", &comma, &row("<root_account>", "root"), &row("bob", "bob")]);
+        for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}{text}\n\n")] {
+            let mut told = Vec::new();
+            let rows = Rows::of(text.into(), &mut |row| told.push(row.user.to_owned())).unwrap();
+            assert_eq!(told, ["ann", "a,b", "<root_account>", "bob"]);
+            let arn = |name: &str| rows.of_user(name).map(|row| row.arn.to_owned());
+            let found = ["ann", "a,b", "bob", "torn", "Ann", ""].map(arn);
+            let arn = |name: &str| Some(format!("arn:aws:iam::1:user/{name}"));
+            assert_eq!(found, [arn("ann"), arn("ab"), arn("bob"), None, None, None]);
+        }
+        assert!(Rows::of("user,arn".into(), &mut |_| {}).is_err());
     }
 
     #[test]
