@@ -103,7 +103,7 @@ impl State {
 impl Believed {
     fn of(report: &Report, known: Option<Time>) -> Option<Self> {
         let mut as_of = report.generated;
-        let mut each = |row: &Row<'_>| as_of = as_of.max(rows::newest(row).unwrap_or_default());
+        let mut each = |row: &Row<'_>| as_of = rows::no_older(as_of, row);
         let rows = Rows::of(report.csv.clone(), &mut each).ok()?;
         credentials::not_stale(as_of, known).ok()?;
         Some(Self { rows, as_of })

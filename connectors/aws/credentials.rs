@@ -102,7 +102,7 @@ pub(super) fn plan(report: &Report, users: &Users, listed: &Listed, again: bool)
     let mut plan = Plan { as_of: report.generated, ..Plan::default() };
     let mut seen = vec![false; users.len()];
     let mut each = |row: Row<'_>| {
-        plan.as_of = plan.as_of.max(rows::newest(&row).unwrap_or_default());
+        plan.as_of = rows::no_older(plan.as_of, &row);
         let Some((number, user)) = users.of_row(&row) else { return };
         if let Some(seen) = seen.get_mut(number) {
             *seen = true;

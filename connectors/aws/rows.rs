@@ -43,12 +43,12 @@ pub(super) fn second_factor(realm: &Realm, user_id: &str, is_listed: bool) -> En
     bare(Key::new(realm.clone(), Kind::User, user_id)).with(field::MFA, mfa)
 }
 
-/// The latest date anything in a row has: the report cannot be older.
-pub(super) fn newest(row: &Row<'_>) -> Option<Time> {
+/// The time of a report of which this row is a part: it cannot be older than the latest date anything in it has.
+pub(super) fn no_older(as_of: Time, row: &Row<'_>) -> Time {
     let keys = row.keys.iter().flat_map(|key| [key.last_rotated, key.last_used.known()]);
     let certs = row.certs.iter().map(|cert| cert.last_rotated);
     let user = [row.created.known(), row.password.last_used.known(), row.password.last_changed.known()];
-    keys.chain(certs).chain(user).flatten().max()
+    keys.chain(certs).chain(user).flatten().fold(as_of, Time::max)
 }
 
 fn identified(key: Key, row: &Row<'_>, user: Option<&User>) -> Entity {
