@@ -32,11 +32,9 @@ pub(super) struct Coming(watch::Sender<State>);
 enum State {
     /// Nobody knows yet how long it takes, or it has only to be fetched.
     Expected,
-    /// It is being made: nobody waits for it.
+    /// It is being made, or cannot be had or believed: nobody waits for it.
     Late,
     Here(Arc<Believed>),
-    /// It cannot be had, or not be believed.
-    Lacking,
 }
 
 /// A report that is believed: every row of it can be found, and it is not older than the one known already.
@@ -62,7 +60,7 @@ impl Coming {
     /// Has the report made and gets it, and says here how far it is.
     pub(super) async fn obtained(&self, session: &Session, known: Option<Time>) -> Result<Report, Failure> {
         let report = credentials::obtain(session, &|| self.say(State::Late)).await;
-        self.say(report.as_ref().map_or(State::Lacking, |report| State::of(report, known)));
+        self.say(report.as_ref().map_or(State::Late, |report| State::of(report, known)));
         report
     }
 
@@ -80,7 +78,7 @@ impl Coming {
         };
         match &*known.ok()? {
             State::Here(believed) => Some(Arc::clone(believed)),
-            State::Expected | State::Late | State::Lacking => None,
+            State::Expected | State::Late => None,
         }
     }
 }
@@ -96,7 +94,7 @@ impl State {
     }
 
     fn of(report: &Report, known: Option<Time>) -> Self {
-        Believed::of(report, known).map_or(Self::Lacking, |believed| Self::Here(Arc::new(believed)))
+        Believed::of(report, known).map_or(Self::Late, |believed| Self::Here(Arc::new(believed)))
     }
 }
 
@@ -155,24 +153,19 @@ impl<'a> Beside<'a> {
 
 #[cfg(test)]
 mod tests {
-    use provost_model::{Clock, Sighting};
+    use provost_model::Sighting;
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
 
-    use super::{super::people::User, *};
+    use super::{
+        super::{people::User, tests::Fixed},
+        *,
+    };
     use crate::Event;
 
     const BORN: &str = "2024-01-01T00:00:00Z";
     const HEADER: &str = "user,arn,user_creation_time,password_enabled,mfa_active,access_key_1_active,\
         access_key_1_last_rotated,access_key_2_active,access_key_2_last_rotated";
-
-    struct Fixed;
-
-    impl Clock for Fixed {
-        fn now(&self) -> Time {
-            BORN.parse().unwrap()
-        }
-    }
 
     fn report(generated: &str) -> Report {
         let row = |name: &str| {
@@ -256,7 +249,7 @@ mod tests {
     async fn a_report_that_does_not_come_or_is_not_believed_is_not_told() {
         let broken = Report { csv: "user\nann".into(), ..report("2026-11-24T05:00:00Z") };
         let stale = made("2026-11-24T05:00:00Z", Some("2026-11-24T05:00:01Z"));
-        let late = [State::Expected, State::Lacking, State::of(&broken, None)].map(coming);
+        let late = [State::Expected, State::Late, State::of(&broken, None)].map(coming);
         for coming in late.into_iter().chain([stale]) {
             assert_eq!(told(&coming, &Listed::new()).await, (Vec::new(), Vec::new()));
         }

@@ -30,7 +30,7 @@ const BROKEN: &str = "<GetAccountAuthorizationDetailsResponse><GetAccountAuthori
     </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>";
 const NOW: &str = "2026-11-24T06:00:00Z";
 
-struct Fixed;
+pub(super) struct Fixed;
 
 impl Clock for Fixed {
     fn now(&self) -> Time {

@@ -35,8 +35,10 @@ fn drawn(left: &mut Vec<u8>) -> std::io::Result<[u8; RANDOM]> {
         getrandom::fill(&mut anew).map_err(std::io::Error::other)?;
         *left = anew;
     }
-    let taken = left.split_off(left.len().saturating_sub(RANDOM));
-    taken.try_into().map_err(|_| std::io::Error::other("too little randomness"))
+    let (rest, taken) = left.split_last_chunk().ok_or_else(|| std::io::Error::other("too little randomness"))?;
+    let (rest, taken) = (rest.len(), *taken);
+    left.truncate(rest);
+    Ok(taken)
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl<K: Kv> Walk<'_, K> {
 
     /// Whether a place in a queue and the time of its item agree; if not, whether they still do not while nobody writes.
     fn pairs_up(&self, place: &[u8], item: &[u8]) -> Result<bool, StoreError> {
-        let (queue, times) = (Tree::new(Shelf::Due, self.tree.name), Tree::new(Shelf::DueAt, self.tree.name));
+        let (queue, times) = (Tree::new(Shelf::Due, self.tree.name), queues::times_of(self.tree.name));
         let agree = |place: &[u8]| -> Result<bool, StoreError> {
             let at = self.store.kv.get(times, item)?;
             let named = at.is_some_and(|at| [at.as_slice(), item].concat() == place);
