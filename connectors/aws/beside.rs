@@ -22,7 +22,7 @@ use crate::{Emitter, Stopped};
 pub(super) const AT_ONCE: usize = 100;
 /// Things told for one user, usually at most: itself twice, and two credentials.
 const OF_ONE: usize = 4;
-/// How long users wait for a report that is made and has only to be fetched.
+/// How long users wait for the report: what is made anew often takes longer, and they are told without it then.
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// A report on its way.
@@ -30,9 +30,9 @@ pub(super) struct Coming(watch::Sender<State>);
 
 /// How far it is.
 enum State {
-    /// Nobody knows yet how long it takes, or it has only to be fetched.
+    /// It may be here in a moment.
     Expected,
-    /// It is being made, or cannot be had or believed: nobody waits for it.
+    /// It was waited for in vain, or cannot be had or believed.
     Late,
     Here(Arc<Believed>),
 }
@@ -59,7 +59,7 @@ impl Coming {
 
     /// Has the report made and gets it, and says here how far it is.
     pub(super) async fn obtained(&self, session: &Session, known: Option<Time>) -> Result<Report, Failure> {
-        let report = credentials::obtain(session, &|| self.say(State::Late)).await;
+        let report = credentials::obtain(session).await;
         self.say(report.as_ref().map_or(State::Late, |report| State::of(report, known)));
         report
     }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_report_that_is_being_made_is_not_waited_for_and_told_of_once_it_is_here() {
+    async fn a_report_is_waited_for_once_and_told_of_once_it_is_here() {
         let coming = coming(State::Late);
         let began = tokio::time::Instant::now();
         assert_eq!(told(&coming, &Listed::new()).await.1, Vec::<String>::new());

@@ -58,8 +58,8 @@ pub(super) struct Plan {
     counts: Counts,
 }
 
-/// Has a report made, waits for it, and gets it. `late` is told if it will take more than a moment.
-pub(super) async fn obtain(session: &Session, late: &(dyn Fn() + Sync)) -> Result<Report, Failure> {
+/// Has a report made, waits for it, and gets it.
+pub(super) async fn obtain(session: &Session) -> Result<Report, Failure> {
     let made = session.ask(GENERATE, || session.iam.generate_credential_report().send()).await;
     let (lack, ready) = match made {
         Ok(answer) => (None, answer.state == Some(ReportStateType::Complete)),
@@ -68,7 +68,6 @@ pub(super) async fn obtain(session: &Session, late: &(dyn Fn() + Sync)) -> Resul
     let mut wait = FIRST_WAIT;
     for look in 0..LOOKS {
         if !ready || look > 0 {
-            late();
             session.wait(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }

@@ -18,7 +18,7 @@ use crate::{house::House, ids::Ids};
 /// Batches on their way from connector to store.
 const IN_FLIGHT: usize = 2;
 /// Scopes that end within such a time are judged together, and a record of several of them once.
-const TOGETHER: Duration = Duration::from_millis(1_500);
+const TOGETHER: Duration = Duration::from_millis(500);
 /// How long a connector that is told to stop may take to hand over what it has.
 const GRACE: Duration = Duration::from_secs(8);
 

@@ -1,6 +1,7 @@
 //! The receiving end of a run: turns what a connector says into committed changes, batch by batch, on a thread that may
 //! block. It must never commit a cursor before what it vouches for, nor believe an absence that the brake holds back.
 
+mod ahead;
 mod cover;
 
 use std::{
@@ -30,6 +31,7 @@ use super::{
     listing::{Listing, Step},
 };
 use crate::{house::House, ids::Ids, tries::Tries};
+use ahead::names_of;
 use cover::Closed;
 
 /// Troubles kept of one run; more are counted in the last one.
@@ -111,6 +113,8 @@ struct Staged {
     begun: Vec<String>,
     listings: Vec<String>,
     covers: Vec<String>,
+    /// How many sightings of the events that come were read ahead for.
+    foreseen: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -401,11 +405,7 @@ impl<'a> Writer<'a> {
         let row = &self.listing(scope)?.row;
         let number = row.number;
         draft.speak_of(row);
-        let names = sightings.iter().flat_map(|sighting| match sighting {
-            Sighting::Present(entity) => names_of(entity),
-            Sighting::Gone(key) => vec![key.clone()],
-        });
-        draft.prefetch(&names.collect::<Vec<_>>())?;
+        self.foresee(draft, &sightings)?;
         // What was durable before counts for the first event that waits.
         let durable = if self.staged.events == 0 { self.staged.sightings.1 } else { 0 };
         for (index, sighting) in sightings.into_iter().enumerate().skip(durable) {
@@ -588,9 +588,4 @@ fn told(house: &House, error: StoreError) -> WriteError {
 
 fn unbegun(scope: &Scope) -> WriteError {
     WriteError::Connector(format!("it spoke of {scope} before it began it"))
-}
-
-fn names_of(entity: &Entity) -> Vec<Key> {
-    let alias = |external: &String| Key::new(entity.key.realm.clone(), entity.key.kind, external.clone());
-    std::iter::once(entity.key.clone()).chain(entity.aliases.iter().map(alias)).collect()
 }

@@ -8,6 +8,7 @@ mod log;
 mod overlay;
 mod pending;
 mod rewrite;
+mod sieve;
 mod writes;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use self::{log::Log, overlay::Overlay, pending::Pending};
+use self::{log::Log, overlay::Overlay, pending::Pending, sieve::Sieve};
 use crate::{
     Compacted, StoreError,
     format::{self, Format},
@@ -58,6 +59,8 @@ pub struct Journaled {
 #[derive(Debug)]
 struct State {
     engine: Arc<dyn Engine>,
+    /// What is nowhere, neither in the trees nor on its way.
+    sieve: Arc<Sieve>,
     recent: Pending,
     /// Writes on their way into the trees; older than the recent ones.
     leaving: Option<Arc<Pending>>,
@@ -109,7 +112,9 @@ impl Journaled {
         newer.0.follow(settled);
         let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
         let bound = bound(most, engine.used()?);
-        let state = State { engine, recent: newer.1, leaving, lost: false };
+        let sieve = Arc::new(Sieve::before(engine.as_ref())?);
+        [Some(&newer.1), leaving.as_deref()].into_iter().flatten().for_each(|writes| sieve.take(writes));
+        let state = State { engine, sieve, recent: newer.1, leaving, lost: false };
         let pen = Pen { log: newer.0, other: older.0, porter: None, bound, meanwhile: None };
         let (caught_up, rewriting) = (Condvar::new(), Mutex::default());
         Ok(Self { most, state: RwLock::new(state), pen: Mutex::new(pen), caught_up, rewriting, hold })
@@ -140,12 +145,21 @@ impl Journaled {
                     std::mem::swap(&mut pen.log, &mut pen.other);
                     pen.log.follow(pen.other.sequence());
                     let leaving = Arc::new(std::mem::take(&mut state.recent));
+                    state.sieve.choose();
                     Arc::clone(state.leaving.insert(leaving))
                 }
             });
-            let (engine, upto) = (Arc::clone(&self.state().engine), pen.other.sequence());
+            let (engine, sieve) = {
+                let state = self.state();
+                (Arc::clone(&state.engine), Arc::clone(&state.sieve))
+            };
+            let upto = pen.other.sequence();
             let porter = std::thread::Builder::new().name("journal".to_owned());
-            pen.porter = Some(porter.spawn(move || put_in_place(engine.as_ref(), &leaving, upto))?);
+            pen.porter = Some(porter.spawn(move || {
+                put_in_place(engine.as_ref(), &leaving, upto)?;
+                sieve.read_through(engine.as_ref());
+                Ok(())
+            })?);
         }
         Ok(())
     }
@@ -210,8 +224,10 @@ impl Kv for Journaled {
         // Held to the end: what leaves the memory meanwhile is in the trees before.
         let state = self.state();
         state.known()?;
-        let layers: Vec<&Pending> = std::iter::once(&state.recent).chain(state.leaving.as_deref()).collect();
-        pending::page(state.engine.as_ref(), &layers, (tree, range), way, limit)
+        let (engine, layers) = (state.engine.as_ref(), state.layers());
+        let page = |range: &Range<'_>| pending::page(engine, &layers, (tree, *range), way, limit);
+        let found = state.sieve.ranges(tree, &[range], |ranges| ranges.iter().map(page).collect());
+        Ok(found?.pop().unwrap_or_default())
     }
 
     fn get_many(&self, tree: Tree<'_>, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
@@ -221,8 +237,8 @@ impl Kv for Journaled {
     fn pages(&self, tree: Tree<'_>, ranges: &[Range<'_>], limit: usize) -> Result<Vec<Vec<Pair>>, StoreError> {
         let state = self.state();
         state.known()?;
-        let layers: Vec<&Pending> = std::iter::once(&state.recent).chain(state.leaving.as_deref()).collect();
-        pending::pages(state.engine.as_ref(), &layers, (tree, ranges), limit)
+        let (engine, layers) = (state.engine.as_ref(), state.layers());
+        state.sieve.ranges(tree, ranges, |ranges| pending::pages(engine, &layers, (tree, ranges), limit))
     }
 
     fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
@@ -244,6 +260,7 @@ impl Kv for Journaled {
             if let Some(meanwhile) = &mut pen.meanwhile {
                 meanwhile.take(writes.clone());
             }
+            self.state().sieve.take(&writes);
             self.change(|state| state.recent.take(writes));
         }
         Ok(())
@@ -331,8 +348,16 @@ impl State {
         }
     }
 
+    /// What is not in the trees yet, the later first.
+    fn layers(&self) -> Vec<&Pending> {
+        std::iter::once(&self.recent).chain(self.leaving.as_deref()).collect()
+    }
+
     fn get(&self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.known()?;
+        if !self.sieve.may_have(tree, key) {
+            return Ok(None);
+        }
         let known = self.recent.get(tree, key).or_else(|| self.leaving.as_deref()?.get(tree, key));
         match known {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
@@ -342,16 +367,16 @@ impl State {
 
     fn get_many(&self, tree: Tree<'_>, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.known()?;
-        let layers: Vec<&Pending> = std::iter::once(&self.recent).chain(self.leaving.as_deref()).collect();
+        let layers = self.layers();
         let layers: Vec<_> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
-        let above: Vec<_> = keys.iter().map(|key| layers.iter().find_map(|writes| writes.get(key))).collect();
-        let asked: Vec<&[u8]> = keys.iter().zip(&above).filter(|it| it.1.is_none()).map(|it| *it.0).collect();
-        let below = pending::side_by_side(&asked, |key| *key, |keys| self.engine.get_many(tree, keys))?;
-        let mut below = below.into_iter();
-        Ok(above
-            .into_iter()
-            .map(|known| known.map(|it| it.map(<[u8]>::to_vec)).unwrap_or_else(|| below.next().flatten()))
-            .collect())
+        self.sieve.keys(tree, keys, |keys| {
+            let above: Vec<_> = keys.iter().map(|key| layers.iter().find_map(|writes| writes.get(key))).collect();
+            let asked: Vec<&[u8]> = keys.iter().zip(&above).filter(|it| it.1.is_none()).map(|it| *it.0).collect();
+            let below = pending::side_by_side(&asked, |key| *key, |keys| self.engine.get_many(tree, keys))?;
+            let mut below = below.into_iter();
+            let found = above.into_iter();
+            Ok(found.map(|it| it.map_or_else(|| below.next().flatten(), |it| it.map(<[u8]>::to_vec))).collect())
+        })
     }
 }
 
@@ -380,6 +405,32 @@ mod tests {
         let mebibytes = |most: usize, used: u64| bound(most << 20, used << 20) >> 20;
         assert_eq!([0, 48, 64, 128, 4_096].map(|used| mebibytes(16, used)), [6, 6, 8, 16, 16]);
         assert_eq!([0, 4_096].map(|used| mebibytes(1, used)), [1, 1]);
+    }
+
+    #[test]
+    fn a_tree_that_was_asked_in_vain_is_read_through_with_what_waits_before_it() {
+        let (dir, engine) = (TempDir::new().unwrap(), Arc::new(Memory::default()));
+        let open = || Journaled::open(Arc::<Memory>::clone(&engine), dir.path(), usize::MAX, None).unwrap();
+        let found = |journaled: &Journaled, numbers: std::ops::Range<u16>| {
+            let keys: Vec<Vec<u8>> = numbers.map(|number| number.to_be_bytes()[1..].to_vec()).collect();
+            journaled.get_many(Tree::new(crate::kv::Shelf::Rows, "things"), &keys).unwrap().iter().flatten().count()
+        };
+        let journaled = open();
+        (0..9).for_each(|key| write(&journaled, key));
+        journaled.tidy().unwrap();
+        drop(journaled);
+        let journaled = open();
+        let is_asked = |key: u8| {
+            let things = Tree::new(crate::kv::Shelf::Rows, "things");
+            journaled.state().sieve.may_have(things, &[key])
+        };
+        (0..9).for_each(|_| assert_eq!(found(&journaled, 100..250), 0));
+        write(&journaled, 9);
+        assert!(is_asked(100));
+        journaled.tidy().unwrap();
+        assert!(!(100..250).all(is_asked));
+        write(&journaled, 10);
+        assert_eq!(found(&journaled, 0..250), 11);
     }
 
     #[test]

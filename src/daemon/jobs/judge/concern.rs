@@ -219,6 +219,9 @@ impl<'b> Part<'b, '_> {
         let found = bench.inventory.marked_first_each(&values, usize::MAX)?;
         let mut twins: BTreeMap<RecordId, Vec<&Reach<'_>>> = BTreeMap::new();
         for ((reach, is_now), all) in whose.into_iter().zip(found) {
+            if is_now {
+                self.gathered.places(reach.id, &all);
+            }
             // Who comes after that many is seen by nobody.
             if is_now && !all.iter().take(PLACES_MAX).any(|id| *id == reach.id) {
                 continue;

@@ -19,6 +19,8 @@ pub(super) struct Gathered {
     found: usize,
     /// Who is judged by itself.
     alone: Vec<RecordId>,
+    /// The places of the secrets of records for whom they were looked up.
+    marked: HashMap<RecordId, Vec<RecordId>>,
     pool: Pool,
 }
 
@@ -68,10 +70,10 @@ impl Bench<'_> {
 
     /// The households, each subject with what it needs for itself. All families must have been found.
     pub(super) fn assembled(&self, gathered: Gathered) -> Result<Vec<Household>, StoreError> {
-        let Gathered { families, alone, mut pool, .. } = gathered;
+        let Gathered { families, alone, marked, mut pool, .. } = gathered;
         let subjects = families.iter().flat_map(|it| &it.subjects).chain(&alone);
         let subjects: Vec<RecordId> = subjects.copied().collect();
-        let mut own = self.own(&subjects, &mut pool)?;
+        let mut own = self.own(&subjects, marked, &mut pool)?;
         for family in &families {
             pool.need(family.everybody());
         }
@@ -131,23 +133,32 @@ impl Bench<'_> {
 
     /// What each subject needs for itself: the other places of its secret, whether there are any, its findings, and what
     /// people decided about them.
-    fn own(&self, subjects: &[RecordId], pool: &mut Pool) -> Result<HashMap<RecordId, Own>, StoreError> {
-        let (mut marked, mut values) = (Vec::new(), Vec::new());
-        for record in subjects.iter().filter_map(|id| pool.records.get(id)) {
-            let all = marks(record);
-            marked.push((record.id, all.len()));
-            values.extend(all);
-        }
-        let mut found = self.inventory.marked_first_each(&values, PLACES_MAX)?.into_iter();
+    fn own(
+        &self,
+        subjects: &[RecordId],
+        mut marked: HashMap<RecordId, Vec<RecordId>>,
+        pool: &mut Pool,
+    ) -> Result<HashMap<RecordId, Own>, StoreError> {
         let mut twins: HashMap<RecordId, Vec<RecordId>> = HashMap::new();
-        for (id, marks) in marked {
-            let mut all: Vec<RecordId> = found.by_ref().take(marks).flatten().filter(|it| *it != id).collect();
-            all.sort_unstable();
-            all.dedup();
-            if !all.is_empty() {
-                twins.insert(id, all);
+        let (mut asked, mut values) = (Vec::new(), Vec::new());
+        for record in subjects.iter().filter_map(|id| pool.records.get(id)) {
+            match marked.remove(&record.id) {
+                Some(known) => drop(twins.insert(record.id, known)),
+                None => {
+                    let all = marks(record);
+                    asked.push((record.id, all.len()));
+                    values.extend(all);
+                }
             }
         }
+        let mut found = self.inventory.marked_first_each(&values, PLACES_MAX)?.into_iter();
+        twins.extend(asked.into_iter().map(|(id, marks)| (id, found.by_ref().take(marks).flatten().collect())));
+        for (id, all) in &mut twins {
+            all.retain(|it| it != id);
+            all.sort_unstable();
+            all.dedup();
+        }
+        twins.retain(|_, all| !all.is_empty());
         let looks = |id: &RecordId| {
             let rules = pool.records.get(id).map_or(&[][..], |it| Rule::about(it.kind));
             rules.iter().any(|rule| rule.looks_at(Neighbour::SameSecret))
@@ -194,6 +205,11 @@ impl Gathered {
     /// A record that was read.
     pub(super) fn record(&self, id: RecordId) -> Option<&Record> {
         self.pool.records.get(&id)
+    }
+
+    /// Places of a record's secret, as far as somebody sees them.
+    pub(super) fn places(&mut self, of: RecordId, all: &[RecordId]) {
+        self.marked.entry(of).or_default().extend(all.iter().take(PLACES_MAX));
     }
 
     /// Everybody of a family that was found, and whether it is the identity.
