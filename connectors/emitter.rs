@@ -186,7 +186,7 @@ impl Emitter {
 
     /// Says that something went wrong.
     pub async fn trouble(&mut self, mut trouble: Trouble) -> Result<(), Stopped> {
-        trouble.said = clean(trouble.said);
+        cut(&mut trouble.said);
         trouble.place.insert_str(0, &self.below);
         self.push(Event::Trouble(trouble)).await
     }
@@ -199,7 +199,11 @@ impl Emitter {
 
     /// Says what it looks with.
     pub async fn eyes(&mut self, could_write: Reading<Vec<String>>, expires_at: Reading<Time>) -> Result<(), Stopped> {
-        let could_write = could_write.map(|words| words.into_iter().take(ELEMENTS_MAX).map(clean).collect());
+        let could_write = could_write.map(|mut words: Vec<String>| {
+            words.truncate(ELEMENTS_MAX);
+            words.iter_mut().for_each(cut);
+            words
+        });
         self.push(Event::Eyes { could_write, expires_at }).await
     }
 
@@ -268,24 +272,34 @@ impl Emitter {
 
 /// The entity with every string within bounds.
 fn bounded(mut entity: Entity) -> Entity {
-    entity.facts = entity.facts.into_iter().map(|(field, reading)| (field, reading.map(bounded_value))).collect();
+    entity.facts.values_mut().for_each(bound);
     entity.aliases.truncate(ELEMENTS_MAX);
     entity
 }
 
-fn bounded_value(value: Value) -> Value {
+fn bound(value: &mut Value) {
     match value {
-        Value::Text(text) => Value::Text(clean(text)),
-        Value::List(list) => Value::List(list.into_iter().take(ELEMENTS_MAX).map(clean).collect()),
-        Value::Map(map) => {
-            Value::Map(map.into_iter().take(ELEMENTS_MAX).map(|(name, it)| (clean(name), clean(it))).collect())
+        Value::Text(text) => cut(text),
+        Value::List(list) => {
+            list.truncate(ELEMENTS_MAX);
+            list.iter_mut().for_each(cut);
         }
-        other => other,
+        Value::Map(map) => {
+            if map.len() > ELEMENTS_MAX || map.keys().any(|name| name.len() > TEXT_MAX) {
+                let few = std::mem::take(map).into_iter().take(ELEMENTS_MAX);
+                map.extend(few.map(|(mut name, it)| {
+                    cut(&mut name);
+                    (name, it)
+                }));
+            }
+            map.values_mut().for_each(cut);
+        }
+        _ => {}
     }
 }
 
-/// The text cut at a character boundary. Control characters stay: they are shown escaped at every door.
-fn clean(mut text: String) -> String {
+/// Cuts a text at a character boundary. Control characters stay: they are shown escaped at every door.
+fn cut(text: &mut String) {
     if text.len() > TEXT_MAX {
         let mut end = TEXT_MAX;
         while !text.is_char_boundary(end) {
@@ -293,7 +307,6 @@ fn clean(mut text: String) -> String {
         }
         text.truncate(end);
     }
-    text
 }
 
 #[cfg(test)]
@@ -339,7 +352,8 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_at_a_character() {
-        let cut = clean("é".repeat(TEXT_MAX));
-        assert!(cut.len() <= TEXT_MAX && cut.ends_with('é'));
+        let mut text = "é".repeat(TEXT_MAX);
+        cut(&mut text);
+        assert!(text.len() <= TEXT_MAX && text.ends_with('é'));
     }
 }

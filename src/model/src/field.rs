@@ -168,6 +168,14 @@ impl Facts {
         self.0.get(place).map(|(_, reading)| reading)
     }
 
+    /// Every value said, to be cut or mended.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.0.iter_mut().filter_map(|(_, reading)| match reading {
+            Reading::Known(value) => Some(value),
+            _ => None,
+        })
+    }
+
     /// Everything said, in the order of attribute numbers.
     pub fn iter(&self) -> impl Iterator<Item = (Field, &Reading<Value>)> {
         self.0.iter().map(|(field, reading)| (*field, reading))

@@ -1,6 +1,7 @@
 //! From a connector's words to the inventory: promises 2, 4 and 8 over a scripted source and a real store.
 
 mod absence;
+mod ahead;
 mod anew;
 mod counts;
 mod crash;

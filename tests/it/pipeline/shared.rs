@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     /// Batches asked for, and batches refused because somebody was faster.
     pub(crate) batches: AtomicU64,
     pub(crate) refused: AtomicU64,
+    /// Questions after many rows at once, each with its table and how many it named.
+    pub(crate) questions: Mutex<Vec<(&'static str, usize)>>,
     /// Calls, reads too, that will find the store away; each counts one down.
     pub(crate) away: AtomicU64,
     /// Where it is to look like one on a disk, and not shared: its room, and how many of its bytes are live.
@@ -37,6 +39,7 @@ impl Shared {
             listed: Mutex::new(None),
             batches: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            questions: Mutex::default(),
             away: AtomicU64::new(0),
             disk: Mutex::new(None),
         }
@@ -66,6 +69,11 @@ impl Store for Shared {
 
     fn get(&self, table: Table, key: &[u8], at: Option<CommitNo>) -> Result<Option<Row>, StoreError> {
         self.there()?.get(table, key, at)
+    }
+
+    fn get_many(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.questions.lock().unwrap().push((table.name, keys.len()));
+        self.there()?.get_many(table, keys)
     }
 
     fn scan(

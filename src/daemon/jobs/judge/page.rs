@@ -27,6 +27,7 @@ pub(super) struct Gathered {
 /// An identity and its credentials, some of whom are to be judged.
 struct Family {
     key: Key,
+    digest: KeyDigest,
     identity: Option<RecordId>,
     /// The key, and the identity's other names.
     names: Vec<Key>,
@@ -98,7 +99,7 @@ impl Bench<'_> {
     pub(super) fn find_families(&self, gathered: &mut Gathered) -> Result<(), StoreError> {
         let Gathered { families, found, pool, .. } = gathered;
         let new = families.get_mut(*found..).unwrap_or_default();
-        let keys: Vec<KeyDigest> = new.iter().map(|it| digest(&it.key)).collect();
+        let keys: Vec<KeyDigest> = new.iter().map(|it| it.digest).collect();
         let identities = self.inventory.resolve_all(&keys)?;
         self.read(identities.iter().flatten().copied(), pool)?;
         let mut names = Vec::new();
@@ -195,9 +196,10 @@ impl Bench<'_> {
 impl Gathered {
     /// The place of the family of the identity with that name.
     pub(super) fn family(&mut self, key: &Key) -> usize {
-        let at = *self.at.entry(digest(key)).or_insert(self.families.len());
+        let digest = digest(key);
+        let at = *self.at.entry(digest).or_insert(self.families.len());
         if at == self.families.len() {
-            self.families.push(Family::of(key.clone()));
+            self.families.push(Family::of(key.clone(), digest));
         }
         at
     }
@@ -233,9 +235,9 @@ impl Gathered {
 }
 
 impl Family {
-    fn of(key: Key) -> Self {
+    fn of(key: Key, digest: KeyDigest) -> Self {
         let names = vec![key.clone()];
-        Self { key, identity: None, names, tied: Vec::new(), subjects: HashSet::new() }
+        Self { key, digest, identity: None, names, tied: Vec::new(), subjects: HashSet::new() }
     }
 
     fn everybody(&self) -> impl Iterator<Item = RecordId> {

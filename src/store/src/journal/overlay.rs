@@ -4,46 +4,56 @@
 use super::{State, pending::Pending};
 use crate::{
     StoreError,
-    kv::{Draft, Tree},
+    kv::{Draft, Shelf, Tree},
 };
 
 /// A write in the making.
 pub(super) struct Overlay<'a> {
     state: &'a State,
     writes: Pending,
-    /// What is durable, as far as it was read ahead.
-    ahead: Pending,
+    /// What is durable, as far as it was read ahead: tree by tree, in the order of keys.
+    ahead: Vec<(Shelf, Box<str>, Vec<Answer>)>,
 }
+
+/// A key, and what is durable under it.
+type Answer = (Box<[u8]>, Option<Vec<u8>>);
 
 impl<'a> Overlay<'a> {
     /// One that has written nothing yet.
     pub(super) fn over(state: &'a State) -> Self {
-        Self { state, writes: Pending::default(), ahead: Pending::default() }
+        Self { state, writes: Pending::default(), ahead: Vec::new() }
     }
 
     /// What it wrote.
     pub(super) fn writes(self) -> Pending {
         self.writes
     }
+
+    /// What was read ahead under a key, if it was.
+    fn ahead(&self, tree: Tree<'_>, key: &[u8]) -> Option<Option<&[u8]>> {
+        let of_tree = self.ahead.iter().find(|(shelf, name, _)| *shelf == tree.shelf && **name == *tree.name);
+        let (_, _, answers) = of_tree?;
+        let at = answers.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
+        answers.get(at).map(|(_, value)| value.as_deref())
+    }
 }
 
 impl Draft for Overlay<'_> {
     fn get(&mut self, tree: Tree<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.writes.get(tree, key).or_else(|| self.ahead.get(tree, key)) {
+        match self.writes.get(tree, key).or_else(|| self.ahead(tree, key)) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None => self.state.get(tree, key),
         }
     }
 
     fn foresee(&mut self, wanted: &mut [(Tree<'_>, &[u8])]) -> Result<(), StoreError> {
-        self.ahead = Pending::default();
+        self.ahead.clear();
         wanted.sort_unstable();
         for of_tree in wanted.chunk_by(|one, other| one.0 == other.0) {
             let Some((tree, _)) = of_tree.first() else { continue };
             let keys: Vec<&[u8]> = of_tree.iter().map(|it| it.1).collect();
-            for (key, value) in keys.iter().zip(self.state.get_many(*tree, &keys)?) {
-                self.ahead.put(*tree, key, value.as_deref());
-            }
+            let found = keys.iter().map(|key| Box::from(*key)).zip(self.state.get_many(*tree, &keys)?);
+            self.ahead.push((tree.shelf, tree.name.into(), found.collect()));
         }
         Ok(())
     }
@@ -66,10 +76,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{
-        Journaled, Memory,
-        kv::{Kv as _, Shelf},
-    };
+    use crate::{Journaled, Memory, kv::Kv as _};
 
     #[test]
     fn what_is_read_ahead_is_what_is_durable_and_gives_way_to_what_is_written() {

@@ -225,11 +225,12 @@ impl Sieve {
 
     /// Reads the chosen trees through. Nobody puts anything into them meanwhile.
     pub(super) fn read_through(&self, engine: &dyn Engine) {
-        let chosen = |it: (&Box<str>, &Known)| match it.1 {
-            Known::Some { vain, .. } => Some((it.0.clone(), *vain)),
-            _ => None,
-        };
-        let chosen: Vec<(Box<str>, usize)> = self.trees().iter().filter_map(chosen).collect();
+        let mut chosen = Vec::new();
+        for (name, known) in self.trees().iter() {
+            if let Known::Some { vain, .. } = known {
+                chosen.push((name.clone(), *vain));
+            }
+        }
         for (name, vain) in chosen {
             let known = match self.is_read(&name, engine, vain.saturating_mul(WORTH)) {
                 Ok(true) => continue,
