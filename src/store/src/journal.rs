@@ -369,13 +369,13 @@ impl State {
         self.known()?;
         let layers = self.layers();
         let layers: Vec<_> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
+        let above = |key: &&[u8]| layers.iter().find_map(|writes| writes.get(key)).map(|it| it.map(<[u8]>::to_vec));
         self.sieve.keys(tree, keys, |keys| {
-            let above: Vec<_> = keys.iter().map(|key| layers.iter().find_map(|writes| writes.get(key))).collect();
-            let asked: Vec<&[u8]> = keys.iter().zip(&above).filter(|it| it.1.is_none()).map(|it| *it.0).collect();
-            let below = pending::side_by_side(&asked, |key| *key, |keys| self.engine.get_many(tree, keys))?;
-            let mut below = below.into_iter();
-            let found = above.into_iter();
-            Ok(found.map(|it| it.map_or_else(|| below.next().flatten(), |it| it.map(<[u8]>::to_vec))).collect())
+            pending::partly(
+                keys,
+                |key| Ok(above(key)),
+                |keys| pending::side_by_side(keys, |key| *key, |keys| self.engine.get_many(tree, keys)),
+            )
         })
     }
 }

@@ -118,15 +118,26 @@ pub(super) fn pages(
 ) -> Result<Vec<Vec<Pair>>, StoreError> {
     let written: Vec<&Writes> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
     let touched = |range: &Range<'_>| !is_empty(*range) && written.iter().any(|writes| writes.touches(*range));
-    let above: Vec<bool> = ranges.iter().map(touched).collect();
-    let alone: Vec<Range<'_>> = ranges.iter().zip(&above).filter(|it| !it.1).map(|it| *it.0).collect();
-    let below = side_by_side(&alone, |range| begin(*range), |ranges| engine.pages(tree, ranges, limit))?;
-    let mut below = below.into_iter();
-    let found = ranges.iter().zip(above).map(|(range, above)| match above {
-        true => page(engine, layers, (tree, *range), Way::Up, limit),
-        false => Ok(below.next().unwrap_or_default()),
-    });
-    found.collect()
+    let above = |range: &Range<'_>| {
+        let found = touched(range).then(|| page(engine, layers, (tree, *range), Way::Up, limit));
+        found.transpose()
+    };
+    partly(ranges, above, |alone| {
+        side_by_side(alone, |range| begin(*range), |ranges| engine.pages(tree, ranges, limit))
+    })
+}
+
+/// Answers what can be answered by itself, and asks for the rest together; in the order of the questions.
+pub(super) fn partly<Q: Copy, A: Default>(
+    questions: &[Q],
+    by_itself: impl FnMut(&Q) -> Result<Option<A>, StoreError>,
+    ask: impl FnOnce(&[Q]) -> Result<Vec<A>, StoreError>,
+) -> Result<Vec<A>, StoreError> {
+    let answers = questions.iter().map(by_itself).collect::<Result<Vec<_>, _>>()?;
+    let rest: Vec<Q> = questions.iter().zip(&answers).filter(|it| it.1.is_none()).map(|it| *it.0).collect();
+    let asked = if rest.is_empty() { Vec::new() } else { ask(&rest)? };
+    let mut asked = asked.into_iter();
+    Ok(answers.into_iter().map(|answer| answer.or_else(|| asked.next()).unwrap_or_default()).collect())
 }
 
 /// Asks for many things in the order of the keys at which they begin, so that what lies side by side is met side by side; gives

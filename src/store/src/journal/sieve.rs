@@ -18,7 +18,7 @@ use std::{
 
 use fastbloom::BloomFilter;
 
-use super::pending::Pending;
+use super::pending::{self, Pending};
 use crate::{
     KeyRange, StoreError,
     kv::{Engine, Range, Shelf, Tree, Way},
@@ -186,20 +186,26 @@ impl Sieve {
             return answer(questions);
         }
         let name = tree.to_string();
+        // Not held while the engine is asked.
         let may_be: Vec<bool> = {
             let trees = self.trees();
             let known = trees.get(name.as_str());
             let may_have = |head| known.is_some_and(|known| known.may_have(head));
             questions.iter().map(|question| head(question).is_none_or(may_have)).collect()
         };
-        let asked: Vec<Q> = questions.iter().zip(&may_be).filter(|it| *it.1).map(|it| *it.0).collect();
-        let found = if asked.is_empty() { Vec::new() } else { answer(&asked)? };
-        if let Some(Known::Nothing { vain, .. }) = self.trees().get(name.as_str()) {
-            let nothing = A::default();
-            vain.fetch_add(found.iter().filter(|answer| **answer == nothing).count(), Ordering::Relaxed);
-        }
-        let mut found = found.into_iter();
-        Ok(may_be.into_iter().map(|may_be| may_be.then(|| found.next()).flatten().unwrap_or_default()).collect())
+        let mut may_be = may_be.into_iter();
+        pending::partly(
+            questions,
+            |_| Ok((may_be.next() == Some(false)).then(A::default)),
+            |asked| {
+                let found = answer(asked)?;
+                if let Some(Known::Nothing { vain, .. }) = self.trees().get(name.as_str()) {
+                    let nothing = A::default();
+                    vain.fetch_add(found.iter().filter(|answer| **answer == nothing).count(), Ordering::Relaxed);
+                }
+                Ok(found)
+            },
+        )
     }
 
     /// Takes in what is about to be written.
