@@ -200,8 +200,7 @@ impl Emitter {
     /// Says what it looks with.
     pub async fn eyes(&mut self, could_write: Reading<Vec<String>>, expires_at: Reading<Time>) -> Result<(), Stopped> {
         let could_write = could_write.map(|mut words: Vec<String>| {
-            words.truncate(ELEMENTS_MAX);
-            words.iter_mut().for_each(cut);
+            cut_all(&mut words);
             words
         });
         self.push(Event::Eyes { could_write, expires_at }).await
@@ -280,10 +279,7 @@ fn bounded(mut entity: Entity) -> Entity {
 fn bound(value: &mut Value) {
     match value {
         Value::Text(text) => cut(text),
-        Value::List(list) => {
-            list.truncate(ELEMENTS_MAX);
-            list.iter_mut().for_each(cut);
-        }
+        Value::List(list) => cut_all(list),
         Value::Map(map) => {
             if map.len() > ELEMENTS_MAX || map.keys().any(|name| name.len() > TEXT_MAX) {
                 let few = std::mem::take(map).into_iter().take(ELEMENTS_MAX);
@@ -296,6 +292,11 @@ fn bound(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+fn cut_all(list: &mut Vec<String>) {
+    list.truncate(ELEMENTS_MAX);
+    list.iter_mut().for_each(cut);
 }
 
 /// Cuts a text at a character boundary. Control characters stay: they are shown escaped at every door.

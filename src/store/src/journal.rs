@@ -113,8 +113,8 @@ impl Journaled {
         let leaving = (!older.1.is_empty()).then(|| Arc::new(older.1));
         let bound = bound(most, engine.used()?);
         let sieve = Arc::new(Sieve::before(engine.as_ref())?);
-        [Some(&newer.1), leaving.as_deref()].into_iter().flatten().for_each(|writes| sieve.take(writes));
         let state = State { engine, sieve, recent: newer.1, leaving, lost: false };
+        state.layers().into_iter().for_each(|writes| state.sieve.take(writes));
         let pen = Pen { log: newer.0, other: older.0, porter: None, bound, meanwhile: None };
         let (caught_up, rewriting) = (Condvar::new(), Mutex::default());
         Ok(Self { most, state: RwLock::new(state), pen: Mutex::new(pen), caught_up, rewriting, hold })
@@ -297,7 +297,7 @@ impl Kv for Journaled {
 
     fn trees(&self) -> Result<Vec<String>, StoreError> {
         let state = self.state();
-        let waiting = std::iter::once(&state.recent).chain(state.leaving.as_deref());
+        let waiting = state.layers().into_iter();
         let mut names: BTreeSet<String> = waiting.flat_map(Pending::trees).map(|(tree, _)| tree.to_string()).collect();
         names.extend(state.engine.trees()?);
         names.remove(&Tree::SETTLED.to_string());

@@ -221,10 +221,10 @@ impl<'b> Part<'b, '_> {
         for ((reach, is_now), all) in whose.into_iter().zip(found) {
             if is_now {
                 self.gathered.places(reach.id, &all);
-            }
-            // Who comes after that many is seen by nobody.
-            if is_now && !all.iter().take(PLACES_MAX).any(|id| *id == reach.id) {
-                continue;
+                // Who comes after that many is seen by nobody.
+                if !all.iter().take(PLACES_MAX).any(|id| *id == reach.id) {
+                    continue;
+                }
             }
             for id in all {
                 if id != reach.id && !self.concerned.met.contains(&id) && !self.comes_itself(id) {

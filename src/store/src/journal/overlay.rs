@@ -31,8 +31,7 @@ impl<'a> Overlay<'a> {
 
     /// What was read ahead under a key, if it was.
     fn ahead(&self, tree: Tree<'_>, key: &[u8]) -> Option<Option<&[u8]>> {
-        let of_tree = self.ahead.iter().find(|(shelf, name, _)| *shelf == tree.shelf && **name == *tree.name);
-        let (_, _, answers) = of_tree?;
+        let (_, _, answers) = self.ahead.iter().find(|(shelf, name, _)| Tree::new(*shelf, name) == tree)?;
         let at = answers.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
         answers.get(at).map(|(_, value)| value.as_deref())
     }

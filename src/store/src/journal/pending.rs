@@ -54,7 +54,7 @@ impl Pending {
     }
 
     fn at(&self, tree: Tree<'_>) -> Option<usize> {
-        self.trees.iter().position(|(shelf, name, _)| *shelf == tree.shelf && **name == *tree.name)
+        self.trees.iter().position(|(shelf, name, _)| Tree::new(*shelf, name) == tree)
     }
 
     /// Does something to the writes of a tree, which are made if there were none.

@@ -87,8 +87,6 @@ impl Known {
 struct Heads {
     filters: Vec<BloomFilter>,
     count: usize,
-    /// How many more the last filter is made for.
-    room: usize,
 }
 
 impl Heads {
@@ -100,14 +98,14 @@ impl Heads {
         if self.may_have(head) {
             return;
         }
-        if self.room == 0 {
-            self.room = FIRST << self.filters.len();
-            self.filters.push(BloomFilter::with_false_pos(WRONG).expected_items(self.room));
+        let next = FIRST << self.filters.len();
+        // For so many those that there are were made together.
+        if self.count >= next - FIRST {
+            self.filters.push(BloomFilter::with_false_pos(WRONG).expected_items(next));
         }
         if let Some(last) = self.filters.last_mut() {
             last.insert_hash(head);
             self.count += 1;
-            self.room -= 1;
         }
     }
 }
@@ -165,7 +163,7 @@ impl Sieve {
         !is_sifted(tree) || self.trees().get(tree.to_string().as_str()).is_some_and(known)
     }
 
-    /// As for keys.
+    /// Answers about ranges in the same way.
     pub(super) fn ranges<'k, A: Default + PartialEq>(
         &self,
         tree: Tree<'_>,
@@ -250,7 +248,7 @@ impl Sieve {
         }
     }
 
-    /// Reads a tree to its end, if that comes within about so many keys.
+    /// Reads a tree to its end, if that comes within about so many keys; or until it has too many.
     fn is_read(&self, name: &str, engine: &dyn Engine, most: usize) -> Result<bool, StoreError> {
         let tree = Tree::named(name).ok_or_else(|| StoreError::Codec(format!("the name of the tree {name:?}")))?;
         let (mut from, mut count) = (Bound::Unbounded, 0);
@@ -260,10 +258,9 @@ impl Sieve {
             let Some(known) = trees.get_mut(name) else { return Ok(false) };
             page.iter().for_each(|(key, _)| known.put(self.head(key)));
             count += page.len();
+            let Known::Some { heads, .. } = known else { return Ok(true) };
             if page.len() < PAGE {
-                if let Known::Some { heads, .. } = known {
-                    *known = Known::All(std::mem::take(heads));
-                }
+                *known = Known::All(std::mem::take(heads));
                 return Ok(true);
             }
             from = page.into_iter().next_back().map_or(Bound::Unbounded, |(last, _)| Bound::Excluded(last));
