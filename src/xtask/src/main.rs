@@ -14,7 +14,8 @@ use anyhow::{Context as _, Result, bail};
 
 const USAGE: &str = "cargo xtask test [ARGS for the test runner]   install what tests need, run them all
 cargo xtask deny                              check licences, bans and sources
-cargo xtask bench --endpoint DIR              measure scans of AWS, print a table; --users N,N, --engine redb
+cargo xtask bench --endpoint DIR              measure scans of AWS, print a table; --users N,N, --engine redb,
+                                              --beside COMMAND: what does the same, in turns
 cargo xtask bench store [--identities N] …    measure the store beside SQLite, print a table
 cargo xtask layout --endpoint DIR             watch what runs, write src/daemon/used.ld for the linker
 cargo xtask tools                             install what tests need, print where it is";

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::program::Took;
+use self::program::{Beside, Took};
 pub(crate) use self::{endpoint::Endpoint, program::Program};
 use crate::{say, tools};
 
@@ -47,7 +47,7 @@ type Start<'a> = dyn Fn(&str, &str) -> Result<Program> + 'a;
 /// How often processor time is taken: on a machine that is shared one run says little.
 const CPU_RUNS: usize = 5;
 
-/// Runs `bench --endpoint DIR [--users N,N] [--engine NAME]`, or `bench store` with the words of that benchmark.
+/// Runs `bench --endpoint DIR [--users N,N] [--engine NAME] [--beside COMMAND]`, or `bench store` with the words of that benchmark.
 pub fn run(words: &[String]) -> Result<()> {
     if let Some(("store", rest)) = words.split_first().map(|(word, rest)| (word.as_str(), rest)) {
         let mut cargo = Command::new("cargo");
@@ -65,11 +65,13 @@ pub fn run(words: &[String]) -> Result<()> {
     let endpoint = built_endpoint(&PathBuf::from(directory))?;
     let program = built_program()?;
     let start = |url: &str, pace: &str| Program::new(&program, url, pace, &engine);
+    let beside = option("--beside").map(Beside::new);
     header(&engine)?;
     for users in sizes {
         for line in measure(&endpoint, &start, users)? {
             print(users, &line);
         }
+        processor_time(&endpoint, &start, beside.as_ref(), users)?;
     }
     print(500, &throttled(&endpoint, &start, 500)?);
     Ok(())
@@ -100,12 +102,44 @@ fn measure(binary: &Path, start: &Start<'_>, users: u64) -> Result<Vec<Line>> {
         let program = start(&endpoint.url(), "full")?;
         lines.push(line("cold, pages of 37", &endpoint, program.scan(&[])?, &program)?);
     }
+    Ok(lines)
+}
+
+/// Processor time without latency, in turns with what does the same work beside it: the same machine takes half as much again from
+/// one hour to the next, and only what ran in turns can be compared.
+fn processor_time(binary: &Path, start: &Start<'_>, beside: Option<&Beside>, users: u64) -> Result<()> {
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
     for run in 1..=CPU_RUNS {
         let endpoint = Endpoint::start(binary, users, &["--latency-ms", "0"])?;
         let program = start(&endpoint.url(), "full")?;
-        lines.push(line(&format!("cold, no latency (CPU), {run}"), &endpoint, program.scan(&[])?, &program)?);
+        let line = line(&format!("cold, no latency (CPU), {run}"), &endpoint, program.scan(&[])?, &program)?;
+        print(users, &line);
+        ours.push(line.took.cpu);
+        if let Some(beside) = beside {
+            let endpoint = Endpoint::start(binary, users, &["--latency-ms", "0"])?;
+            let took = beside.run(&endpoint.url())?;
+            let what = format!("beside: {}, {run}", beside.name());
+            print(users, &Line { what, took, calls: counted(&endpoint)?, right: "-".into() });
+            others.push(took.cpu);
+        }
     }
-    Ok(lines)
+    let per_user = |seconds: f64| seconds * 1000.0 / users as f64;
+    let (ours, others) = (per_user(median(ours)), per_user(median(others)));
+    say(&format!("{users:<6} processor time, median: {ours:.3} ms a user"));
+    if let Some(beside) = beside.filter(|_| others > 0.0) {
+        say(&format!(
+            "{users:<6} the same of {}: {others:.3} ms a user, the program takes {:.2} of it",
+            beside.name(),
+            ours / others
+        ));
+    }
+    Ok(())
+}
+
+/// The middle one, zero of none.
+fn median(mut taken: Vec<f64>) -> f64 {
+    taken.sort_by(f64::total_cmp);
+    taken.get(taken.len() / 2).copied().unwrap_or_default()
 }
 
 /// The default pace under fifteen calls a second for each action.
@@ -116,11 +150,17 @@ fn throttled(binary: &Path, start: &Start<'_>, users: u64) -> Result<Line> {
 }
 
 fn line(what: &str, endpoint: &Endpoint, took: Took, program: &Program) -> Result<Line> {
+    let calls = counted(endpoint)?;
+    let right = truth::compare(&endpoint.json("/__truth")?, &program.inventory()?);
+    Ok(Line { what: what.to_owned(), took, calls, right })
+}
+
+fn counted(endpoint: &Endpoint) -> Result<Calls> {
     let counted = endpoint.json("/__calls")?;
     let number = |name: &str| counted.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
     let action =
         |name: &str| counted.pointer(&format!("/calls/{name}")).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let calls = Calls {
+    Ok(Calls {
         total: number("total"),
         bulk: BULK.into_iter().map(action).sum(),
         listing: action("ListAccessKeys"),
@@ -129,9 +169,7 @@ fn line(what: &str, endpoint: &Endpoint, took: Took, program: &Program) -> Resul
         // The question after them came by one of its own.
         connections: number("connections").saturating_sub(1),
         in_flight: number("max_inflight"),
-    };
-    let right = truth::compare(&endpoint.json("/__truth")?, &program.inventory()?);
-    Ok(Line { what: what.to_owned(), took, calls, right })
+    })
 }
 
 fn header(engine: &str) -> Result<()> {
