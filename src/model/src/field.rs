@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use self::vocabulary::SPECS;
 pub use self::{posture::*, set::FieldSet, vocabulary::*};
 use crate::{Reading, Status, Time};
 
@@ -41,7 +42,7 @@ pub enum Shape {
 #[derive(Debug)]
 pub struct FieldSpec {
     /// The stable number on disk; never reused.
-    pub code: u16,
+    pub code: u8,
     /// The pinned name in every interface.
     pub name: &'static str,
     /// The type of its value.
@@ -52,9 +53,12 @@ pub struct FieldSpec {
     pub about: &'static str,
 }
 
-/// One attribute of the vocabulary. Compares by number.
-#[derive(Clone, Copy)]
-pub struct Field(&'static FieldSpec);
+/// One attribute of the vocabulary: its number, of which there is always a [`FieldSpec`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Field(u8);
+
+/// What there is to know about the attribute with each number.
+static BY_CODE: [Option<&FieldSpec>; 1 << u8::BITS] = by_code(SPECS);
 
 /// An attribute together with the Rust type of its value.
 pub struct Attr<T>(&'static FieldSpec, PhantomData<fn() -> T>);
@@ -79,40 +83,61 @@ pub trait Typed: Sized {
 impl Field {
     /// The attribute with that number on disk.
     pub fn from_code(code: u16) -> Option<Field> {
-        let at = ALL.binary_search_by_key(&code, |field| field.0.code).ok()?;
-        ALL.get(at).copied()
+        BY_CODE.get(usize::from(code)).copied().flatten().map(|spec| Field(spec.code))
     }
 
     /// The attribute of that name.
     pub fn from_name(name: &str) -> Option<Field> {
-        ALL.iter().copied().find(|field| field.0.name == name)
+        ALL.iter().copied().find(|field| field.name() == name)
     }
 
     /// Its number on disk.
     pub const fn code(self) -> u16 {
-        self.0.code
+        self.0 as u16
     }
 
     /// Everything there is to know about it.
     pub fn spec(self) -> &'static FieldSpec {
-        self.0
+        BY_CODE.get(usize::from(self.0)).copied().flatten().unwrap_or(NAME.0)
     }
 
     /// Its pinned name.
     pub fn name(self) -> &'static str {
-        self.0.name
+        self.spec().name
     }
 
     /// Whether it changes all the time.
     pub fn is_volatile(self) -> bool {
-        self.0.volatile
+        self.spec().volatile
     }
+
+    /// The attributes of which those are the specs.
+    #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it, and refuses a place that is not there")]
+    const fn of_each<const N: usize>(specs: &[&FieldSpec]) -> [Field; N] {
+        let (mut all, mut at) = ([Field(0); N], 0);
+        while at < N {
+            all[at] = Field(specs[at].code);
+            at += 1;
+        }
+        all
+    }
+}
+
+/// Those specs by their numbers.
+#[expect(clippy::indexing_slicing, reason = "every number has a place")]
+const fn by_code(mut specs: &[&'static FieldSpec]) -> [Option<&'static FieldSpec>; 1 << u8::BITS] {
+    let mut all = [None; 1 << u8::BITS];
+    while let [first, others @ ..] = specs {
+        all[first.code as usize] = Some(*first);
+        specs = others;
+    }
+    all
 }
 
 impl<T> Attr<T> {
     /// The attribute without its type.
     pub const fn field(self) -> Field {
-        Field(self.0)
+        Field(self.0.code)
     }
 }
 
@@ -240,43 +265,22 @@ impl<'de> Deserialize<'de> for Facts {
     }
 }
 
-impl PartialEq for Field {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.code == other.0.code
-    }
-}
-impl Eq for Field {}
-impl PartialOrd for Field {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Field {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.code.cmp(&other.0.code)
-    }
-}
-impl std::hash::Hash for Field {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.code.hash(state);
-    }
-}
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)
+        f.write_str(self.name())
     }
 }
 impl fmt::Debug for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)
+        f.write_str(self.name())
     }
 }
 impl Serialize for Field {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_str(self.0.name)
+            serializer.serialize_str(self.name())
         } else {
-            serializer.serialize_u16(self.0.code)
+            serializer.serialize_u16(self.code())
         }
     }
 }
@@ -356,11 +360,11 @@ mod tests {
     #[test]
     fn numbers_ascend_and_names_are_unique() {
         for pair in ALL.windows(2) {
-            assert!(pair[0].spec().code < pair[1].spec().code, "{}", pair[1]);
+            assert!(pair[0] < pair[1], "{}", pair[1]);
         }
         for field in ALL {
             assert_eq!(Field::from_name(field.name()), Some(*field));
-            assert_eq!(Field::from_code(field.spec().code), Some(*field));
+            assert_eq!(Field::from_code(field.code()), Some(*field));
         }
     }
 

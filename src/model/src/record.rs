@@ -171,10 +171,11 @@ impl Record {
         let mut telling = speaking
             .map(|said| (said.facts.reading(field), said))
             .filter(|(reading, _)| !matches!(reading, Reading::NotCollected));
-        if self.statements.len() == 1 {
-            return telling.next();
-        }
-        telling.max_by_key(|(reading, said)| (reading.weight(), said.as_of, said.scope, said.part))
+        let weight =
+            |(reading, said): &(Reading<&Value>, &Statement)| (reading.weight(), said.as_of, said.scope, said.part);
+        // Nearly always one tells.
+        let first = telling.next()?;
+        Some(telling.fold(first, |most, other| if weight(&other) < weight(&most) { most } else { other }))
     }
 
     /// Every attribute spoken of, with what is believed of it, in the order of attribute numbers.

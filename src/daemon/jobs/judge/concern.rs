@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use provost_engine::{
     News, Relation,
-    rules::{concerned, dates_matter},
+    rules::{anybody_concerned, concerned, dates_matter},
 };
-use provost_model::{Kind, Record, RecordId, ScopeNo};
+use provost_model::{Record, RecordId, ScopeNo};
 use provost_store::{CommitNo, StoreError};
 
 use super::{
@@ -161,7 +161,7 @@ impl<'b> Part<'b, '_> {
         let waits = news.dated && self.concerned.awaits(record, bench)?;
         let itself = concerned(record.kind, Relation::Itself, news);
         let relations = [Relation::Identity, Relation::Sibling, Relation::Credential];
-        let others = relations.into_iter().any(|relation| anybody(relation, news));
+        let others = relations.into_iter().any(|relation| anybody_concerned(relation, news));
         let family = match Together::with(record) {
             Together::Identity(key) if waits || itself || others => Some(self.gathered.family(&key)),
             Together::Identity(_) => None,
@@ -205,7 +205,7 @@ impl<'b> Part<'b, '_> {
 
     /// Of the other places of its secret, as it is and as it was.
     fn twins(&mut self, reaches: &[Reach<'_>], bench: &Bench<'_>) -> Result<(), StoreError> {
-        let seen: Vec<&Reach<'_>> = reaches.iter().filter(|it| anybody(Relation::Twin, it.news)).collect();
+        let seen: Vec<&Reach<'_>> = reaches.iter().filter(|it| anybody_concerned(Relation::Twin, it.news)).collect();
         let (mut values, mut whose) = (Vec::new(), Vec::new());
         for reach in seen {
             let now = self.gathered.record(reach.id).map(marks).unwrap_or_default();
@@ -271,9 +271,4 @@ impl<'b> Part<'b, '_> {
             }
         }
     }
-}
-
-/// Whether a rule about any kind of subject reads such news of a record that stands so to it.
-fn anybody(relation: Relation, news: &News) -> bool {
-    (0..=u8::MAX).map_while(Kind::from_code).any(|kind| concerned(kind, relation, news))
 }

@@ -168,16 +168,39 @@ fn inputs(kind: Kind, relation: Relation) -> Inputs {
     all
 }
 
-fn known(kind: Kind, relation: Relation) -> Inputs {
-    let of_kind = INPUTS.get(usize::from(kind.code()));
+/// What all rules read, whatever their subject.
+static OF_ALL: LazyLock<[Inputs; 5]> = LazyLock::new(|| {
+    let mut all = [Inputs::default(); 5];
+    for of_kind in INPUTS.iter() {
+        for (all, one) in all.iter_mut().zip(of_kind) {
+            all.looked_at |= one.looked_at;
+            all.reads = all.reads.and(one.reads);
+            all.dates |= one.dates;
+        }
+    }
+    all
+});
+
+fn of_relation(all: &[Inputs; 5], relation: Relation) -> Inputs {
     let place = RELATIONS.iter().position(|it| *it == relation);
-    of_kind.zip(place).and_then(|(all, place)| all.get(place)).copied().unwrap_or_default()
+    place.and_then(|place| all.get(place)).copied().unwrap_or_default()
+}
+
+impl Inputs {
+    fn are_met(self, news: &News) -> bool {
+        (self.dates && news.dated) || (self.looked_at && (news.whole || self.reads.meets(news.fields)))
+    }
 }
 
 /// Whether any rule about that kind of subject may come to another verdict by news of a record that stands so to it.
 pub fn concerned(kind: Kind, relation: Relation, news: &News) -> bool {
-    let inputs = known(kind, relation);
-    (inputs.dates && news.dated) || (inputs.looked_at && (news.whole || inputs.reads.meets(news.fields)))
+    let of_kind = INPUTS.get(usize::from(kind.code()));
+    of_kind.is_some_and(|all| of_relation(all, relation).are_met(news))
+}
+
+/// The same of subjects of any kind.
+pub fn anybody_concerned(relation: Relation, news: &News) -> bool {
+    of_relation(&OF_ALL, relation).are_met(news)
 }
 
 /// Whether a subject of that kind that waits for a later reading may have it by a new statement about a record that stands

@@ -56,7 +56,7 @@ mod who;
 pub use case::{CaseFile, is_about_cases};
 pub use exposure::Exposure;
 pub(crate) use exposure::OF_EXPOSURE;
-pub use inputs::{Former, News, Relation, concerned, dates_matter};
+pub use inputs::{Former, News, Relation, anybody_concerned, concerned, dates_matter};
 pub use source::{Held, ScopeView, SourceView};
 pub use store_room::StoreView;
 pub use verdict::{Because, Lack, Outcome, Verdict, Why};

@@ -62,7 +62,7 @@ fn statement_to_disk(said: &Statement) -> v1::Statement<'_> {
             Standing::Gone(Because::Merged) => v1::Standing::GoneMerged,
             Standing::Unwatched => v1::Standing::Unwatched,
         },
-        facts: said.facts.iter().map(|(field, reading)| (field.spec().code, reading_to_disk(reading))).collect(),
+        facts: said.facts.iter().map(|(field, reading)| (field.code(), reading_to_disk(reading))).collect(),
     }
 }
 

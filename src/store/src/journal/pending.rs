@@ -77,54 +77,20 @@ pub(super) fn page(
     way: Way,
     limit: usize,
 ) -> Result<Vec<Pair>, StoreError> {
-    let mut above: Vec<Walk<'_>> =
-        layers.iter().filter_map(|layer| layer.of(tree)).map(|it| it.walk(range, way).peekable()).collect();
-    if above.iter_mut().all(|layer| layer.peek().is_none()) {
-        return engine.page(tree, range, way, limit);
-    }
-    let mut below =
-        Below { engine, tree, rest: Some(owned(range)), way, limit, page: Vec::new().into_iter().peekable() };
-    let mut found = Vec::new();
-    while found.len() < limit {
-        below.fill()?;
-        let nearest = |one: Option<&[u8]>, other: Option<&[u8]>| match (one, other) {
-            (Some(one), Some(other)) if (one < other) == (way == Way::Up) => true,
-            (one, other) => one.is_some() && other.is_none(),
-        };
-        let mut next: Option<&[u8]> = below.page.peek().map(|(key, _)| key.as_slice());
-        for layer in &mut above {
-            let key = layer.peek().map(|(key, _)| *key);
-            next = if nearest(key, next) { key } else { next };
-        }
-        let Some(next) = next.map(<[u8]>::to_vec) else { break };
-        let mut value = below.page.next_if(|(key, _)| *key == next).map(|(_, value)| value);
-        // From the earliest layer to the latest, which has the last word.
-        for layer in above.iter_mut().rev() {
-            if let Some((_, written)) = layer.next_if(|(key, _)| *key == next) {
-                value = written.map(<[u8]>::to_vec);
-            }
-        }
-        found.extend(value.map(|value| (next, value)));
-    }
-    Ok(found)
+    let first = engine.page(tree, range, way, limit)?;
+    Below { engine, tree, way, limit }.under(layers, range, first)
 }
 
-/// A page of each of several ranges, in ascending order. What no layer has anything in is asked of the engine at once.
+/// A page of each of several ranges, in ascending order. The engine is asked for all of them at once.
 pub(super) fn pages(
     engine: &dyn Engine,
     layers: &[&Pending],
     (tree, ranges): (Tree<'_>, &[Range<'_>]),
     limit: usize,
 ) -> Result<Vec<Vec<Pair>>, StoreError> {
-    let written: Vec<&Writes> = layers.iter().filter_map(|layer| layer.of(tree)).collect();
-    let touched = |range: &Range<'_>| !is_empty(*range) && written.iter().any(|writes| writes.touches(*range));
-    let above = |range: &Range<'_>| {
-        let found = touched(range).then(|| page(engine, layers, (tree, *range), Way::Up, limit));
-        found.transpose()
-    };
-    partly(ranges, above, |alone| {
-        side_by_side(alone, |range| begin(*range), |ranges| engine.pages(tree, ranges, limit))
-    })
+    let firsts = side_by_side(ranges, |range| begin(*range), |ranges| engine.pages(tree, ranges, limit))?;
+    let below = Below { engine, tree, way: Way::Up, limit };
+    ranges.iter().zip(firsts).map(|(range, first)| below.under(layers, *range, first)).collect()
 }
 
 /// Answers what can be answered by itself, and asks for the rest together; in the order of the questions.
@@ -169,38 +135,66 @@ fn begin(range: Range<'_>) -> &[u8] {
 /// What a layer has in a range.
 type Walk<'a> = Peekable<Box<dyn Iterator<Item = Written<'a>> + 'a>>;
 
-/// A range that outlives what it was made of.
-type Owned = (Bound<Vec<u8>>, Bound<Vec<u8>>);
-
-/// What the engine has in a range, page by page.
+/// What the engine has, page by page.
+#[derive(Clone, Copy)]
 struct Below<'a> {
     engine: &'a dyn Engine,
     tree: Tree<'a>,
-    /// What was not asked for yet.
-    rest: Option<Owned>,
     way: Way,
     limit: usize,
-    page: Peekable<std::vec::IntoIter<Pair>>,
 }
+
+/// The end of a range, and where the rest of it begins; `None` if nothing is left of it.
+type Rest = Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)>;
 
 impl Below<'_> {
-    /// Sees to it that the next pair is there, if there is one.
-    fn fill(&mut self) -> Result<(), StoreError> {
-        if self.page.peek().is_some() {
-            return Ok(());
+    /// A page of a range with layers of writes above, given the engine's first one.
+    fn under(&self, layers: &[&Pending], range: Range<'_>, first: Vec<Pair>) -> Result<Vec<Pair>, StoreError> {
+        let written = layers.iter().filter_map(|layer| layer.of(self.tree));
+        let touched = written.filter(|writes| !is_empty(range) && writes.touches(range));
+        let mut above: Vec<Walk<'_>> = touched.map(|writes| writes.walk(range, self.way).peekable()).collect();
+        if above.is_empty() {
+            return Ok(first);
         }
-        let Some((from, to)) = self.rest.take() else { return Ok(()) };
-        let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-        let page = self.engine.page(self.tree, range, self.way, self.limit)?;
-        if let Some((last, _)) = page.last().filter(|_| page.len() >= self.limit) {
-            let edge = Bound::Excluded(last.clone());
-            self.rest = Some(if self.way == Way::Up { (edge, to) } else { (from, edge) });
+        let (mut page, mut rest) = self.taken(first, range);
+        let mut found = Vec::new();
+        while found.len() < self.limit {
+            if page.peek().is_none()
+                && let Some((from, to)) = rest.take()
+            {
+                let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+                (page, rest) = self.taken(self.engine.page(self.tree, range, self.way, self.limit)?, range);
+            }
+            let nearest = |one: Option<&[u8]>, other: Option<&[u8]>| match (one, other) {
+                (Some(one), Some(other)) if (one < other) == (self.way == Way::Up) => true,
+                (one, other) => one.is_some() && other.is_none(),
+            };
+            let mut next: Option<&[u8]> = page.peek().map(|(key, _)| key.as_slice());
+            for layer in &mut above {
+                let key = layer.peek().map(|(key, _)| *key);
+                next = if nearest(key, next) { key } else { next };
+            }
+            let Some(next) = next.map(<[u8]>::to_vec) else { break };
+            let mut value = page.next_if(|(key, _)| *key == next).map(|(_, value)| value);
+            // From the earliest layer to the latest, which has the last word.
+            for layer in above.iter_mut().rev() {
+                if let Some((_, written)) = layer.next_if(|(key, _)| *key == next) {
+                    value = written.map(<[u8]>::to_vec);
+                }
+            }
+            found.extend(value.map(|value| (next, value)));
         }
-        self.page = page.into_iter().peekable();
-        Ok(())
+        Ok(found)
     }
-}
 
-fn owned((from, to): Range<'_>) -> Owned {
-    (from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec))
+    /// A page of the engine's, and what is left of its range.
+    fn taken(&self, page: Vec<Pair>, range: Range<'_>) -> (Peekable<std::vec::IntoIter<Pair>>, Rest) {
+        let last = page.last().filter(|_| page.len() >= self.limit);
+        let rest = last.map(|(last, _)| {
+            let edge = Bound::Excluded(last.clone());
+            let (from, to) = (range.0.map(<[u8]>::to_vec), range.1.map(<[u8]>::to_vec));
+            if self.way == Way::Up { (edge, to) } else { (from, edge) }
+        });
+        (page.into_iter().peekable(), rest)
+    }
 }

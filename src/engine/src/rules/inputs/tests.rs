@@ -464,3 +464,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn anybody_is_concerned_where_somebody_of_some_kind_is() {
+    let kinds: Vec<Kind> = (0..=u8::MAX).map_while(Kind::from_code).collect();
+    let nothing = [(FieldSet::EMPTY, false, false), (FieldSet::EMPTY, true, false), (FieldSet::EMPTY, false, true)];
+    for (fields, whole, dated) in field::ALL.iter().map(|it| (FieldSet::of(&[*it]), false, false)).chain(nothing) {
+        let news = News { fields, whole, dated, former: None };
+        for relation in RELATIONS {
+            let somebody = kinds.iter().any(|kind| concerned(*kind, relation, &news));
+            assert_eq!(anybody_concerned(relation, &news), somebody, "{relation:?}, {news:?}");
+        }
+    }
+}
