@@ -98,6 +98,7 @@ impl Field {
 
     /// Everything there is to know about it.
     pub fn spec(self) -> &'static FieldSpec {
+        // There is one: fields are made of attributes and of numbers that have one.
         BY_CODE.get(usize::from(self.0)).copied().flatten().unwrap_or(NAME.0)
     }
 
