@@ -41,10 +41,8 @@ impl<'a> Believed<'a> {
                 continue;
             }
             let better = alone || {
-                let weighs =
-                    |reading: &Reading<&Value>, said: &Statement| (reading.weight(), said.as_of, said.scope, said.part);
                 let former = self.found(field);
-                former.is_none_or(|(known, by)| weighs(&reading.as_ref(), said) > weighs(&known, by))
+                former.is_none_or(|(known, by)| said.weighs(&reading.as_ref()) > by.weighs(&known))
             };
             match self.places.get_mut(usize::from(field.code())) {
                 Some(slot) if better => *slot = (above, place),

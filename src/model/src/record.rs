@@ -171,8 +171,7 @@ impl Record {
         let mut telling = speaking
             .map(|said| (said.facts.reading(field), said))
             .filter(|(reading, _)| !matches!(reading, Reading::NotCollected));
-        let weight =
-            |(reading, said): &(Reading<&Value>, &Statement)| (reading.weight(), said.as_of, said.scope, said.part);
+        let weight = |(reading, said): &(Reading<&Value>, &Statement)| said.weighs(reading);
         // Nearly always one tells.
         let first = telling.next()?;
         Some(telling.fold(first, |most, other| if weight(&other) < weight(&most) { most } else { other }))
@@ -208,6 +207,11 @@ impl Record {
 }
 
 impl Statement {
+    /// By what one statement's reading of an attribute is believed before another's: the greatest is.
+    pub(crate) fn weighs<T>(&self, reading: &Reading<T>) -> (u8, Time, ScopeNo, PartId) {
+        (reading.weight(), self.as_of, self.scope, self.part)
+    }
+
     /// What a scope said stays believed when the thing is gone or nobody looks any more, unless the record was merged
     /// away.
     pub(crate) fn counts(&self) -> bool {

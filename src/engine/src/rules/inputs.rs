@@ -157,28 +157,17 @@ static INPUTS: LazyLock<Vec<[Inputs; 5]>> = LazyLock::new(|| {
 });
 
 fn inputs(kind: Kind, relation: Relation) -> Inputs {
-    let mut all = Inputs::default();
-    for rule in Rule::about(kind) {
-        if let Some(reads) = rule.reads_of(relation) {
-            all.looked_at = true;
-            all.reads = all.reads.and(reads);
-        }
-        all.dates |= rule.dates && relation == Relation::Itself;
-    }
-    all
+    let of_rule = |rule: &&Rule| {
+        let reads = rule.reads_of(relation);
+        let dates = rule.dates && relation == Relation::Itself;
+        Inputs { looked_at: reads.is_some(), reads: reads.unwrap_or_default(), dates }
+    };
+    Rule::about(kind).iter().map(of_rule).fold(Inputs::default(), Inputs::and)
 }
 
 /// What all rules read, whatever their subject.
 static OF_ALL: LazyLock<[Inputs; 5]> = LazyLock::new(|| {
-    let mut all = [Inputs::default(); 5];
-    for of_kind in INPUTS.iter() {
-        for (all, one) in all.iter_mut().zip(of_kind) {
-            all.looked_at |= one.looked_at;
-            all.reads = all.reads.and(one.reads);
-            all.dates |= one.dates;
-        }
-    }
-    all
+    RELATIONS.map(|relation| INPUTS.iter().map(|all| of_relation(all, relation)).fold(Inputs::default(), Inputs::and))
 });
 
 fn of_relation(all: &[Inputs; 5], relation: Relation) -> Inputs {
@@ -187,6 +176,14 @@ fn of_relation(all: &[Inputs; 5], relation: Relation) -> Inputs {
 }
 
 impl Inputs {
+    fn and(self, other: Self) -> Self {
+        Self {
+            looked_at: self.looked_at || other.looked_at,
+            reads: self.reads.and(other.reads),
+            dates: self.dates || other.dates,
+        }
+    }
+
     fn are_met(self, news: &News) -> bool {
         (self.dates && news.dated) || (self.looked_at && (news.whole || self.reads.meets(news.fields)))
     }

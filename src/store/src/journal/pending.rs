@@ -136,7 +136,6 @@ fn begin(range: Range<'_>) -> &[u8] {
 type Walk<'a> = Peekable<Box<dyn Iterator<Item = Written<'a>> + 'a>>;
 
 /// What the engine has, page by page.
-#[derive(Clone, Copy)]
 struct Below<'a> {
     engine: &'a dyn Engine,
     tree: Tree<'a>,
@@ -144,7 +143,7 @@ struct Below<'a> {
     limit: usize,
 }
 
-/// The end of a range, and where the rest of it begins; `None` if nothing is left of it.
+/// What is left of a range, if anything is.
 type Rest = Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)>;
 
 impl Below<'_> {

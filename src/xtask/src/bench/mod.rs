@@ -1,6 +1,7 @@
 //! Measures the program against a deterministic endpoint that counts calls and knows the truth.
 //! It must never assert: it prints one table, with machine, date and commit.
 
+mod beside;
 mod endpoint;
 mod program;
 mod truth;
@@ -12,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::program::{Beside, Took};
+use self::{beside::Beside, program::Took};
 pub(crate) use self::{endpoint::Endpoint, program::Program};
 use crate::{say, tools};
 

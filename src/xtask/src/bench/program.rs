@@ -1,11 +1,11 @@
-//! The program under measurement: its own home, its own store, its wall time, processor time and peak memory; and what does
-//! the same work beside it. It must never read or write outside the directory made for it.
+//! The program under measurement: its own home, its own store, its wall time, processor time and peak memory.
+//! It must never read or write outside the directory made for it.
 
 use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -83,45 +83,17 @@ impl Program {
     }
 }
 
-/// What does the same work beside the program: a command, its words parted by blanks.
-pub(super) struct Beside(String);
-
-impl Beside {
-    /// The command as it was given.
-    pub(super) fn new(command: String) -> Self {
-        Self(command)
-    }
-
-    /// The file it ends with, without the way there: what a line of the table has room for.
-    pub(super) fn name(&self) -> &str {
-        self.0.split_whitespace().next_back().and_then(|word| word.rsplit('/').next()).unwrap_or_default()
-    }
-
-    /// One run against an endpoint, with the environment this has but for accounts of Amazon.
-    pub(super) fn run(&self, url: &str) -> Result<Took> {
-        let mut words = self.0.split_whitespace();
-        let mut command = Command::new(words.next().context("--beside takes a command")?);
-        command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
-            command.env_remove(name);
-        }
-        account(&mut command, url);
-        let begun = Instant::now();
-        watched(&mut command.spawn().with_context(|| format!("--beside {:?}", self.0))?, begun)
-    }
-}
-
 /// The endpoint and its account, as every tool of Amazon is told.
-fn account(command: &mut Command, url: &str) {
+pub(super) fn account(command: &mut Command, url: &str) {
     command.env("AWS_ACCESS_KEY_ID", "AKIABENCH00000000000").env("AWS_SECRET_ACCESS_KEY", "not-a-secret");
     command.env("AWS_REGION", "us-east-1").env("AWS_DEFAULT_REGION", "us-east-1");
     command.env("AWS_ENDPOINT_URL", url).env("AWS_EC2_METADATA_DISABLED", "true");
 }
 
 /// What a child takes until it ends.
-fn watched(child: &mut Child, begun: Instant) -> Result<Took> {
+pub(super) fn watched(child: &mut Child, begun: Instant) -> Result<Took> {
     let mut took = Took::default();
-    let exit: ExitStatus = loop {
+    let exit = loop {
         sample(child.id(), &mut took);
         if let Some(exit) = child.try_wait()? {
             break exit;
