@@ -258,7 +258,7 @@ impl<'b> Part<'b, '_> {
     /// Whether that record is among the changes of this part, and will be judged for it.
     fn comes_itself(&self, id: RecordId) -> bool {
         let at = self.touched.binary_search_by_key(&id, |it| it.id);
-        at.ok().and_then(|at| self.touched.get(at)).is_some_and(|it| it.news.whole)
+        at.ok().and_then(|at| self.touched.get(at)).is_some_and(|it| it.news.is_other())
     }
 
     /// Has those of a family judged for whom `who` says so, given whether they are its identity.

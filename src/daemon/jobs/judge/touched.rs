@@ -37,7 +37,7 @@ impl Touched {
 
     /// Whether groups may be others now.
     pub fn regroups(&self) -> bool {
-        self.news.whole || self.news.fields.meets(RESTS_ON)
+        self.news.is_other() || self.news.fields.meets(RESTS_ON)
     }
 }
 

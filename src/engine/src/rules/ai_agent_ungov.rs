@@ -33,12 +33,15 @@ pub(super) static SPEC: Rule = Rule {
     ]),
     neighbours: &[
         Neighbour::Owner.reading(&[]),
-        Neighbour::Credentials.reading(&[
-            field::NAME.field(),
-            field::STATUS.field(),
-            field::EXPIRES_AT.field(),
-            field::LAST_USED_AT.field(),
-        ]),
+        Neighbour::Credentials
+            .reading(&[
+                field::NAME.field(),
+                field::STATUS.field(),
+                field::EXPIRES_AT.field(),
+                field::LAST_USED_AT.field(),
+            ])
+            .dated(&[field::LAST_USED_AT.field()])
+            .named(),
     ],
     dates: false,
     figures: &["grace_days", "owner_confidence", "agent_key_stale_days"],

@@ -35,15 +35,18 @@ pub(super) static SPEC: Rule = Rule {
     ]),
     neighbours: &[
         Neighbour::Identity.reading(&[]),
-        Neighbour::Siblings.reading(&[
-            field::STATUS.field(),
-            field::EXPIRES_AT.field(),
-            field::CREATED_AT.field(),
-            field::ROTATED_AT.field(),
-            field::ISSUED_AT.field(),
-            field::LAST_USED_AT.field(),
-            field::SERVICE.field(),
-        ]),
+        Neighbour::Siblings
+            .reading(&[
+                field::STATUS.field(),
+                field::EXPIRES_AT.field(),
+                field::CREATED_AT.field(),
+                field::ROTATED_AT.field(),
+                field::ISSUED_AT.field(),
+                field::LAST_USED_AT.field(),
+                field::SERVICE.field(),
+            ])
+            .dated(life::BIRTH)
+            .named(),
     ],
     dates: false,
     figures: &["rotation_stuck_days"],

@@ -48,7 +48,9 @@ pub(super) static SPEC: Rule = Rule {
         field::ARCHIVED_AT.field(),
         field::LEAK.field(),
     ]),
-    neighbours: &[Neighbour::Identity.reading(&[field::ARCHIVED_AT.field(), field::NAME.field()])],
+    neighbours: &[Neighbour::Identity
+        .reading(&[field::ARCHIVED_AT.field(), field::NAME.field()])
+        .dated(&[field::ARCHIVED_AT.field()])],
     dates: false,
     figures: &["orphan_consumer_days"],
     check: Check::Record(check),

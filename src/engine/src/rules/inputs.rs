@@ -3,17 +3,25 @@
 
 use std::sync::LazyLock;
 
-use provost_model::{Attr, Field, FieldSet, Key, Kind, PartId, Reading, Record, ScopeNo, Standing, Value, field};
+use provost_model::{Attr, FieldSet, Key, Kind, PartId, Reading, Record, ScopeNo, Standing, Statement, Value, field};
 
-use super::{Neighbour, Rule, view::OF_PLACES};
+use super::{ALL, Beside, Neighbour, Rule, view::OF_PLACES};
 use crate::{own, severity};
 
 /// What is different about a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Attributes of which something else is believed, or the same by another's word.
+    /// Attributes of which something else is believed.
     pub fields: FieldSet,
-    /// It appeared, or other than attributes is different: presence, names, links, who speaks of it and what they hold.
+    /// Of some attribute the same is believed by another's word, or by one that stands otherwise.
+    pub retold: bool,
+    /// Of one, of which a rule asks how fresh it is of a credential beside its subject.
+    pub aged: bool,
+    /// It has other names.
+    pub named: bool,
+    /// Others speak of it, or those who do hold something else of it.
+    pub spoken: bool,
+    /// It appeared, is there otherwise than it was, or is somebody else's.
     pub whole: bool,
     /// Something of it was said anew, so that statements are of another time.
     pub dated: bool,
@@ -45,6 +53,12 @@ pub enum Relation {
     Twin,
 }
 
+/// Attributes of siblings and credentials of which a rule asks how fresh they are.
+static OF_AGE: LazyLock<FieldSet> = LazyLock::new(|| {
+    let declared = ALL.iter().flat_map(|rule| [Neighbour::Siblings, Neighbour::Credentials].map(|it| rule.of(it)));
+    declared.flatten().fold(FieldSet::EMPTY, |all, it| all.and(it.dated))
+});
+
 /// Attributes by which places of one secret recognise each other.
 const MARKS: [Attr<String>; 3] = [field::FINGERPRINT, field::KEY_ID, field::OPENS];
 const OF_MARKS: FieldSet = FieldSet::of(&[field::FINGERPRINT.field(), field::KEY_ID.field(), field::OPENS.field()]);
@@ -52,7 +66,8 @@ const OF_MARKS: FieldSet = FieldSet::of(&[field::FINGERPRINT.field(), field::KEY
 impl News {
     /// Everything may be different.
     pub fn everything() -> Self {
-        Self { fields: FieldSet::ALL, whole: true, dated: true, former: None }
+        let fields = FieldSet::ALL;
+        Self { fields, retold: true, aged: true, named: true, spoken: true, whole: true, dated: true, former: None }
     }
 
     /// What differs between a record and what it was; `None` if it appeared.
@@ -62,17 +77,21 @@ impl News {
             it.statements.iter().map(|said| (said.scope, said.part, said.standing)).collect()
         };
         let dates = |it: &Record| -> Vec<_> { it.statements.iter().map(|said| said.as_of).collect() };
-        let whole =
-            before.externals != after.externals || before.identity != after.identity || spoken(before) != spoken(after);
+        let whole = before.identity != after.identity || before.presence() != after.presence();
         let all = [before, after].into_iter().flat_map(|it| &it.statements).flat_map(|said| said.facts.iter());
         let (mut compared, mut fields) = (FieldSet::EMPTY, FieldSet::EMPTY);
+        let (mut retold, mut aged) = (false, false);
         for (field, _) in all {
             if compared.has(field) {
                 continue;
             }
             compared = compared.with(field);
-            if told(before, field) != told(after, field) {
+            let (was, is) = (before.said(field), after.said(field));
+            if was.map(reading) != is.map(reading) {
                 fields = fields.with(field);
+            } else if was.map(by_whom) != is.map(by_whom) {
+                retold = true;
+                aged |= OF_AGE.has(field);
             }
         }
         let former = Former {
@@ -80,12 +99,22 @@ impl News {
             marks: MARKS.into_iter().filter_map(|attr| given_up(before, after, attr)).collect(),
         };
         let former = (former != Former::default()).then(|| Box::new(former));
-        Self { fields, whole, dated: dates(before) != dates(after), former }
+        let (named, spoken) = (before.externals != after.externals, spoken(before) != spoken(after));
+        Self { fields, retold, aged, named, spoken, whole, dated: dates(before) != dates(after), former }
+    }
+
+    /// Whether it is other than it was, or believed by another's word, whatever its attributes are.
+    pub fn is_other(&self) -> bool {
+        self.whole || self.named || self.spoken || self.retold
     }
 
     /// Takes in what became different afterwards.
     pub fn add(&mut self, later: News) {
         self.fields = self.fields.and(later.fields);
+        self.retold |= later.retold;
+        self.aged |= later.aged;
+        self.named |= later.named;
+        self.spoken |= later.spoken;
         self.whole |= later.whole;
         self.dated |= later.dated;
         if let Some(former) = later.former {
@@ -96,9 +125,16 @@ impl News {
     }
 }
 
-/// What is believed of an attribute, and who says so.
-fn told(record: &Record, field: Field) -> Option<(Reading<&Value>, ScopeNo, PartId)> {
-    record.said(field).map(|(reading, said)| (reading, said.scope, said.part))
+/// What is said of an attribute, and by which statement.
+type Told<'a> = (Reading<&'a Value>, &'a Statement);
+
+fn reading<'a>((reading, _): Told<'a>) -> Reading<&'a Value> {
+    reading
+}
+
+/// A statement that is not seen any more is as old as it is: that it was vouched for counts no longer.
+fn by_whom((_, said): Told<'_>) -> (ScopeNo, PartId, Standing) {
+    (said.scope, said.part, said.standing)
 }
 
 fn given_up(before: &Record, after: &Record, attr: Attr<String>) -> Option<String> {
@@ -107,44 +143,53 @@ fn given_up(before: &Record, after: &Record, attr: Attr<String>) -> Option<Strin
 }
 
 impl Rule {
-    /// What it reads of a record that stands so to its subject; `None` if it does not look at it.
-    fn reads_of(&self, relation: Relation) -> Option<FieldSet> {
+    /// What it asks of a record that stands so to its subject.
+    fn inputs(&self, relation: Relation) -> Inputs {
         let owned = self.of(Neighbour::Owner).map(|_| own::RESTS_ON);
+        let reads = |neighbour| self.of(neighbour).map(|it| it.reads);
         match relation {
             Relation::Itself => {
                 let places = self.of(Neighbour::SameSecret).map_or(FieldSet::EMPTY, |_| OF_PLACES.and(OF_MARKS));
-                Some(self.reads.and(severity::RESTS_ON).and(places).and(owned.unwrap_or_default()))
+                let reads = self.reads.and(severity::RESTS_ON).and(places).and(owned.unwrap_or_default());
+                Inputs { dates: self.dates, ..Inputs::whatever(Some(reads)) }
             }
             Relation::Identity => {
-                let declared = self.of(Neighbour::Identity).map(|reads| reads.and(severity::RESTS_ON));
-                match (declared, owned) {
-                    (None, None) => None,
-                    (declared, owned) => Some(declared.unwrap_or_default().and(owned.unwrap_or_default())),
-                }
+                let declared = reads(Neighbour::Identity).map(|reads| reads.and(severity::RESTS_ON));
+                let both = declared.into_iter().chain(owned).reduce(FieldSet::and);
+                Inputs::whatever(both)
             }
-            Relation::Sibling => self.of(Neighbour::Siblings),
-            Relation::Credential => self.of(Neighbour::Credentials),
-            Relation::Twin => self.of(Neighbour::SameSecret).map(|reads| reads.and(OF_PLACES).and(OF_MARKS)),
+            Relation::Sibling => Inputs::declared(self.of(Neighbour::Siblings)),
+            Relation::Credential => Inputs::declared(self.of(Neighbour::Credentials)),
+            Relation::Twin => {
+                Inputs::whatever(reads(Neighbour::SameSecret).map(|reads| reads.and(OF_PLACES).and(OF_MARKS)))
+            }
         }
     }
 
     /// Whether news of a record that stands so to a subject may lead to another verdict about it.
     pub fn concerned(&self, relation: Relation, news: &News) -> bool {
-        let dated = self.dates && news.dated && relation == Relation::Itself;
-        dated || self.reads_of(relation).is_some_and(|reads| news.whole || reads.meets(news.fields))
+        self.inputs(relation).are_met(news)
     }
 
     /// Whether it goes by how fresh a reading of a record is that stands so to its subject.
     fn asks_freshness(&self, relation: Relation) -> bool {
-        relation == Relation::Itself || self.reads_of(relation).is_some()
+        self.inputs(relation).looked_at
     }
 }
 
-/// What all rules about a kind read of a record that stands so to the subject.
+/// What a rule, or all about a kind, ask of a record that stands so to the subject.
 #[derive(Clone, Copy, Debug, Default)]
 struct Inputs {
     looked_at: bool,
     reads: FieldSet,
+    /// Whether they ask how fresh something is, and whether that may be anything.
+    age: bool,
+    any_age: bool,
+    /// Whether they go by its names.
+    names: bool,
+    /// Whether they go by who speaks of it. Of credentials nobody does but who waits for a later reading of them, who is judged
+    /// again with whatever is said anew.
+    speakers: bool,
     dates: bool,
 }
 
@@ -157,12 +202,7 @@ static INPUTS: LazyLock<Vec<[Inputs; 5]>> = LazyLock::new(|| {
 });
 
 fn inputs(kind: Kind, relation: Relation) -> Inputs {
-    let of_rule = |rule: &&Rule| {
-        let reads = rule.reads_of(relation);
-        let dates = rule.dates && relation == Relation::Itself;
-        Inputs { looked_at: reads.is_some(), reads: reads.unwrap_or_default(), dates }
-    };
-    Rule::about(kind).iter().map(of_rule).fold(Inputs::default(), Inputs::and)
+    Rule::about(kind).iter().map(|rule| rule.inputs(relation)).fold(Inputs::default(), Inputs::and)
 }
 
 /// What all rules read, whatever their subject.
@@ -176,16 +216,39 @@ fn of_relation(all: &[Inputs; 5], relation: Relation) -> Inputs {
 }
 
 impl Inputs {
+    /// These attributes, and whatever else there is of a record; nothing if it is not looked at.
+    fn whatever(reads: Option<FieldSet>) -> Self {
+        let Some(reads) = reads else { return Self::default() };
+        Self { looked_at: true, reads, age: true, any_age: true, names: true, speakers: true, dates: false }
+    }
+
+    /// What was declared of a neighbour, and nothing else of it but whether it is there.
+    fn declared(beside: Option<Beside>) -> Self {
+        let Some(Beside { who: _, reads, dated, named }) = beside else { return Self::default() };
+        Self { looked_at: true, reads, age: !dated.is_empty(), names: named, ..Self::default() }
+    }
+
     fn and(self, other: Self) -> Self {
         Self {
             looked_at: self.looked_at || other.looked_at,
             reads: self.reads.and(other.reads),
+            age: self.age || other.age,
+            any_age: self.any_age || other.any_age,
+            names: self.names || other.names,
+            speakers: self.speakers || other.speakers,
             dates: self.dates || other.dates,
         }
     }
 
     fn are_met(self, news: &News) -> bool {
-        (self.dates && news.dated) || (self.looked_at && (news.whole || self.reads.meets(news.fields)))
+        let looked_at = self.looked_at
+            && (news.whole
+                || self.reads.meets(news.fields)
+                || self.age && news.aged
+                || self.any_age && news.retold
+                || self.names && news.named
+                || self.speakers && news.spoken);
+        looked_at || self.dates && news.dated
     }
 }
 

@@ -75,7 +75,11 @@ fn born(view: &View<'_>, modified: Option<Time>) -> Result<Birth, Verdict> {
     times.birth(view.kind(), as_of).ok_or_else(|| Verdict::unknown("created_at", &created))
 }
 
-/// The same of a neighbour.
+/// What tells when something was made.
+pub(super) const BIRTH: &[provost_model::Field] =
+    &[field::CREATED_AT.field(), field::ROTATED_AT.field(), field::ISSUED_AT.field()];
+
+/// The same of a neighbour. Needs [`BIRTH`] declared, dated.
 pub(super) fn birth_of(near: &Near<'_>) -> Option<Birth> {
     let times = Times {
         created: near.get(field::CREATED_AT).known(),

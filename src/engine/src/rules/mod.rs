@@ -136,12 +136,30 @@ pub struct Beside {
     pub who: Neighbour,
     /// What it reads of it.
     pub reads: FieldSet,
+    /// Of which of that it asks how fresh it is, too.
+    pub dated: FieldSet,
+    /// Whether it calls it by its external id, which everybody may who looks at the identity.
+    pub named: bool,
 }
 
 impl Neighbour {
     /// This neighbour, of which these attributes are read.
     pub const fn reading(self, fields: &[Field]) -> Beside {
-        Beside { who: self, reads: FieldSet::of(fields) }
+        Beside { who: self, reads: FieldSet::of(fields), dated: FieldSet::EMPTY, named: false }
+    }
+}
+
+impl Beside {
+    /// The same, where it is asked how fresh these are.
+    #[must_use]
+    pub const fn dated(self, fields: &[Field]) -> Self {
+        Self { dated: FieldSet::of(fields), ..self }
+    }
+
+    /// The same, called by its external id.
+    #[must_use]
+    pub const fn named(self) -> Self {
+        Self { named: true, ..self }
     }
 }
 
@@ -229,9 +247,9 @@ impl Rule {
         }
     }
 
-    /// What it reads of a neighbour; `None` if it does not look at it.
-    pub(crate) fn of(&self, neighbour: Neighbour) -> Option<FieldSet> {
-        self.neighbours.iter().find(|it| it.who == neighbour).map(|it| it.reads)
+    /// What it declared of a neighbour; `None` if it does not look at it.
+    pub(crate) fn of(&self, neighbour: Neighbour) -> Option<Beside> {
+        self.neighbours.iter().copied().find(|it| it.who == neighbour)
     }
 
     /// Whether it looks at that neighbour.

@@ -8,7 +8,7 @@ use provost_model::{
     Statement, Status, Time, field, field::Typed,
 };
 
-use super::{Exposure, Neighbour, Rule, exposure::OF_EXPOSURE};
+use super::{Beside, Exposure, Neighbour, Rule, exposure::OF_EXPOSURE};
 use crate::{
     environment::environment_of,
     severity::{self, Raiser},
@@ -90,7 +90,7 @@ pub struct View<'a> {
 pub struct Near<'a> {
     record: &'a Record,
     subject: &'a Subject<'a>,
-    reads: FieldSet,
+    declared: Beside,
 }
 
 /// The sort of store that keeps settings of CI in plain sight.
@@ -301,23 +301,25 @@ impl<'a> View<'a> {
 
     /// The record it authenticates as, if declared and in the inventory.
     pub fn identity(&self) -> Option<Near<'a>> {
-        let reads = self.rule.of(Neighbour::Identity)?;
-        self.subject.identity.map(|record| self.near(record, reads))
+        let declared = self.rule.of(Neighbour::Identity)?;
+        // Whoever sees it sees what it is called: it may be the root by that.
+        self.subject.identity.map(|record| self.near(record, declared.named()))
     }
 
     /// The other credentials of its identity, if declared.
     pub fn siblings(&self) -> impl Iterator<Item = Near<'a>> + use<'a> {
-        let (view, declared) = (*self, self.rule.of(Neighbour::Siblings));
-        let siblings: &'a [Record] = if declared.is_some() { self.subject.siblings } else { &[] };
-        let others = siblings.iter().filter(move |it| it.id != view.id());
-        others.map(move |it| view.near(it, declared.unwrap_or_default()))
+        let view = *self;
+        let declared = self.rule.of(Neighbour::Siblings).into_iter();
+        let all =
+            declared.flat_map(move |declared| view.subject.siblings.iter().map(move |it| view.near(it, declared)));
+        all.filter(move |it| it.id() != view.id())
     }
 
     /// The credentials of this identity, if declared.
     pub fn credentials(&self) -> impl Iterator<Item = Near<'a>> + use<'a> {
-        let (view, declared) = (*self, self.rule.of(Neighbour::Credentials));
-        let credentials: &'a [Record] = if declared.is_some() { self.subject.credentials } else { &[] };
-        credentials.iter().map(move |it| view.near(it, declared.unwrap_or_default()))
+        let view = *self;
+        let declared = self.rule.of(Neighbour::Credentials).into_iter();
+        declared.flat_map(move |declared| view.subject.credentials.iter().map(move |it| view.near(it, declared)))
     }
 
     /// Records with the same secret, if declared.
@@ -388,8 +390,8 @@ impl<'a> View<'a> {
         self.owner().and_then(|owner| owner.until).filter(|at| *at > now)
     }
 
-    fn near(&self, record: &'a Record, reads: FieldSet) -> Near<'a> {
-        Near { record, subject: self.subject, reads }
+    fn near(&self, record: &'a Record, declared: Beside) -> Near<'a> {
+        Near { record, subject: self.subject, declared }
     }
 
     /// The identity for what severity rests on.
@@ -422,9 +424,9 @@ impl<'a> Near<'a> {
         &self.record.realm
     }
 
-    /// Its main external id.
+    /// Its main external id, if it is the identity or the rule declared that it calls it by that; else its kind.
     pub fn external(&self) -> &'a str {
-        self.record.external()
+        if self.declared.named { self.record.external() } else { self.record.kind.name() }
     }
 
     /// When it was first committed.
@@ -434,32 +436,36 @@ impl<'a> Near<'a> {
 
     /// An attribute of it. What the rule did not declare is [`Reading::NotCollected`].
     pub fn get<T: Typed>(&self, attr: Attr<T>) -> Reading<T> {
-        if self.reads.has(attr.field()) { self.record.get(attr) } else { Reading::NotCollected }
+        if self.reads(attr.field()) { self.record.get(attr) } else { Reading::NotCollected }
     }
 
     /// The same of an attribute that is a text.
     pub fn text(&self, attr: Attr<String>) -> Reading<&'a str> {
-        if self.reads.has(attr.field()) { self.record.text(attr) } else { Reading::NotCollected }
+        if self.reads(attr.field()) { self.record.text(attr) } else { Reading::NotCollected }
     }
 
     /// The same of an attribute that is a list.
     pub fn list(&self, attr: Attr<Vec<String>>) -> Reading<&'a [String]> {
-        if self.reads.has(attr.field()) { self.record.list(attr) } else { Reading::NotCollected }
+        if self.reads(attr.field()) { self.record.list(attr) } else { Reading::NotCollected }
     }
 
-    /// The name people use for it, or its external id. Needs `name` declared.
+    /// The name people use for it, or as [`Near::external`]. Needs `name` declared.
     pub fn name(&self) -> &'a str {
         self.text(field::NAME).known().unwrap_or_else(|| self.external())
     }
 
     /// Whether it works at that time. Needs `status` and `expires_at` declared.
     pub fn status(&self, now: Time) -> Status {
-        let declared = self.reads.has(field::STATUS.field()) && self.reads.has(field::EXPIRES_AT.field());
+        let declared = self.reads(field::STATUS.field()) && self.reads(field::EXPIRES_AT.field());
         if declared { self.record.status(now) } else { Status::Unknown }
     }
 
-    /// How fresh a declared reading of it is; `None` if nothing is said of it.
+    /// How fresh a reading of it is of which the rule declared that it asks; `None` if nothing is said of it.
     pub fn as_of(&self, field: Field) -> Option<Time> {
-        if self.reads.has(field) { self.subject.as_of(self.record, field) } else { None }
+        if self.declared.dated.has(field) { self.subject.as_of(self.record, field) } else { None }
+    }
+
+    fn reads(&self, field: Field) -> bool {
+        self.declared.reads.has(field)
     }
 }

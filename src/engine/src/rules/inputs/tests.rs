@@ -23,7 +23,8 @@ use crate::{
 static OPEN: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
     let all =
         [Neighbour::Identity, Neighbour::Siblings, Neighbour::Credentials, Neighbour::SameSecret, Neighbour::Owner];
-    let all: &'static [Beside] = Box::leak(Box::new(all.map(|who| Beside { who, reads: FieldSet::ALL })));
+    let all: &'static [Beside] =
+        Box::leak(Box::new(all.map(|who| Beside { who, reads: FieldSet::ALL, dated: FieldSet::ALL, named: true })));
     let open = |rule: &&'static Rule| {
         let open = Rule { reads: FieldSet::ALL, neighbours: all, dates: true, ..(*rule).clone() };
         &*Box::leak(Box::new(open))
@@ -52,7 +53,7 @@ const CAST: [(Kind, &str, Option<&str>); 15] = [
 
 /// What rules read of anybody, and two attributes that none reads.
 static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
-    let declared = ALL.iter().flat_map(|rule| RELATIONS.map(|relation| rule.reads_of(relation).unwrap_or_default()));
+    let declared = ALL.iter().flat_map(|rule| RELATIONS.map(|relation| rule.inputs(relation).reads));
     let all = declared.fold(FieldSet::EMPTY, FieldSet::and);
     all.with(field::DESCRIPTION.field()).with(field::GROUPS.field()).iter().collect()
 });
@@ -60,8 +61,9 @@ static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
 /// Something that happens.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A scope says of somebody what it said before, with these attributes otherwise; and perhaps whose it is.
-    Says { who: usize, scope: u32, facts: Vec<(usize, u8)>, whose: Option<u8> },
+    /// A scope says of somebody what it said before, with these attributes otherwise; and perhaps whose it is, and by another
+    /// name, of which the first becomes an alias.
+    Says { who: usize, scope: u32, facts: Vec<(usize, u8)>, whose: Option<u8>, called: Option<u8> },
     /// A scope lacks somebody, is told of an end, or leaves the selection; or it proves to be somebody else.
     Ends { who: usize, scope: u32, how: u8 },
     /// A scope was read completely.
@@ -246,7 +248,7 @@ impl World {
     /// Does a step; gives the record that changed and what it was.
     fn take(&mut self, step: &Step) -> Option<(RecordId, News)> {
         let change: Option<Change> = match step {
-            Step::Says { who, scope, facts, whose } => {
+            Step::Says { who, scope, facts, whose, called } => {
                 let (kind, name, first) = CAST[*who];
                 let before = self.records.get(&id_of(*who));
                 let said = before.and_then(|it| it.statements.iter().find(|said| said.scope == ScopeNo(*scope)));
@@ -256,7 +258,8 @@ impl World {
                     all.set_value(field, reading(field, *seed));
                 }
                 let named = whose.map_or(first, |at| ["ann", "root", "agent"].get(usize::from(at)).copied());
-                let mut entity = Entity::new(Key::new(realm(), kind, name), name);
+                let main = called.map_or_else(|| name.to_owned(), |called| format!("{name}-{called}"));
+                let mut entity = Entity::new(Key::new(realm(), kind, main), name).alias(name);
                 entity.facts = all;
                 entity.identity = named
                     .filter(|_| kind.noun() == provost_model::Noun::Credential)
@@ -351,8 +354,9 @@ fn told(verdict: &Verdict) -> (&'static str, Vec<String>, String, Option<Time>, 
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let facts = prop::collection::vec((0_usize..160, any::<u8>()), 1..3);
-    let says = (0..CAST.len(), 1_u32..4, facts, prop::option::weighted(0.1, 0_u8..3))
-        .prop_map(|(who, scope, facts, whose)| Step::Says { who, scope, facts, whose });
+    let (whose, called) = (prop::option::weighted(0.1, 0_u8..3), prop::option::weighted(0.1, 0_u8..2));
+    let says = (0..CAST.len(), 1_u32..4, facts, whose, called)
+        .prop_map(|(who, scope, facts, whose, called)| Step::Says { who, scope, facts, whose, called });
     let step = prop_oneof![
         10 => says,
         1 => (0..CAST.len(), 1_u32..4, 0_u8..4).prop_map(|(who, scope, how)| Step::Ends { who, scope, how }),
@@ -368,7 +372,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn opening() -> impl Strategy<Value = Vec<Step>> {
     let facts = prop::collection::vec((0_usize..160, any::<u8>()), 20..80);
     prop::collection::vec(facts, CAST.len()).prop_map(|all| {
-        let says = |(who, facts)| Step::Says { who, scope: 1, facts, whose: None };
+        let says = |(who, facts)| Step::Says { who, scope: 1, facts, whose: None, called: None };
         all.into_iter().enumerate().map(says).collect()
     })
 }
@@ -468,9 +472,17 @@ proptest! {
 #[test]
 fn anybody_is_concerned_where_somebody_of_some_kind_is() {
     let kinds: Vec<Kind> = (0..=u8::MAX).map_while(Kind::from_code).collect();
-    let nothing = [(FieldSet::EMPTY, false, false), (FieldSet::EMPTY, true, false), (FieldSet::EMPTY, false, true)];
-    for (fields, whole, dated) in field::ALL.iter().map(|it| (FieldSet::of(&[*it]), false, false)).chain(nothing) {
-        let news = News { fields, whole, dated, former: None };
+    let of_fields = field::ALL.iter().map(|it| News { fields: FieldSet::of(&[*it]), ..News::default() });
+    let others = [
+        News::default(),
+        News { whole: true, ..News::default() },
+        News { named: true, ..News::default() },
+        News { spoken: true, ..News::default() },
+        News { retold: true, ..News::default() },
+        News { retold: true, aged: true, ..News::default() },
+        News { dated: true, ..News::default() },
+    ];
+    for news in of_fields.chain(others) {
         for relation in RELATIONS {
             let somebody = kinds.iter().any(|kind| concerned(*kind, relation, &news));
             assert_eq!(anybody_concerned(relation, &news), somebody, "{relation:?}, {news:?}");
