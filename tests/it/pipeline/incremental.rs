@@ -369,6 +369,29 @@ proptest! {
     }
 }
 
+/// A key that was used 26 days ago, and whose it is: 70 days later nobody knows what happened since, until something else is
+/// told of the key.
+#[test]
+fn who_waits_for_a_later_reading_is_judged_by_whatever_is_said_later() {
+    let mut world = World::new();
+    world.desk.clock.stop();
+    let says = |who, scope, facts: &[(u8, u8)]| Step::Says { who, scope, facts: facts.to_vec(), whose: None };
+    let open = |world: &World| -> Vec<String> {
+        let open = world.findings().into_iter().filter(|it| it.state == FindingState::Open);
+        let mut rules: Vec<String> =
+            open.map(|it| it.rule).filter(|it| it == "CRED-STALE" || it == "ID-IDLE").collect();
+        rules.sort();
+        rules
+    };
+    for step in [says(0, 0, &[(1, 19)]), says(2, 1, &[(0, 12), (1, 19)]), Step::Hours(70 * 24)] {
+        world.take(&step);
+    }
+    assert_eq!(open(&world), [""; 0]);
+    // It has a tag now, which says nothing of whose it is.
+    world.take(&says(2, 1, &[(3, 3)]));
+    assert_eq!(open(&world), ["CRED-STALE", "ID-IDLE"]);
+}
+
 fn difference(before: &[Finding], after: &[Finding]) -> Vec<(Option<Finding>, Finding)> {
     let former = |it: &Finding| before.iter().find(|old| old.id == it.id).cloned();
     after.iter().filter(|it| former(it).as_ref() != Some(*it)).map(|it| (former(it), it.clone())).collect()
