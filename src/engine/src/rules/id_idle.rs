@@ -35,13 +35,13 @@ pub(super) static SPEC: Rule = Rule {
     ]),
     neighbours: &[Neighbour::Credentials
         .reading(&[
-            field::NAME.field(),
             field::STATUS.field(),
             field::EXPIRES_AT.field(),
             field::LAST_USED_AT.field(),
             field::USAGE_SINCE.field(),
         ])
-        // Not by its external id, which a key of AWS has only once it was listed: every user would be judged again for that.
+        // Neither its name nor its external id, which a key of AWS has only once it was listed: every user would be judged
+        // again for that.
         .dated(&[field::LAST_USED_AT.field()])],
     dates: false,
     figures: &["idle_role_days", "idle_account_days"],
@@ -115,8 +115,7 @@ fn unseen(view: &View<'_>, now: Time) -> Option<Verdict> {
     let working = || view.credentials().filter(|it| works(it, now));
     let blind = working().map(|it| (it, it.get(field::LAST_USED_AT))).find(|(_, used)| !used.is_answered());
     if let Some((credential, used)) = blind {
-        let called = || credential.text(field::NAME).known().unwrap_or(credential.kind().name());
-        let whose = view.says(|| format!("last_used_at of {}", called()));
+        let whose = view.says(|| format!("last_used_at of its {}", credential.kind().name()));
         return Some(Verdict::unknown(whose, &used));
     }
     let answered = own.is_answered() || working().next().is_some();
