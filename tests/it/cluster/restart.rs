@@ -62,7 +62,7 @@ fn daemons_wait_for_a_database_that_restarts_and_go_on_where_they_were() {
         names.iter().any(|name| inventory.runs(name).unwrap().iter().any(|run| run.ended.is_none()))
     };
     for fall in 1..=FALLS {
-        // Early, so that on a busy machine too much is left when it is found out.
+        // Early: on a busy machine much more is done before that is found out.
         until("a part is done, and more is under way", || done() * FALLS * 4 >= fall * SOURCES && under_way());
         let before = done();
         assert!(before < SOURCES, "all was done before fall {fall}");

@@ -34,12 +34,7 @@ pub(super) static SPEC: Rule = Rule {
     neighbours: &[
         Neighbour::Owner.reading(&[]),
         Neighbour::Credentials
-            .reading(&[
-                field::NAME.field(),
-                field::STATUS.field(),
-                field::EXPIRES_AT.field(),
-                field::LAST_USED_AT.field(),
-            ])
+            .reading(&[field::NAME.field(), field::STATUS.field(), field::EXPIRES_AT.field()])
             .dated(&[field::LAST_USED_AT.field()])
             .named(),
     ],

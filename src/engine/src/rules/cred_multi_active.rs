@@ -4,7 +4,7 @@
 use provost_model::{FieldSet, Kind, Reading, Severity, Status, Time, field};
 
 use super::{
-    Check, Judged, Lack, Mapping, Near, Neighbour, Rule, Verdict, View,
+    Beside, Check, Judged, Lack, Mapping, Near, Neighbour, Rule, Verdict, View,
     life::{self, Birth},
 };
 use crate::thresholds::{Thresholds, days};
@@ -33,20 +33,7 @@ pub(super) static SPEC: Rule = Rule {
         field::MULTI_ACTIVE_ALLOWED.field(),
         field::SERVICE.field(),
     ]),
-    neighbours: &[
-        Neighbour::Identity.reading(&[]),
-        Neighbour::Siblings
-            .reading(&[
-                field::STATUS.field(),
-                field::EXPIRES_AT.field(),
-                field::CREATED_AT.field(),
-                field::ROTATED_AT.field(),
-                field::ISSUED_AT.field(),
-                field::SERVICE.field(),
-            ])
-            .dated(life::BIRTH)
-            .named(),
-    ],
+    neighbours: &[Neighbour::Identity.reading(&[]), RIVALS],
     dates: false,
     figures: &["overlap_days"],
     check: Check::Record(check),
@@ -80,8 +67,15 @@ pub(super) struct Rivalry<'a> {
     pub(super) others: Vec<(Birth, Near<'a>)>,
 }
 
+/// What is asked of siblings to tell who among them does the same work.
+pub(super) const RIVALS: Beside = Neighbour::Siblings
+    .reading(&[field::STATUS.field(), field::EXPIRES_AT.field(), field::SERVICE.field()])
+    .dated(life::BIRTH)
+    .named();
+
 /// Who does the same work as a credential: active, of the same kind, for the same service. Where nobody does, or several may,
-/// that is the verdict. Needs `multi_active_allowed`, `location` and `service` declared, and what tells births and status.
+/// that is the verdict. Needs [`RIVALS`], `multi_active_allowed`, `location` and `service` declared, and what tells births and
+/// status.
 pub(super) fn rivalry<'a>(view: &View<'a>, now: Time) -> Result<Rivalry<'a>, Verdict> {
     let allowed = view.get(field::MULTI_ACTIVE_ALLOWED) == Reading::Known(true);
     if allowed || !view.has_identity() || view.knows(field::LOCATION) {

@@ -4,8 +4,8 @@
 use provost_model::{FieldSet, Kind, Reading, Severity, Time, field};
 
 use super::{
-    Check, Judged, Mapping, Near, Neighbour, Rule, Verdict, View,
-    cred_multi_active::{Rivalry, rivalry},
+    Beside, Check, Judged, Mapping, Near, Neighbour, Rule, Verdict, View,
+    cred_multi_active::{RIVALS, Rivalry, rivalry},
     life,
 };
 use crate::thresholds::{Thresholds, days};
@@ -35,18 +35,7 @@ pub(super) static SPEC: Rule = Rule {
     ]),
     neighbours: &[
         Neighbour::Identity.reading(&[]),
-        Neighbour::Siblings
-            .reading(&[
-                field::STATUS.field(),
-                field::EXPIRES_AT.field(),
-                field::CREATED_AT.field(),
-                field::ROTATED_AT.field(),
-                field::ISSUED_AT.field(),
-                field::LAST_USED_AT.field(),
-                field::SERVICE.field(),
-            ])
-            .dated(life::BIRTH)
-            .named(),
+        Beside { reads: RIVALS.reads.with(field::LAST_USED_AT.field()), ..RIVALS },
     ],
     dates: false,
     figures: &["rotation_stuck_days"],

@@ -34,12 +34,7 @@ pub(super) static SPEC: Rule = Rule {
         field::ISSUED_AT.field(),
     ]),
     neighbours: &[Neighbour::Credentials
-        .reading(&[
-            field::STATUS.field(),
-            field::EXPIRES_AT.field(),
-            field::LAST_USED_AT.field(),
-            field::USAGE_SINCE.field(),
-        ])
+        .reading(&[field::STATUS.field(), field::EXPIRES_AT.field(), field::USAGE_SINCE.field()])
         // Neither its name nor its external id, which a key of AWS has only once it was listed: every user would be judged
         // again for that.
         .dated(&[field::LAST_USED_AT.field()])],

@@ -48,9 +48,7 @@ pub(super) static SPEC: Rule = Rule {
         field::ARCHIVED_AT.field(),
         field::LEAK.field(),
     ]),
-    neighbours: &[Neighbour::Identity
-        .reading(&[field::ARCHIVED_AT.field(), field::NAME.field()])
-        .dated(&[field::ARCHIVED_AT.field()])],
+    neighbours: &[Neighbour::Identity.reading(&[field::NAME.field()]).dated(&[field::ARCHIVED_AT.field()])],
     dates: false,
     figures: &["orphan_consumer_days"],
     check: Check::Record(check),

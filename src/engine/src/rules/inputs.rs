@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use provost_model::{Attr, FieldSet, Key, Kind, PartId, Reading, Record, ScopeNo, Standing, Statement, Value, field};
+use provost_model::{Attr, FieldSet, Key, Kind, PartId, Reading, Record, ScopeNo, Standing, Statement, field};
 
 use super::{ALL, Beside, Neighbour, Rule, view::OF_PLACES};
 use crate::{own, severity};
@@ -13,14 +13,13 @@ use crate::{own, severity};
 pub struct News {
     /// Attributes of which something else is believed.
     pub fields: FieldSet,
-    /// Of some attribute the same is believed by another's word, or by one that stands otherwise.
-    pub retold: bool,
-    /// Of one, of which a rule asks how fresh it is of a credential beside its subject.
-    pub aged: bool,
     /// It has other names.
     pub named: bool,
-    /// Others speak of it, or those who do hold something else of it.
+    /// Others speak of it or are believed, or those who do hold something else of it.
     pub spoken: bool,
+    /// Among what is believed by another's word is something of which a rule asks how fresh it is of a credential beside its
+    /// subject.
+    pub aged: bool,
     /// It appeared, is there otherwise than it was, or is somebody else's.
     pub whole: bool,
     /// Something of it was said anew, so that statements are of another time.
@@ -67,30 +66,28 @@ impl News {
     /// Everything may be different.
     pub fn everything() -> Self {
         let fields = FieldSet::ALL;
-        Self { fields, retold: true, aged: true, named: true, spoken: true, whole: true, dated: true, former: None }
+        Self { fields, named: true, spoken: true, aged: true, whole: true, dated: true, former: None }
     }
 
     /// What differs between a record and what it was; `None` if it appeared.
     pub fn between(before: Option<&Record>, after: &Record) -> Self {
         let Some(before) = before else { return Self::everything() };
-        let spoken = |it: &Record| -> Vec<(ScopeNo, PartId, Standing)> {
-            it.statements.iter().map(|said| (said.scope, said.part, said.standing)).collect()
-        };
+        let speakers = |it: &Record| -> Vec<_> { it.statements.iter().map(by_whom).collect() };
         let dates = |it: &Record| -> Vec<_> { it.statements.iter().map(|said| said.as_of).collect() };
         let whole = before.identity != after.identity || before.presence() != after.presence();
         let all = [before, after].into_iter().flat_map(|it| &it.statements).flat_map(|said| said.facts.iter());
         let (mut compared, mut fields) = (FieldSet::EMPTY, FieldSet::EMPTY);
-        let (mut retold, mut aged) = (false, false);
+        let (mut spoken, mut aged) = (speakers(before) != speakers(after), false);
         for (field, _) in all {
             if compared.has(field) {
                 continue;
             }
             compared = compared.with(field);
             let (was, is) = (before.said(field), after.said(field));
-            if was.map(reading) != is.map(reading) {
+            if was.map(|(reading, _)| reading) != is.map(|(reading, _)| reading) {
                 fields = fields.with(field);
-            } else if was.map(by_whom) != is.map(by_whom) {
-                retold = true;
+            } else if was.map(|(_, said)| by_whom(said)) != is.map(|(_, said)| by_whom(said)) {
+                spoken = true;
                 aged |= OF_AGE.has(field);
             }
         }
@@ -99,22 +96,21 @@ impl News {
             marks: MARKS.into_iter().filter_map(|attr| given_up(before, after, attr)).collect(),
         };
         let former = (former != Former::default()).then(|| Box::new(former));
-        let (named, spoken) = (before.externals != after.externals, spoken(before) != spoken(after));
-        Self { fields, retold, aged, named, spoken, whole, dated: dates(before) != dates(after), former }
+        let (named, dated) = (before.externals != after.externals, dates(before) != dates(after));
+        Self { fields, named, spoken, aged, whole, dated, former }
     }
 
     /// Whether it is other than it was, or believed by another's word, whatever its attributes are.
     pub fn is_other(&self) -> bool {
-        self.whole || self.named || self.spoken || self.retold
+        self.whole || self.named || self.spoken
     }
 
     /// Takes in what became different afterwards.
     pub fn add(&mut self, later: News) {
         self.fields = self.fields.and(later.fields);
-        self.retold |= later.retold;
-        self.aged |= later.aged;
         self.named |= later.named;
         self.spoken |= later.spoken;
+        self.aged |= later.aged;
         self.whole |= later.whole;
         self.dated |= later.dated;
         if let Some(former) = later.former {
@@ -125,15 +121,8 @@ impl News {
     }
 }
 
-/// What is said of an attribute, and by which statement.
-type Told<'a> = (Reading<&'a Value>, &'a Statement);
-
-fn reading<'a>((reading, _): Told<'a>) -> Reading<&'a Value> {
-    reading
-}
-
-/// A statement that is not seen any more is as old as it is: that it was vouched for counts no longer.
-fn by_whom((_, said): Told<'_>) -> (ScopeNo, PartId, Standing) {
+/// Which statement it is, and how it stands: what is not seen any more is as old as it is, whoever vouched for it.
+fn by_whom(said: &Statement) -> (ScopeNo, PartId, Standing) {
     (said.scope, said.part, said.standing)
 }
 
@@ -182,13 +171,12 @@ impl Rule {
 struct Inputs {
     looked_at: bool,
     reads: FieldSet,
-    /// Whether they ask how fresh something is, and whether that may be anything.
+    /// Whether they ask how fresh something is.
     age: bool,
-    any_age: bool,
     /// Whether they go by its names.
     names: bool,
-    /// Whether they go by who speaks of it. Of credentials nobody does but who waits for a later reading of them, who is judged
-    /// again with whatever is said anew.
+    /// Whether they go by who speaks of it and is believed. Of credentials nobody does but who waits for a later reading of them,
+    /// who is judged again with whatever is said anew.
     speakers: bool,
     dates: bool,
 }
@@ -219,7 +207,7 @@ impl Inputs {
     /// These attributes, and whatever else there is of a record; nothing if it is not looked at.
     fn whatever(reads: Option<FieldSet>) -> Self {
         let Some(reads) = reads else { return Self::default() };
-        Self { looked_at: true, reads, age: true, any_age: true, names: true, speakers: true, dates: false }
+        Self { looked_at: true, reads, age: true, names: true, speakers: true, dates: false }
     }
 
     /// What was declared of a neighbour, and nothing else of it but whether it is there.
@@ -233,7 +221,6 @@ impl Inputs {
             looked_at: self.looked_at || other.looked_at,
             reads: self.reads.and(other.reads),
             age: self.age || other.age,
-            any_age: self.any_age || other.any_age,
             names: self.names || other.names,
             speakers: self.speakers || other.speakers,
             dates: self.dates || other.dates,
@@ -245,7 +232,6 @@ impl Inputs {
             && (news.whole
                 || self.reads.meets(news.fields)
                 || self.age && news.aged
-                || self.any_age && news.retold
                 || self.names && news.named
                 || self.speakers && news.spoken);
         looked_at || self.dates && news.dated

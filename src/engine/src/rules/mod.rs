@@ -150,10 +150,11 @@ impl Neighbour {
 }
 
 impl Beside {
-    /// The same, where it is asked how fresh these are.
+    /// The same, of which these are read, too, and how fresh they are.
     #[must_use]
     pub const fn dated(self, fields: &[Field]) -> Self {
-        Self { dated: FieldSet::of(fields), ..self }
+        let dated = FieldSet::of(fields);
+        Self { reads: self.reads.and(dated), dated: self.dated.and(dated), ..self }
     }
 
     /// The same, called by its external id.

@@ -98,3 +98,19 @@ fn when_a_sibling_was_made_is_news_for_whoever_is_older() {
     let (before, after) = (key().id(8).build(), key().id(8).with(field::DESCRIPTION, "x".to_owned()).build());
     assert!(!concerned(Kind::AccessKey, Relation::Sibling, &News::between(Some(&before), &after)));
 }
+
+#[test]
+fn the_same_by_anothers_word_is_news_for_whoever_asks_how_fresh_it_is() {
+    let rule = Rule::of_id("ID-IDLE").unwrap();
+    let retold = |attr: Attr<Time>| {
+        let before = record(Kind::AccessKey).with(field::CREATED_AT, Reading::NotCollected).with(attr, ago(3)).build();
+        let mut after = before.clone();
+        after.statements.iter_mut().for_each(|said| said.scope = ScopeNo(99));
+        let news = News::between(Some(&before), &after);
+        assert!(news.fields.is_empty() && news.spoken && !news.whole && !news.named, "{news:?}");
+        news
+    };
+    let (used, touched) = (retold(field::LAST_USED_AT), retold(field::MODIFIED_AT));
+    assert!(rule.concerned(Relation::Credential, &used) && !rule.concerned(Relation::Credential, &touched));
+    assert!(rule.concerned(Relation::Itself, &used) && rule.concerned(Relation::Itself, &touched));
+}

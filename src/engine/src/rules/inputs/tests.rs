@@ -478,8 +478,7 @@ fn anybody_is_concerned_where_somebody_of_some_kind_is() {
         News { whole: true, ..News::default() },
         News { named: true, ..News::default() },
         News { spoken: true, ..News::default() },
-        News { retold: true, ..News::default() },
-        News { retold: true, aged: true, ..News::default() },
+        News { spoken: true, aged: true, ..News::default() },
         News { dated: true, ..News::default() },
     ];
     for news in of_fields.chain(others) {
